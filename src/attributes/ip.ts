@@ -1,0 +1,104 @@
+import ipaddr from "ipaddr.js";
+
+/**
+ * An IP address. An IPv4 address that travels in IPv6 form (`::ffff:10.0.0.1`) is the IPv4 address, so that both forms
+ * are equal and an IPv4 range holds both. Immutable.
+ */
+export class Ip {
+  /** 4 or 16 bytes, most significant first. Not to be written. */
+  readonly bytes: Uint8Array;
+  #text: string | undefined;
+
+  private constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  /** An address from 4 or 16 bytes, which are copied; `undefined` for any other length. */
+  static fromBytes(bytes: Uint8Array): Ip | undefined {
+    if (bytes.length === 4) return new Ip(Uint8Array.from(bytes));
+    if (bytes.length !== 16) return undefined;
+    return new Ip(isMapped(bytes) ? Uint8Array.from(bytes.subarray(12)) : Uint8Array.from(bytes));
+  }
+
+  /** Reads dotted IPv4 of four decimal parts, or IPv6 without a zone; `undefined` when it is neither. */
+  static parse(text: string): Ip | undefined {
+    if (text.length > 45 || text.includes("%")) return undefined;
+    if (ipaddr.IPv4.isValidFourPartDecimal(text))
+      return Ip.fromBytes(Uint8Array.from(ipaddr.IPv4.parse(text).toByteArray()));
+    if (!text.includes(":") || !ipaddr.IPv6.isValid(text)) return undefined;
+    return Ip.fromBytes(Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray()));
+  }
+
+  get family(): 4 | 6 {
+    return this.bytes.length === 4 ? 4 : 6;
+  }
+
+  equals(other: Ip): boolean {
+    return compareBytes(this.bytes, other.bytes) === 0;
+  }
+
+  /** Canonical text: dotted IPv4, or IPv6 by RFC 5952. */
+  toString(): string {
+    return (this.#text ??= ipaddr.fromByteArray([...this.bytes]).toString());
+  }
+
+  toJSON(): string {
+    return this.toString();
+  }
+}
+
+/** A range of addresses that share their first bits. Immutable. */
+export class Cidr {
+  readonly ip: Ip;
+  /** How many leading bits are shared: 0 to 32 or 0 to 128. */
+  readonly prefix: number;
+
+  private constructor(ip: Ip, prefix: number) {
+    this.ip = ip;
+    this.prefix = prefix;
+  }
+
+  /**
+   * Reads `10.0.0.0/8` or `2001:db8::/32`; a bare address is the range of itself. Bits beyond the prefix may be set and
+   * are ignored when addresses are compared. `undefined` when it is neither.
+   */
+  static parse(text: string): Cidr | undefined {
+    const slash = text.indexOf("/");
+    const ip = Ip.parse(slash < 0 ? text : text.slice(0, slash));
+    if (ip === undefined) return undefined;
+    const bits = ip.bytes.length * 8;
+    if (slash < 0) return new Cidr(ip, bits);
+    const digits = text.slice(slash + 1);
+    if (!/^(0|[1-9]\d{0,2})$/.test(digits)) return undefined;
+    // The prefix of an IPv4-mapped range counts from the start of its 128 bits.
+    const prefix = Number(digits) - (ip.family === 4 && text.includes(":") ? 96 : 0);
+    return prefix < 0 || prefix > bits ? undefined : new Cidr(ip, prefix);
+  }
+
+  contains(ip: Ip): boolean {
+    const mine = this.ip.bytes;
+    const other = ip.bytes;
+    if (mine.length !== other.length) return false;
+    const whole = this.prefix >>> 3;
+    for (let i = 0; i < whole; i++) if (mine[i] !== other[i]) return false;
+    const rest = this.prefix & 7;
+    return rest === 0 || (mine[whole]! ^ other[whole]!) >>> (8 - rest) === 0;
+  }
+
+  toString(): string {
+    return `${this.ip}/${this.prefix}`;
+  }
+}
+
+/** Whether 16 bytes are an IPv4 address in IPv6 form (RFC 4291, 2.5.5.2). */
+function isMapped(bytes: Uint8Array): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
+  return bytes[10] === 0xff && bytes[11] === 0xff;
+}
+
+/** Below 0, 0 or above 0 as `a` sorts before, with or after `b`. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return a.length - b.length;
+}

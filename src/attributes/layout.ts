@@ -1,0 +1,80 @@
+import type { AttributeType } from "./value.ts";
+
+/** Where one attribute, or one key of a string map, is held in a {@link Bag}. */
+export interface Slot {
+  /** The slot's position in a bag. */
+  readonly index: number;
+  /** The attribute's name. */
+  readonly name: string;
+  /** The attribute's type; `string` for the slot of a map's key. */
+  readonly type: AttributeType;
+  /** For the slot of a map's key: that key. */
+  readonly key?: string;
+  /** For the slot of a map's key: the position of the map's own slot. */
+  readonly map?: number;
+}
+
+/**
+ * Which attributes and map keys a snapshot's rules read, each with its slot. Doors decode what has a slot and skip the
+ * rest. A layout is filled while policies are compiled and does not change while it serves.
+ */
+export class Layout {
+  readonly #slots: Slot[] = [];
+  readonly #byName = new Map<string, number>();
+  readonly #byKey = new Map<string, Map<string, number>>();
+  readonly #whole = new Set<number>();
+
+  get slots(): readonly Slot[] {
+    return this.#slots;
+  }
+
+  /** How many slots there are. */
+  get size(): number {
+    return this.#slots.length;
+  }
+
+  /** The slot of an attribute, made when it is not there yet. */
+  declare(name: string, type: AttributeType): number {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    const index = this.#slots.length;
+    this.#slots.push({ index, name, type });
+    this.#byName.set(name, index);
+    return index;
+  }
+
+  /** The slot of one key of a string map, made when it is not there yet; the map gets its own slot too. */
+  declareKey(name: string, key: string): number {
+    const map = this.declare(name, "string_map");
+    let keys = this.#byKey.get(name);
+    if (keys === undefined) this.#byKey.set(name, (keys = new Map()));
+    const known = keys.get(key);
+    if (known !== undefined) return known;
+    const index = this.#slots.length;
+    this.#slots.push({ index, name, type: "string", key, map });
+    keys.set(key, index);
+    return index;
+  }
+
+  /** Says that some rule reads the whole map (its size, a key that is computed): doors must keep all of it. */
+  declareWhole(name: string): number {
+    const map = this.declare(name, "string_map");
+    this.#whole.add(map);
+    return map;
+  }
+
+  /** The slot of an attribute that some rule reads, or `undefined`. */
+  find(name: string): number | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The slots of the keys of a map that some rule reads by a constant key, or `undefined` when there are none. */
+  keysOf(name: string): ReadonlyMap<string, number> | undefined {
+    return this.#byKey.get(name);
+  }
+
+  /** Whether the map in this slot must be kept whole. */
+  isWhole(index: number): boolean {
+    return this.#whole.has(index);
+  }
+}

@@ -1,0 +1,37 @@
+/** What `weir.yaml` says beside adapters and attributes. Every field has its default. Sizes in bytes, times in milliseconds. */
+export interface Settings {
+  readonly listen: { readonly grpc: string; readonly http: string; readonly admin: string };
+  /** Folder of the policy files, absolute. */
+  readonly policies: string;
+  /** Folder that relative paths of adapters are meant from, absolute. */
+  readonly folder: string;
+  readonly check: {
+    /** How long a client may keep a decision whose rules say nothing of it. Default 5 s. */
+    readonly validForMs: number;
+    /** How many uses such a decision is good for. Default 10,000. */
+    readonly validUses: number;
+    /** How long an adapter may take for one call. Default 1 s. */
+    readonly adapterTimeoutMs: number;
+  };
+  readonly limits: {
+    /** The largest message or body a door takes. Default 1 MiB. */
+    readonly messageBytes: number;
+    /** Concurrent calls on one connection. Default 1,024. */
+    readonly streamsPerConnection: number;
+    /** The largest policy file. Default 1 MiB. */
+    readonly policyBytes: number;
+    /** The most characters of one expression. Default 16 KiB. */
+    readonly expressionLength: number;
+    /** The most steps that evaluating one expression may take. Default 100,000. */
+    readonly expressionCost: number;
+  };
+  readonly telemetry: {
+    readonly buffer: "memory";
+    /** Entries waiting for one adapter, beyond which records are not taken. Default 10,000. */
+    readonly queueEntries: number;
+  };
+  readonly shutdown: {
+    /** How long calls in flight and adapters may take to end. Default 10 s. */
+    readonly deadlineMs: number;
+  };
+}

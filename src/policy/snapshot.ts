@@ -1,0 +1,155 @@
+import type { Layout } from "../attributes/layout.ts";
+import type { Vocabulary } from "../attributes/vocabulary.ts";
+import type { Value } from "../attributes/value.ts";
+import type { Expression } from "../expression/expression.ts";
+import type { Adapter, InputType, Limit, MetricKind, RefusalCode } from "../sdk/index.ts";
+import type { Settings } from "./settings.ts";
+
+/** A place in a file. Line and column count from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Everything that was read from `weir.yaml` and the policy files, checked and ready to serve. Immutable. */
+export interface Snapshot {
+  /** A short hash over the content of all files: the same files give the same version. */
+  readonly version: string;
+  readonly settings: Settings;
+  readonly vocabulary: Vocabulary;
+  /** The slots of every attribute and map key that a rule reads. */
+  readonly layout: Layout;
+  /** Sorted by name. */
+  readonly policies: readonly Policy[];
+  /** Rules of `check:`, sorted by (policy name, rule name). `ordinal` is the position here. */
+  readonly checks: readonly CheckRule[];
+  /** Rules of `report:`, in the same order. */
+  readonly reports: readonly ReportRule[];
+  /** The adapters that `weir.yaml` names, by that name, whether rules use them or not. */
+  readonly adapters: ReadonlyMap<string, AdapterEntry>;
+}
+
+/** One policy document. */
+export interface Policy {
+  readonly name: string;
+  readonly place: Place;
+  readonly mode: "enforce" | "observe";
+  readonly namespace?: string;
+  /** `namespace:` and `match:` in one: the rules apply only where it is true. Left out: everywhere. */
+  readonly match?: Expression<boolean>;
+}
+
+/** An entry under `adapters:` in `weir.yaml`. */
+export interface AdapterEntry {
+  readonly name: string;
+  readonly adapter: Adapter;
+  /** Validated, with defaults. */
+  readonly config: unknown;
+  /** The same for the same adapter and configuration: an instance stays over a reload while it does not change. */
+  readonly fingerprint: string;
+  readonly place: Place;
+}
+
+interface CheckRuleBase {
+  /** `policy/rule`: how the rule is called everywhere. */
+  readonly id: string;
+  readonly ordinal: number;
+  readonly name: string;
+  readonly policy: Policy;
+  readonly place: Place;
+  readonly when?: Expression<boolean>;
+  readonly unless?: Expression<boolean>;
+  /** For the caller, instead of a message made from the rule. */
+  readonly message?: string;
+  /** Direct response of a refusal. */
+  readonly http?: DirectResponse;
+  /** How long the rule's outcome may be kept; left out: the default of `weir.yaml`. */
+  readonly cacheMs?: number;
+}
+
+export type CheckRule = DenyRule | AskRule | LimitRule | HeadersRule;
+
+/** Refuses where `when` holds and `unless` does not. */
+export interface DenyRule extends CheckRuleBase {
+  readonly kind: "deny";
+  readonly code: RefusalCode;
+}
+
+/** Asks an adapter. */
+export interface AskRule extends CheckRuleBase {
+  readonly kind: "ask";
+  /** The adapter's name in `weir.yaml`. */
+  readonly ask: string;
+  /** The adapter's declared inputs that the rule gives, already of the declared types. */
+  readonly with: readonly { readonly name: string; readonly type: InputType; readonly value: Expression }[];
+  readonly onError: "deny" | "allow";
+}
+
+/** Takes from a limit. */
+export interface LimitRule extends CheckRuleBase {
+  readonly kind: "limit";
+  /** What the adapter gets. In a policy that observes, its id ends in `#observe`. */
+  readonly limit: Limit;
+  /** The adapter's name in `weir.yaml`. */
+  readonly via: string;
+  /** Whose count: each value becomes a part of the key, in this order. Empty: one count for all. */
+  readonly by: readonly { readonly name: string; readonly value: Expression }[];
+  /** Units a request costs when it does not say an amount itself; left out: 1. */
+  readonly cost?: Expression<number | bigint>;
+  readonly at: "check" | "ratelimit";
+  /** `local`: count in this process's memory while the adapter fails. */
+  readonly onError: "deny" | "allow" | "local";
+}
+
+export type HeaderEdit =
+  | { readonly operation: "set" | "append"; readonly name: string; readonly value: Expression<string> }
+  | { readonly operation: "remove"; readonly name: string };
+
+/** Changes headers of requests and responses that pass. */
+export interface HeadersRule extends CheckRuleBase {
+  readonly kind: "headers";
+  readonly request: readonly HeaderEdit[];
+  readonly response: readonly HeaderEdit[];
+}
+
+/** The answer that a proxy gives by itself instead of passing the request on. */
+export interface DirectResponse {
+  /** HTTP status, 100 to 599; left out: the one of the rule's code. */
+  readonly status?: number;
+  readonly body?: string;
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+}
+
+export type ReportRule = MetricRule | LogRule;
+
+interface ReportRuleBase {
+  readonly id: string;
+  readonly name: string;
+  readonly policy: Policy;
+  readonly place: Place;
+  readonly when?: Expression<boolean>;
+  readonly unless?: Expression<boolean>;
+  /** The adapter's name in `weir.yaml`. */
+  readonly to: string;
+}
+
+export interface MetricRule extends ReportRuleBase {
+  readonly kind: "metric";
+  readonly metric: string;
+  readonly type: MetricKind;
+  readonly help: string;
+  /** Left out for a counter: 1. Durations count in seconds unless `unit` says otherwise. */
+  readonly value?: Expression<Value>;
+  /** How a duration becomes a number. */
+  readonly unit: "s" | "ms";
+  readonly buckets?: readonly number[];
+  readonly labels: readonly { readonly name: string; readonly value: Expression }[];
+}
+
+export interface LogRule extends ReportRuleBase {
+  readonly kind: "log";
+  readonly log: string;
+  readonly severity: "debug" | "info" | "warning" | "error" | Expression<string>;
+  readonly fields: readonly { readonly name: string; readonly value: Expression }[];
+}

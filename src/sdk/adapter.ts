@@ -1,0 +1,82 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { Host } from "./host.ts";
+import type { Charge, Grant } from "./limit.ts";
+import type { LogEntry, Exported } from "./log.ts";
+import type { MetricGroup, MetricRecorder, Exposition } from "./metric.ts";
+import type { Verdict } from "./verdict.ts";
+import type { Inputs, InputTypes } from "./input.ts";
+
+/** What an adapter can do for policies. A definition lists its own in `provides`; its instances then have the method of that name. */
+export const capabilities = ["check", "quota", "metrics", "logs"] as const;
+
+export type Capability = (typeof capabilities)[number];
+
+/** What the hub hands to an adapter beside the input of one call. */
+export interface Call {
+  /** Aborted when the call's deadline passes or the instance is closed. The rule's `onError` answers for a call that ignores it. */
+  readonly signal: AbortSignal;
+}
+
+type Awaitable<T> = T | Promise<T>;
+
+/** The method behind each capability. A method answers with a value; what it throws is a fault and becomes the rule's `onError`. */
+export interface Methods<I extends Inputs> {
+  /** Judges one request. `input` holds what the policy's `with:` gave, already of the declared types. */
+  check(input: InputTypes<I>, call: Call): Awaitable<Verdict>;
+  /**
+   * Takes from several limits at once, all or nothing: when one charge is refused, none is spent. Answers one grant a
+   * charge, in order.
+   */
+  quota(charges: readonly Charge[], call: Call): Awaitable<readonly Grant[]>;
+  /** Prepares the recording of metrics that share their labels; called once for each such group when a policy set is loaded. */
+  metrics(group: MetricGroup): MetricRecorder;
+  /** Delivers a batch of log entries, in order. */
+  logs(entries: readonly LogEntry[], call: Call): Awaitable<Exported>;
+}
+
+/** The running form of an adapter: one for each entry under `adapters:` in `weir.yaml`. */
+export type Instance<P extends Capability, I extends Inputs> = Pick<Methods<I>, P> & {
+  /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
+  expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
+  /** Why the instance cannot serve at the moment, or `undefined` when it can; asked by the readiness probe. */
+  unready?(): string | undefined;
+  /** Flushes and lets go of what it holds. Called once, after the last call has returned. */
+  close?(): Awaitable<void>;
+};
+
+/**
+ * An adapter: a plain value that says what it can do, which configuration it takes and how an instance of it is made.
+ *
+ * The hub keeps the life of an instance: the configuration is validated before `create`; `create` is called once; an
+ * instance stays over a reload that does not change its configuration; `close` is called once, after the last call.
+ * When `create` throws, a start is refused and a reload leaves everything as it was.
+ */
+export interface Adapter<
+  P extends Capability = Capability,
+  I extends Inputs = Inputs,
+  C extends StandardSchemaV1 = StandardSchemaV1,
+> {
+  /** The name that `adapter:` in `weir.yaml` takes: lower case letters, digits and dashes. */
+  readonly name: string;
+  /** One line for listings. */
+  readonly description?: string;
+  readonly provides: readonly P[];
+  /** For `check`: what a policy must hand over under `with:`, by name. */
+  readonly input?: I;
+  /** Any Standard Schema (zod, valibot, arktype ...). Unknown keys should be refused: `z.strictObject`. */
+  readonly config: C;
+  /** Makes an instance from a configuration that is valid and has its defaults. */
+  create(config: StandardSchemaV1.InferOutput<C>, host: Host): Awaitable<Instance<P, I>>;
+}
+
+/**
+ * Defines an adapter. Returns its argument: the function is there for the types, which make an adapter that declares
+ * one capability and offers another, or reads an input it did not declare, fail to compile.
+ */
+export function defineAdapter<
+  const P extends Capability,
+  const I extends Inputs = Record<never, never>,
+  C extends StandardSchemaV1 = StandardSchemaV1,
+>(adapter: Adapter<P, I, C>): Adapter<P, I, C> {
+  return adapter;
+}

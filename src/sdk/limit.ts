@@ -1,0 +1,47 @@
+/** How a limit counts. */
+export type Algorithm = "token-bucket" | "sliding-window" | "fixed-window";
+
+/** One limit of a policy, the same object for every charge while its policy set serves. */
+export interface Limit {
+  /** `policy/rule`; limits that only observe have an id of their own, so that they never share a count with an enforced one. */
+  readonly id: string;
+  readonly algorithm: Algorithm;
+  /** How many units a window allows, above 0. */
+  readonly amount: number;
+  /** The window's length in milliseconds, above 0. */
+  readonly windowMs: number;
+  /** For `token-bucket`: how many units may be taken at once, at least 1. Default: `amount`. */
+  readonly burst: number;
+}
+
+/** A wish to take some units of a limit. */
+export interface Charge {
+  readonly limit: Limit;
+  /** Whose count this is: an injective encoding of limit, algorithm, window and the values of `by:`. Opaque to adapters. */
+  readonly key: string;
+  /** Units wanted: a finite number of 0 or more; 0 asks what is left and takes nothing. */
+  readonly amount: number;
+  /** Whether fewer units than wanted are welcome; a best-effort charge is refused only when nothing is left. */
+  readonly bestEffort: boolean;
+  /**
+   * Identity of the charge, scoped to caller and limit: the same id within the adapter's window gets the first answer
+   * again and spends nothing.
+   */
+  readonly dedupId?: string;
+}
+
+/** The answer to one charge. */
+export interface Grant {
+  /** Whether this charge was not refused. In a batch where another one was refused, `true` with `granted` 0: nothing was spent. */
+  readonly allowed: boolean;
+  /** Units taken. */
+  readonly granted: number;
+  /** Units left after this charge. */
+  readonly remaining: number;
+  /** Milliseconds until the full amount is there again, if nobody takes any more. */
+  readonly resetMs: number;
+  /** For a refusal: milliseconds until the wanted amount could be there; `undefined` when it never will (it exceeds the limit). */
+  readonly retryAfterMs?: number;
+  /** How long the granted units may be used, in milliseconds. */
+  readonly validForMs: number;
+}

@@ -1,0 +1,21 @@
+/** One line of a log rule, evaluated. Field values are JSON: IPs, durations, timestamps and bytes come as text. */
+export interface LogEntry {
+  /** The log's name: what stands after `log:`. */
+  readonly name: string;
+  /** When the hub took the report, milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly severity: "debug" | "info" | "warning" | "error";
+  /** Absent fields are left out. */
+  readonly fields: Readonly<Record<string, JsonValue>>;
+}
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/** What became of a batch. `undefined` means that all of it was delivered. */
+export type Exported = void | {
+  /** How many entries, from the batch's start, are done with and must not be offered again. */
+  readonly delivered: number;
+  /** Whether the rest may be offered again. */
+  readonly retry: boolean;
+  readonly reason: string;
+};

@@ -1,0 +1,35 @@
+export type MetricKind = "counter" | "gauge" | "histogram";
+
+/** One metric as a policy defines it. */
+export interface MetricSpec {
+  /** A name that Prometheus takes: `[a-zA-Z_:][a-zA-Z0-9_:]*`. */
+  readonly name: string;
+  readonly kind: MetricKind;
+  readonly help: string;
+  /** For histograms: upper bounds, strictly ascending, without +Inf. */
+  readonly buckets?: readonly number[];
+}
+
+/** Metrics that share their labels, so that an adapter looks a series up once for all of them. */
+export interface MetricGroup {
+  /** Label names, in the order in which values come. */
+  readonly labels: readonly string[];
+  readonly metrics: readonly MetricSpec[];
+}
+
+/** Takes the samples of one group. */
+export interface MetricRecorder {
+  /**
+   * Records one sample for each metric of the group: a counter adds the value, a gauge takes it on, a histogram
+   * observes it. `NaN` stands for "no sample of this metric". Called on the hot path: it must return at once and may
+   * not keep the arrays.
+   */
+  record(labels: readonly string[], values: readonly number[]): void;
+  /** Called when no policy set uses the recorder any more. */
+  close?(): void;
+}
+
+/** How a scrape wants its text. */
+export interface Exposition {
+  readonly format: "prometheus" | "openmetrics";
+}

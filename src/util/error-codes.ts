@@ -1,0 +1,96 @@
+/**
+ * Every error code that Weir shows, to whomever. `docs/errors.md` explains each; a test holds the two together. A code
+ * that was published is never given another meaning.
+ */
+export const errorCodes = {
+  // Mistakes in files. Shown with place and caret; exit status 1.
+  WEIR_FILE_UNREADABLE: { summary: "a file could not be read", grpc: 9, http: 500, retry: false },
+  WEIR_FILE_TOO_LARGE: { summary: "a file is larger than `limits.policy` allows", grpc: 9, http: 500, retry: false },
+  WEIR_YAML_SYNTAX: {
+    summary: "a file is not YAML, or uses aliases beyond the limit",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
+  WEIR_POLICY_UNKNOWN_KEY: { summary: "a key that is not known here", grpc: 9, http: 500, retry: false },
+  WEIR_POLICY_SHAPE: { summary: "a value of another shape than expected", grpc: 9, http: 500, retry: false },
+  WEIR_POLICY_DUPLICATE: { summary: "a name that is taken", grpc: 9, http: 500, retry: false },
+  WEIR_POLICY_RATE: { summary: "not a rate such as 500/s", grpc: 9, http: 500, retry: false },
+  WEIR_POLICY_HEADER: { summary: "a header name or value that must not be written", grpc: 9, http: 500, retry: false },
+  WEIR_POLICY_UNKNOWN_ADAPTER: { summary: "an adapter that weir.yaml does not name", grpc: 9, http: 500, retry: false },
+  WEIR_POLICY_CAPABILITY: {
+    summary: "an adapter that cannot do what the rule needs",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
+  WEIR_ADAPTER_CONFIG: { summary: "an adapter's configuration is not valid", grpc: 9, http: 500, retry: false },
+  WEIR_ADAPTER_LOAD: { summary: "an adapter could not be loaded or made", grpc: 9, http: 500, retry: false },
+  WEIR_EXPRESSION_SYNTAX: { summary: "an expression that does not parse", grpc: 3, http: 400, retry: false },
+  WEIR_EXPRESSION_TYPE: { summary: "an expression of the wrong type", grpc: 3, http: 400, retry: false },
+  WEIR_EXPRESSION_UNKNOWN_ATTRIBUTE: { summary: "a name that is no attribute", grpc: 3, http: 400, retry: false },
+  WEIR_EXPRESSION_UNKNOWN_FUNCTION: { summary: "a name that is no function", grpc: 3, http: 400, retry: false },
+  WEIR_EXPRESSION_REPORT_ATTRIBUTE: {
+    summary: "a check rule reads what is known only after the request",
+    grpc: 3,
+    http: 400,
+    retry: false,
+  },
+  WEIR_EXPRESSION_TOO_LARGE: {
+    summary: "an expression beyond the limits of length, depth or cost",
+    grpc: 3,
+    http: 400,
+    retry: false,
+  },
+  WEIR_EXPRESSION_REGEX: { summary: "a pattern that is not RE2 syntax", grpc: 3, http: 400, retry: false },
+  // Wrong requests.
+  WEIR_REQUEST_MALFORMED: {
+    summary: "bytes that are not the message, or text that is not the JSON, of this call",
+    grpc: 3,
+    http: 400,
+    retry: false,
+  },
+  WEIR_REQUEST_TOO_LARGE: { summary: "a message above `limits.message`", grpc: 8, http: 413, retry: false },
+  WEIR_REQUEST_ATTRIBUTE: {
+    summary: "an attribute that is unknown or has a value of another type",
+    grpc: 3,
+    http: 400,
+    retry: false,
+  },
+  WEIR_REQUEST_QUOTA: { summary: "a quota amount that is negative or no number", grpc: 3, http: 400, retry: false },
+  WEIR_DICTIONARY_MISMATCH: {
+    summary: "the caller's global dictionary is larger than ours",
+    grpc: 13,
+    http: 400,
+    retry: false,
+  },
+  WEIR_NOT_FOUND: { summary: "no such path", grpc: 5, http: 404, retry: false },
+  WEIR_METHOD_NOT_ALLOWED: { summary: "another HTTP method is expected here", grpc: 12, http: 405, retry: false },
+  WEIR_MEDIA_TYPE: { summary: "a body that is not application/json", grpc: 3, http: 415, retry: false },
+  // The hub itself.
+  WEIR_REPORT_NOT_TAKEN: { summary: "records were not taken because a queue is full", grpc: 8, http: 429, retry: true },
+  WEIR_ADAPTER_FAILED: {
+    summary: "an adapter failed and the rule's onError refuses",
+    grpc: 14,
+    http: 503,
+    retry: true,
+  },
+  WEIR_SHUTTING_DOWN: { summary: "the hub is stopping", grpc: 14, http: 503, retry: true },
+  WEIR_INTERNAL: { summary: "a fault in Weir; the log has the cause", grpc: 14, http: 503, retry: true },
+  // The process and the command line.
+  WEIR_LISTEN: { summary: "an address could not be listened on", grpc: 9, http: 500, retry: false },
+  WEIR_USAGE: { summary: "a command line that makes no sense", grpc: 3, http: 400, retry: false },
+  WEIR_UNREACHABLE: { summary: "a hub that could not be called", grpc: 14, http: 503, retry: true },
+} as const satisfies Record<string, ErrorCodeEntry>;
+
+interface ErrorCodeEntry {
+  readonly summary: string;
+  /** gRPC status code (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
+  readonly grpc: number;
+  /** HTTP status (RFC 9110). */
+  readonly http: number;
+  /** Whether the same call may succeed later. */
+  readonly retry: boolean;
+}
+
+export type ErrorCode = keyof typeof errorCodes;

@@ -1,0 +1,28 @@
+/**
+ * What rooms tell about their own work, for the hub's metrics. Rooms are handed one; telemetry implements it over its
+ * one table of metric names. Every method is cheap, returns nothing and never throws. Label values are few and fixed:
+ * names from files and from code, never a caller's text.
+ */
+export interface Observer {
+  /** A call at a door ended. `method` such as `Check`; `code` is a gRPC code name or an HTTP status. */
+  call(door: string, method: string, code: string, ms: number): void;
+  /** A decision was made. */
+  decision(allowed: boolean, ms: number): void;
+  /** A rule refused, or would have in mode observe. */
+  refusal(rule: string, mode: "enforce" | "observe"): void;
+  /** Something in a rule could not be evaluated. `part` such as `when`, `unless`, `by`, `cost`, `label`. */
+  ruleFault(rule: string, part: string, kind: "absence" | "fault"): void;
+  /** A call to an adapter ended. */
+  adapterCall(
+    adapter: string,
+    capability: string,
+    outcome: "ok" | "fault" | "timeout" | "busy" | "open",
+    ms: number,
+  ): void;
+  /** An adapter counted something of its own. */
+  adapterEvent(adapter: string, event: string, by: number): void;
+  /** Something was left out or thrown away. `what` such as `log_entry`, `header`, `attribute`; `reason` such as `queue_full`. */
+  dropped(what: string, reason: string, by: number): void;
+  /** A policy set was loaded or refused. */
+  reload(ok: boolean, version: string): void;
+}

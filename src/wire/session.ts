@@ -1,0 +1,23 @@
+import type { Bag } from "../attributes/bag.ts";
+import type { Layout } from "../attributes/layout.ts";
+import type { Vocabulary } from "../attributes/vocabulary.ts";
+import type { Asked, Decision } from "../runtime/decision.ts";
+import type { RecordOutcome } from "../telemetry/outcome.ts";
+
+/**
+ * What a door sees of the hub for one request: one snapshot from start to end. `weir.ts` hands doors a function that
+ * opens one. A session holds its snapshot's adapters open: {@link Session.end} must be called exactly once.
+ */
+export interface Session {
+  readonly layout: Layout;
+  readonly vocabulary: Vocabulary;
+  readonly version: string;
+  /** Judges a request. Answers at once unless an adapter has to be waited for. Never throws, never rejects. */
+  check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
+  /** Takes one record. The bag may be filled anew as soon as this returns. */
+  report(bag: Bag): RecordOutcome;
+  end(): void;
+}
+
+/** Opens a session on the snapshot that serves now. */
+export type OpenSession = () => Session;
