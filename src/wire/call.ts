@@ -1,0 +1,58 @@
+import type { Log } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+import type { OpenSession } from "./session.ts";
+
+/** What a door knows of the call that carried a message. */
+export interface Call {
+  /** The caller's address as the transport sees it, for logs and to scope deduplication ids. */
+  readonly peer: string;
+  /** Epoch milliseconds until which the caller waits, if it said so. */
+  readonly deadlineMs?: number;
+  /** Aborted when the caller is gone or its deadline has passed. */
+  readonly signal: AbortSignal;
+  /** A request header (gRPC metadata or HTTP), first value, by lower case name. */
+  header(name: string): string | undefined;
+}
+
+/** A unary method: the message's bytes in, the answer's bytes out. Throws a `WeirError` for a call that fails as a whole. */
+export type Unary = (message: Uint8Array, call: Call) => Uint8Array | Promise<Uint8Array>;
+
+/** The sending side of a stream of messages. */
+export interface Outgoing {
+  /** Sends one message. `false` means that the peer is slow: hold back until `drained` is called. */
+  send(message: Uint8Array): boolean;
+  /** Ends the stream well. */
+  end(): void;
+}
+
+/** The receiving side, as a door implements it. */
+export interface Incoming {
+  /** One message. While the promise that it may return is pending, no further message is read from the wire. */
+  message(message: Uint8Array): void | Promise<void>;
+  /** The peer has sent all it will; the door answers what is left and ends. */
+  end(): void;
+  /** The peer can take messages again. */
+  drained(): void;
+  /** The stream is gone; nothing can be sent any more. */
+  gone(): void;
+}
+
+/** A method with a stream each way. */
+export type Duplex = (out: Outgoing, call: Call) => Incoming;
+
+/** A gRPC service as its door implements it: full method path (`/istio.mixer.v1.Mixer/Check`) to handler. */
+export interface GrpcDoor {
+  /** For metrics: `mixer`, `stream`, `health`, ... */
+  readonly name: string;
+  readonly unary: ReadonlyMap<string, Unary>;
+  readonly duplex: ReadonlyMap<string, Duplex>;
+}
+
+/** What every door is made from. */
+export interface DoorOptions {
+  readonly open: OpenSession;
+  readonly observer: Observer;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
