@@ -7,7 +7,7 @@ export interface Call {
   /** The caller's address as the transport sees it, for logs and to scope deduplication ids. */
   readonly peer: string;
   /** Epoch milliseconds until which the caller waits, if it said so. */
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | undefined;
   /** Aborted when the caller is gone or its deadline has passed. */
   readonly signal: AbortSignal;
   /** A request header (gRPC metadata or HTTP), first value, by lower case name. */

@@ -1,0 +1,124 @@
+import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
+import type { Log } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+import { WeirError } from "../util/weir-error.ts";
+import type { GrpcDoor } from "./call.ts";
+import { DuplexCall, MethodCall, UnaryCall, type CallOwner, type Method } from "./grpc-call.ts";
+import { createHealth } from "./health.ts";
+import { createReflection } from "./reflection.ts";
+
+export interface GrpcServerOptions {
+  readonly doors: readonly GrpcDoor[];
+  readonly limits: {
+    /** The largest message taken, in bytes. */
+    readonly messageBytes: number;
+    /** Concurrent calls on one connection. */
+    readonly streamsPerConnection: number;
+  };
+  readonly observer: Observer;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** The gRPC listener: doors, health and reflection on one port. */
+export interface GrpcServer {
+  /**
+   * Listens on `host:port`; port 0 takes a free one. Answers the address that it listens on. Throws WEIR_LISTEN.
+   * May be called for several addresses.
+   */
+  listen(address: string): Promise<string>;
+  /**
+   * Stops in order: health says NOT_SERVING, no new connection or call is taken, calls in flight finish, streams answer
+   * what they have read and end with UNAVAILABLE. When `force` is aborted, what is left is cut. Never throws.
+   */
+  drain(force: AbortSignal): Promise<void>;
+}
+
+const keepaliveMs = 60_000;
+const keepaliveTimeoutMs = 20_000;
+/** Megabytes that one connection may hold in HTTP/2 buffers before it gets no further streams. */
+const sessionMegabytes = 128;
+
+/** Makes a gRPC listener on @grpc/grpc-js that hands the doors bytes and takes bytes back. */
+export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
+  const { observer, log, now } = options;
+  const services = new Set(options.doors.flatMap(servicesOf));
+  const health = createHealth(services);
+  const reflection = createReflection([...services, ...servicesOf(health.door)]);
+
+  const methods = new Map<string, Method>();
+  for (const door of [...options.doors, health.door, ...reflection]) {
+    for (const [path, unary] of door.unary) methods.set(path, { door: door.name, name: nameOf(path), unary });
+    for (const [path, duplex] of door.duplex) methods.set(path, { door: door.name, name: nameOf(path), duplex });
+  }
+
+  const streams = new Set<DuplexCall>();
+  const owner: CallOwner = { observer, log, now, streams };
+  // The interceptor takes each call over from grpc-js's own handlers: they would read ahead and buffer without limit.
+  const takeOver: ServerInterceptor = ({ path }, call) => {
+    const method = methods.get(path)!;
+    return new MethodCall(call, (next) =>
+      method.unary === undefined ? new DuplexCall(next, method, owner) : new UnaryCall(next, method, owner),
+    );
+  };
+  const server = new Server({
+    "grpc.max_receive_message_length": options.limits.messageBytes,
+    "grpc.max_send_message_length": -1,
+    "grpc.max_concurrent_streams": options.limits.streamsPerConnection,
+    "grpc.keepalive_time_ms": keepaliveMs,
+    "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
+    "grpc-node.max_session_memory": sessionMegabytes,
+    "grpc.enable_channelz": 0,
+    interceptors: [takeOver],
+  });
+  for (const [path, method] of methods) {
+    server.register(path, unreachable, asBuffer, identity, method.unary === undefined ? "bidi" : "unary");
+  }
+
+  return {
+    listen: (address) =>
+      new Promise((resolve, reject) => {
+        server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+          if (error === null) resolve(address.replace(/:\d+$/, `:${port}`));
+          else reject(new WeirError("WEIR_LISTEN", `cannot listen on ${address}: ${error.message}`));
+        });
+      }),
+    drain: (force) =>
+      new Promise((resolve) => {
+        const cut = () => {
+          server.forceShutdown();
+          resolve();
+        };
+        if (force.aborted) return cut();
+        force.addEventListener("abort", cut, { once: true });
+        health.stop();
+        server.tryShutdown(() => {
+          force.removeEventListener("abort", cut);
+          resolve();
+        });
+        for (const stream of streams) stream.drain();
+      }),
+  };
+}
+
+/** `weir.v1.Weir` for each method `/weir.v1.Weir/Check` of a door. */
+function servicesOf(door: GrpcDoor): string[] {
+  return [...door.unary.keys(), ...door.duplex.keys()].map((path) => path.slice(1, path.lastIndexOf("/")));
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function unreachable(): never {
+  throw new Error("the interceptor takes every call");
+}
+
+function asBuffer(message: Uint8Array): Buffer {
+  return Buffer.isBuffer(message) ? message : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+}
+
+function identity(message: Buffer): Buffer {
+  return message;
+}
