@@ -34,8 +34,22 @@ export interface Methods<I extends Inputs> {
   logs(entries: readonly LogEntry[], call: Call): Awaitable<Exported>;
 }
 
+/**
+ * The methods of an instance: those of the capabilities that its adapter declares. Where it is not known which those
+ * are (`Adapter` without type arguments), each method may be missing.
+ */
+type Provided<P extends Capability, I extends Inputs> = [Capability] extends [P]
+  ? Partial<Methods<I>>
+  : Pick<Methods<I>, P>;
+
 /** The running form of an adapter: one for each entry under `adapters:` in `weir.yaml`. */
-export type Instance<P extends Capability, I extends Inputs> = Pick<Methods<I>, P> & {
+export type Instance<P extends Capability = Capability, I extends Inputs = Inputs> = Provided<P, I> & {
+  /**
+   * For `quota`: gives units back that this instance has just granted, because a limit kept by another adapter refused
+   * the same request. Each charge is one that was granted, with the granted units as its `amount`; its `dedupId` is
+   * forgotten. Without this method such units stay spent: a request may be refused too much, never admitted too much.
+   */
+  refund?(charges: readonly Charge[], call: Call): Awaitable<void>;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /** Why the instance cannot serve at the moment, or `undefined` when it can; asked by the readiness probe. */

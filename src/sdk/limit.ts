@@ -24,8 +24,8 @@ export interface Charge {
   /** Whether fewer units than wanted are welcome; a best-effort charge is refused only when nothing is left. */
   readonly bestEffort: boolean;
   /**
-   * Identity of the charge, scoped to caller and limit: the same id within the adapter's window gets the first answer
-   * again and spends nothing.
+   * Identity of the charge, scoped to caller and limit: the same id within the adapter's window gets the answer of the
+   * charge that was granted again and spends nothing. A refusal took nothing and is not remembered.
    */
   readonly dedupId?: string;
 }
@@ -44,4 +44,6 @@ export interface Grant {
   readonly retryAfterMs?: number;
   /** How long the granted units may be used, in milliseconds. */
   readonly validForMs: number;
+  /** Set when this is the answer of an earlier charge with the same `dedupId`: nothing was spent now. */
+  readonly repeated?: true;
 }

@@ -1,0 +1,23 @@
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { Adapter, Call, Capability, Instance } from "../adapter.ts";
+import type { Inputs } from "../input.ts";
+import { fakeHost } from "./fake-host.ts";
+import type { FakeHost } from "./fake-host.ts";
+
+/** Makes an instance as the hub does: the configuration is validated and gets its defaults first. Throws when it is not valid. */
+export async function makeInstance<P extends Capability, I extends Inputs, C extends StandardSchemaV1>(
+  adapter: Adapter<P, I, C>,
+  config: StandardSchemaV1.InferInput<C>,
+  host: FakeHost = fakeHost(),
+): Promise<Instance<P, I>> {
+  const result = await adapter.config["~standard"].validate(config);
+  if (result.issues) {
+    throw new TypeError(`the configuration is not valid: ${result.issues.map((issue) => issue.message).join("; ")}`);
+  }
+  return adapter.create(result.value as StandardSchemaV1.InferOutput<C>, host);
+}
+
+/** What the hub hands over beside the input of a call: a signal, which the given controller aborts. */
+export function fakeCall(controller: AbortController = new AbortController()): Call {
+  return { signal: controller.signal };
+}
