@@ -11,6 +11,8 @@ export interface Problem extends Place {
   readonly length: number;
   /** The line of the file, for the caret; left out when the file could not be read. */
   readonly text?: string;
+  /** For a line too long to be shown whole: the column of the first character of `text`. Left out: 1. */
+  readonly textColumn?: number;
   /** What to do, or the nearest known name: `did you mean "unless"?` */
   readonly hint?: string;
 }

@@ -1,0 +1,189 @@
+import { refusalCodes } from "../sdk/index.ts";
+import type { RefusalCode } from "../sdk/index.ts";
+import { maxAmount, parseRate, rateExpected } from "./rate.ts";
+import { ruleName, unless, value, when } from "./rule-fields.ts";
+import { list, mapOf, record } from "./shape/collections.ts";
+import { durationMs } from "./shape/quantities.ts";
+import { choice, expression, integer, parsedText, text } from "./shape/scalars.ts";
+import type { Read, Shape } from "./shape/shape.ts";
+import { variants } from "./shape/variants.ts";
+
+const day = 86_400_000;
+
+const message = {
+  shape: text(),
+  description: "What the caller is told.",
+  default: "a message that names the rule",
+} as const;
+const cache = {
+  shape: durationMs(0, day),
+  description: "How long the outcome may be kept by the caller; `0s`: not at all.",
+  default: "`check.validFor` of weir.yaml",
+} as const;
+
+export const httpShape = record("a direct response", {
+  status: {
+    shape: integer("an HTTP status", 200, 599),
+    description: "HTTP status.",
+    default: "the one of the rule's code",
+  },
+  body: { shape: text(), description: "Body, sent as it is.", default: "the message" },
+  headers: {
+    shape: mapOf("a map of header names to texts", text()),
+    description: "Headers of the response, constant texts.",
+    default: "none",
+  },
+});
+const http = {
+  shape: httpShape,
+  description: "The response that the proxy gives by itself when the rule refuses.",
+  default: "the proxy's own",
+} as const;
+
+export const editsShape = record("header changes", {
+  set: {
+    shape: mapOf("a map of header names to expressions", value),
+    description:
+      "Replaces the header. A value that cannot be evaluated removes it, rather than letting the caller's own through.",
+    default: "none",
+  },
+  append: {
+    shape: mapOf("a map of header names to expressions", value),
+    description: "Adds a value to the header.",
+    default: "none",
+  },
+  remove: {
+    shape: list("a list of header names", text("a header name")),
+    description: "Removes the header.",
+    default: "none",
+  },
+});
+
+export const headersShape = record("header changes of the request, of the response, or both", {
+  request: { shape: editsShape, description: "Changes on the way to the service.", default: "none" },
+  response: { shape: editsShape, description: "Changes on the way back.", default: "none" },
+});
+
+/** Kinds of limits that are known by name and not built. */
+const otherAlgorithms = {
+  calendar: "windows of the calendar are not available in this version",
+  concurrency: "limits on what runs at once are not available in this version",
+  gcra: 'that is "token-bucket"',
+};
+
+const byShape: Shape<NonNullable<Read<typeof value>> | Read<typeof byMap>> = {
+  expected: "an expression, or a map of names to expressions",
+  schema: { anyOf: [{ type: "string" }, { type: "object", additionalProperties: value.schema }] },
+  read: (node, reading) => (node.kind === "map" ? byMap.read(node, reading) : value.read(node, reading)),
+};
+const byMap = mapOf("a map of names to expressions", value);
+
+export const checkRuleShape = variants(
+  "a check rule",
+  {
+    name: {
+      shape: ruleName,
+      description: "Name of the rule, unique in the policy. The rule is called `policy/rule` everywhere.",
+      required: true,
+    },
+    when,
+    unless,
+    cache,
+  },
+  {
+    deny: {
+      deny: {
+        shape: choice("the name of a gRPC status code", Object.keys(refusalCodes) as RefusalCode[]),
+        description: "Refuses, with this gRPC status code.",
+        required: true,
+      },
+      message,
+      http,
+    },
+    ask: {
+      ask: {
+        shape: text("the name of an adapter"),
+        description: "Asks this adapter, by its name in weir.yaml. It must be able to check.",
+        required: true,
+      },
+      with: {
+        shape: mapOf("a map of the adapter's inputs to expressions", value),
+        description: "What the adapter is given: each input that it declares, and its expression.",
+        default: "nothing",
+      },
+      onError: {
+        shape: choice("what holds when the adapter fails", ["deny", "allow"], {
+          local: "only a limit can count by itself",
+        }),
+        description: "What holds when the adapter fails: `deny` or `allow`.",
+        default: "`deny`",
+      },
+      message,
+      http,
+    },
+    limit: {
+      limit: {
+        shape: parsedText({
+          expected: rateExpected,
+          parse: parseRate,
+          code: "WEIR_POLICY_RATE",
+          schema: { type: "string", pattern: "^[1-9][0-9]* ?/ ?[0-9]*(ms|s|m|h|d)$" },
+        }),
+        description: "How many units each window allows: `500/s`, `10/m`, `1000/h`, `1/d`, `100/10s`.",
+        required: true,
+      },
+      burst: {
+        shape: integer("a number of units", 1, maxAmount),
+        description: "How many units may be taken at once. Only for `token-bucket`.",
+        default: "the amount of `limit`",
+      },
+      by: {
+        shape: byShape,
+        description:
+          "Whose count: an expression, or a map of names to expressions. Each value has a count of its own; an absent one counts as `(absent)`.",
+        default: "one count for all",
+      },
+      cost: {
+        shape: expression("an expression that is a whole number"),
+        description: "Units a request takes. A cost that cannot be evaluated, or is negative, refuses.",
+        default: "`1`",
+      },
+      via: {
+        shape: text("the name of an adapter"),
+        description: "The adapter that counts, by its name in weir.yaml.",
+        default: "`memory`",
+      },
+      algorithm: {
+        shape: choice("an algorithm", ["token-bucket", "sliding-window", "fixed-window"], otherAlgorithms),
+        description: "How it counts: `token-bucket`, `sliding-window` or `fixed-window`.",
+        default: "`token-bucket`",
+      },
+      at: {
+        shape: choice("where a limit is charged", ["check", "ratelimit"]),
+        description:
+          "Which doors charge it: `check`, those that judge a request, or `ratelimit`, the rate limit doors.",
+        default: "`ratelimit` where the rule reads `ratelimit.*`, else `check`",
+      },
+      onError: {
+        shape: choice("what holds when the adapter fails", ["deny", "allow", "local"]),
+        description:
+          "What holds when the adapter fails: `deny`, `allow`, or `local` to count in this process's memory meanwhile.",
+        default: "`allow`",
+      },
+      message,
+      http,
+    },
+    headers: {
+      headers: {
+        shape: headersShape,
+        description: "Changes headers of requests that pass, and of their responses.",
+        required: true,
+      },
+    },
+  },
+);
+
+export type RawCheckRule = Read<typeof checkRuleShape>;
+export type RawHeaders = Read<typeof headersShape>;
+export type RawEdits = Read<typeof editsShape>;
+export type RawHttp = Read<typeof httpShape>;

@@ -1,0 +1,151 @@
+import { attributeTypes } from "../attributes/value.ts";
+import { mapOf, record } from "./shape/collections.ts";
+import { bytes, durationMs } from "./shape/quantities.ts";
+import { anything, choice, integer, parsedText, text } from "./shape/scalars.ts";
+import type { Located, Read, Shape } from "./shape/shape.ts";
+
+const addressExpected = "an address such as 127.0.0.1:9091";
+
+/** `HOST:PORT`, an IPv6 host in brackets; port 0 is any free one. */
+const address = parsedText({
+  expected: addressExpected,
+  parse(value) {
+    const m = /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})$/.exec(value);
+    if (m !== null) return Number(m[2]) <= 65_535 ? { value } : { problem: "a port is a number from 0 to 65535" };
+    const hint = value.startsWith(":") ? `every interface of the machine is 0.0.0.0${value.slice(0, 8)}` : undefined;
+    const problem = `expected ${addressExpected}, got ${JSON.stringify(value.slice(0, 60))}`;
+    return hint === undefined ? { problem } : { problem, hint };
+  },
+  schema: { type: "string" },
+});
+
+export const listenerShape = record("a listener", {
+  address: { shape: address, description: "Host and port.", required: true },
+});
+
+const listener: Shape<Located<string>> = {
+  expected: "an address, or a map with the key address",
+  schema: { anyOf: [address.schema, listenerShape.schema] },
+  read: (node, reading) =>
+    node.kind === "map" ? listenerShape.read(node, reading)?.address : address.read(node, reading),
+};
+
+export const listenShape = record("the addresses of the listeners", {
+  grpc: {
+    shape: listener,
+    description: "gRPC doors, for proxies and services.",
+    default: "`127.0.0.1:9091`",
+  },
+  http: { shape: listener, description: "HTTP doors, for proxies and services.", default: "`127.0.0.1:9092`" },
+  admin: {
+    shape: listener,
+    description: "Health, metrics and introspection, for operators and scrapers only.",
+    default: "`127.0.0.1:9093`",
+  },
+});
+
+const KiB = 1024;
+const MiB = KiB * KiB;
+
+export const limitsShape = record("limits", {
+  message: {
+    shape: bytes(KiB, 256 * MiB),
+    description: "The largest message or body that a door takes.",
+    default: "`1MiB`",
+  },
+  streams: {
+    shape: integer("a number of calls", 1, 1_000_000),
+    description: "Calls at once on one connection.",
+    default: "`1024`",
+  },
+  policy: { shape: bytes(KiB, 64 * MiB), description: "The largest policy file.", default: "`1MiB`" },
+  expression: { shape: bytes(64, MiB), description: "The longest expression, in characters.", default: "`16KiB`" },
+  cost: {
+    shape: integer("a number of steps", 100, 1_000_000_000),
+    description: "The most steps that evaluating one expression may take.",
+    default: "`100000`",
+  },
+});
+
+export const checkDefaultsShape = record("defaults of decisions", {
+  validFor: {
+    shape: durationMs(0, 86_400_000),
+    description: "How long a caller may keep a decision whose rules say nothing of it.",
+    default: "`5s`",
+  },
+  validUses: {
+    shape: integer("a number of uses", 0, 2_147_483_647),
+    description: "How many uses such a decision is good for.",
+    default: "`10000`",
+  },
+  adapterTimeout: {
+    shape: durationMs(1, 600_000),
+    description: "How long an adapter may take to answer one call.",
+    default: "`1s`",
+  },
+});
+
+export const telemetryShape = record("telemetry", {
+  buffer: {
+    shape: choice("where records wait for delivery", ["memory"]),
+    description: "Where records wait for delivery: `memory`.",
+    default: "`memory`",
+  },
+  queue: {
+    shape: integer("a number of entries", 1, 10_000_000),
+    description: "Entries that may wait for one adapter; beyond them records are not taken.",
+    default: "`10000`",
+  },
+});
+
+export const shutdownShape = record("shutdown", {
+  deadline: {
+    shape: durationMs(0, 3_600_000),
+    description: "How long calls in flight and adapters may take to end.",
+    default: "`10s`",
+  },
+});
+
+const attributeType = choice("a type of attribute", attributeTypes, {
+  int: 'whole numbers are "int64"',
+  float: 'numbers with a fraction are "double"',
+  boolean: 'that is "bool"',
+  ip_address: 'that is "ip"',
+  map: 'that is "string_map"',
+});
+
+export const adapterShape = anything("an adapter's configuration", {
+  type: "object",
+  properties: {
+    adapter: {
+      type: "string",
+      description:
+        "A built-in adapter's name, or the path or package of one of your own. Default: the name of the entry.",
+    },
+  },
+});
+
+export const weirShape = record("weir.yaml", {
+  listen: { shape: listenShape, description: "Where the hub listens.", default: "the loopback interface" },
+  policies: {
+    shape: text("the path of a folder"),
+    description: "Folder of the policy files, as seen from weir.yaml.",
+    default: "`./policies`",
+  },
+  attributes: {
+    shape: mapOf("a map of attribute names to types", attributeType),
+    description: "Attributes of your own, beside the built-in vocabulary: name and type.",
+    default: "none",
+  },
+  adapters: {
+    shape: mapOf("a map of names to adapters", adapterShape),
+    description: "Adapters by the names that policies use.",
+    default: "`memory`, `prometheus` and `stdout`",
+  },
+  limits: { shape: limitsShape, description: "Bounds on what callers and files may ask for.", default: "below" },
+  check: { shape: checkDefaultsShape, description: "Defaults of decisions.", default: "below" },
+  telemetry: { shape: telemetryShape, description: "How reports are delivered.", default: "below" },
+  shutdown: { shape: shutdownShape, description: "How the hub stops.", default: "below" },
+});
+
+export type RawWeir = Read<typeof weirShape>;

@@ -1,0 +1,176 @@
+import { Composer, isAlias, isMap, isScalar, isSeq, Parser } from "yaml";
+import type { Document, ParsedNode, Scalar, YAMLError } from "yaml";
+import type { Problems } from "../problems.ts";
+import { guardYaml } from "./guard.ts";
+import type { Entry, Node, ScalarNode } from "./node.ts";
+import { problemAt } from "./source.ts";
+import type { Finding, Source } from "./source.ts";
+
+/** Values that aliases may add to one file; a few lines of aliases of aliases could otherwise stand for billions. */
+const maxAliasedValues = 100_000;
+
+/** The documents of a YAML text that have any content. What is no YAML is told to `problems`, and its document left out. */
+export function readYaml(source: Source, problems: Problems): Node[] {
+  const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.exec(source.text);
+  if (control !== null) {
+    const code = control[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+    const message = `the control character U+${code} is not allowed in YAML`;
+    problems.add(problemAt(source, control.index, control.index + 1, syntax(message)));
+    return [];
+  }
+  const refusal = guardYaml(source.text);
+  if (refusal !== undefined) {
+    const { offset, length, message, hint } = refusal;
+    problems.add(problemAt(source, offset, offset + length, syntax(message, hint)));
+    return [];
+  }
+  const nodes: Node[] = [];
+  for (const document of compose(source.text)) {
+    const error = document.errors.reduce<YAMLError | undefined>(
+      (first, each) => (first === undefined || each.pos[0] < first.pos[0] ? each : first),
+      undefined,
+    );
+    if (error !== undefined) {
+      problems.add(problemAt(source, error.pos[0], error.pos[1], explain(error)));
+      continue;
+    }
+    if (document.contents === null) continue;
+    const node = new Reading(source, problems).node(document.contents);
+    if (node !== undefined && !(node.kind === "scalar" && node.value === null)) nodes.push(node);
+  }
+  return nodes;
+}
+
+function compose(text: string): Document.Parsed[] {
+  // A broken file can have an error for every character of it, and the stacks of errors cost more than all the rest.
+  const depth = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    // Keys are compared by us: the library does it by trying each with each.
+    const composer = new Composer({ uniqueKeys: false, prettyErrors: false });
+    return [...composer.compose(new Parser().parse(text))];
+  } finally {
+    Error.stackTraceLimit = depth;
+  }
+}
+
+function syntax(message: string, hint?: string): Finding {
+  return { code: "WEIR_YAML_SYNTAX", message, hint };
+}
+
+/** The library's messages, and what to do where that is known. */
+function explain(error: YAMLError): Finding {
+  switch (error.code) {
+    case "BLOCK_AS_IMPLICIT_KEY":
+      return syntax("this line has a second key", `a text that holds ": " must be in quotes`);
+    case "TAB_AS_INDENT":
+      return syntax("a tab cannot indent YAML", "use spaces");
+    case "BAD_SCALAR_START":
+      return syntax("a text cannot begin with this character", "put the text in quotes");
+    case "MULTILINE_IMPLICIT_KEY":
+      return syntax("a key must end on its line with a colon");
+    case "BAD_ALIAS":
+      return syntax("an alias of an anchor that does not exist", `a text that begins with "*" must be in quotes`);
+    case "RESOURCE_EXHAUSTION":
+      return syntax("values are nested too deeply");
+    default:
+      return syntax(`not YAML: ${error.message.slice(0, 200)}`);
+  }
+}
+
+/** Makes a tree of ours from one document of the library's. */
+class Reading {
+  readonly #source: Source;
+  readonly #problems: Problems;
+  /** `undefined` while the anchor's own value is read. */
+  readonly #anchors = new Map<string, { readonly node: Node; readonly values: number } | undefined>();
+  #values = 0;
+  #aliased = 0;
+
+  constructor(source: Source, problems: Problems) {
+    this.#source = source;
+    this.#problems = problems;
+  }
+
+  node(parsed: ParsedNode): Node | undefined {
+    if (isAlias(parsed)) return this.#alias(parsed.source, parsed.range);
+    const before = this.#values++;
+    const anchor = parsed.anchor;
+    if (anchor !== undefined) this.#anchors.set(anchor, undefined);
+    const [start, end] = parsed.range;
+    let node: Node;
+    if (isMap(parsed)) {
+      node = { kind: "map", entries: this.#entries(parsed.items), start, end };
+    } else if (isSeq(parsed)) {
+      const items = parsed.items.map((item) => this.node(item as ParsedNode));
+      node = { kind: "list", items: items.filter((item) => item !== undefined), start, end };
+    } else {
+      node = scalar(parsed);
+    }
+    if (anchor !== undefined) this.#anchors.set(anchor, { node, values: this.#values - before });
+    return node;
+  }
+
+  #alias(name: string, [start, end]: readonly [number, number, number]): Node | undefined {
+    const anchored = this.#anchors.get(name);
+    if (anchored === undefined) return this.#refuse(start, end, "an alias within the value that it stands for");
+    this.#aliased += anchored.values;
+    if (this.#aliased <= maxAliasedValues) return anchored.node;
+    return this.#refuse(start, end, `aliases stand for more than ${maxAliasedValues} values`);
+  }
+
+  #entries(pairs: readonly { readonly key: unknown; readonly value: unknown }[]): Entry[] {
+    const entries: Entry[] = [];
+    const seen = new Map<string, ScalarNode>();
+    for (const pair of pairs) {
+      const parsed = pair.key as ParsedNode;
+      if (!isScalar(parsed)) {
+        this.#refuse(parsed.range[0], parsed.range[1], "a key must be a word or a quoted text");
+        continue;
+      }
+      const key = scalar(parsed as Scalar.Parsed);
+      const first = seen.get(key.text);
+      if (first !== undefined) {
+        const message = `the key "${key.text}" stands here twice`;
+        const finding: Finding = { code: "WEIR_POLICY_DUPLICATE", message, hint: "keep one of them" };
+        this.#problems.add(problemAt(this.#source, key.start, key.end, finding));
+        continue;
+      }
+      seen.set(key.text, key);
+      const value = pair.value === null ? emptyAt(key.end) : this.node(pair.value as ParsedNode);
+      if (value !== undefined) entries.push({ key, value });
+    }
+    return entries;
+  }
+
+  #refuse(start: number, end: number, message: string): undefined {
+    this.#problems.add(problemAt(this.#source, start, end, syntax(message)));
+  }
+}
+
+const styles: Readonly<Record<Scalar.Type, ScalarNode["style"]>> = {
+  PLAIN: "plain",
+  QUOTE_SINGLE: "single",
+  QUOTE_DOUBLE: "double",
+  BLOCK_LITERAL: "block",
+  BLOCK_FOLDED: "block",
+};
+
+function scalar(parsed: Scalar.Parsed): ScalarNode {
+  const [start, end] = parsed.range;
+  const value = parsed.value as ScalarNode["value"];
+  const text = typeof value === "string" ? value : (parsed.source ?? "");
+  return {
+    kind: "scalar",
+    value,
+    text,
+    style: styles[(parsed.type as Scalar.Type | undefined) ?? "PLAIN"],
+    start,
+    end,
+  };
+}
+
+/** The value of a key after which nothing stands. */
+function emptyAt(offset: number): ScalarNode {
+  return { kind: "scalar", value: null, text: "", style: "plain", start: offset, end: offset };
+}
