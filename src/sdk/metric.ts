@@ -1,3 +1,5 @@
+import type { ExpositionFormat } from "../util/exposition.ts";
+
 export type MetricKind = "counter" | "gauge" | "histogram";
 
 /** One metric as a policy defines it. */
@@ -29,7 +31,7 @@ export interface MetricRecorder {
   close?(): void;
 }
 
-/** How a scrape wants its text. */
+/** How a scrape wants its text. The closing `# EOF` of OpenMetrics is written by whoever joins the texts of a scrape. */
 export interface Exposition {
-  readonly format: "prometheus" | "openmetrics";
+  readonly format: ExpositionFormat;
 }

@@ -1,0 +1,133 @@
+import type { MetricSpec } from "weir/sdk";
+import type { LabelTable } from "./label-table.ts";
+
+/** One metric and its series: a value, or a histogram's buckets, for each row of the label table that it has. */
+export class Family {
+  readonly name: string;
+  readonly kind: MetricSpec["kind"];
+  /** Upper bounds of a histogram, without +Inf. */
+  readonly bounds: readonly number[];
+  readonly table: LabelTable;
+  help: string;
+  /** How many recorders write to it; without any, the family is dropped. */
+  recorders = 0;
+  /** The row of the series that takes what has no room, or -1. */
+  overflowRow = -1;
+  /** Whether the loss of detail was logged. */
+  warned = false;
+
+  /** When a row was last written, in ticks from 1 on; 0: the family has no series there. */
+  #seen: Uint32Array;
+  /** A counter's or gauge's value, a histogram's sum. */
+  #values: Float64Array;
+  /** A histogram's observations by bucket, not cumulated; the last of each row is +Inf. */
+  #counts: Float64Array;
+  #series = 0;
+  readonly #stopGrowing: () => void;
+
+  constructor(spec: MetricSpec, name: string, table: LabelTable) {
+    this.name = name;
+    this.kind = spec.kind;
+    this.bounds = spec.kind === "histogram" ? [...(spec.buckets ?? [])] : [];
+    this.table = table;
+    this.help = spec.help;
+    this.#seen = new Uint32Array(table.capacity);
+    this.#values = new Float64Array(table.capacity);
+    this.#counts = new Float64Array(this.kind === "histogram" ? table.capacity * (this.bounds.length + 1) : 0);
+    this.#stopGrowing = table.onGrow((capacity) => this.#grow(capacity));
+  }
+
+  /** How many series there are. */
+  get series(): number {
+    return this.#series;
+  }
+
+  has(row: number): boolean {
+    return this.#seen[row] !== 0;
+  }
+
+  /** Begins a series in a row where there is none. */
+  admit(row: number, tick: number): void {
+    this.#seen[row] = tick;
+    this.#series++;
+    this.table.use(row);
+  }
+
+  /** Records one sample in a row that has a series. */
+  record(row: number, value: number, tick: number): void {
+    this.#seen[row] = tick;
+    if (this.kind === "gauge") {
+      this.#values[row] = value;
+      return;
+    }
+    // A counter never goes back (OpenMetrics 1.0, "Counter").
+    if (this.kind === "counter") {
+      if (value > 0) this.#values[row]! += value;
+      return;
+    }
+    this.#values[row]! += value;
+    this.#counts[row * (this.bounds.length + 1) + bucketOf(this.bounds, value)]!++;
+  }
+
+  /** A counter's or gauge's value, a histogram's sum. */
+  value(row: number): number {
+    return this.#values[row]!;
+  }
+
+  /** How many observations fell into one bucket alone. */
+  count(row: number, bucket: number): number {
+    return this.#counts[row * (this.bounds.length + 1) + bucket]!;
+  }
+
+  /** Drops every series that was last written before a tick. Returns how many. */
+  dropBefore(tick: number): number {
+    const seen = this.#seen;
+    const rows = this.table.rows;
+    let dropped = 0;
+    for (let row = 0; row < rows; row++) {
+      if (seen[row] === 0 || seen[row]! >= tick) continue;
+      seen[row] = 0;
+      this.#values[row] = 0;
+      const width = this.bounds.length + 1;
+      if (this.kind === "histogram") this.#counts.fill(0, row * width, (row + 1) * width);
+      if (row === this.overflowRow) this.overflowRow = -1;
+      this.table.release(row);
+      this.#series--;
+      dropped++;
+    }
+    return dropped;
+  }
+
+  /** Drops all series and lets go of the table. */
+  close(): void {
+    this.dropBefore(Infinity);
+    this.#stopGrowing();
+  }
+
+  #grow(capacity: number): void {
+    const seen = new Uint32Array(capacity);
+    seen.set(this.#seen);
+    this.#seen = seen;
+    this.#values = grown(this.#values, capacity);
+    if (this.kind === "histogram") this.#counts = grown(this.#counts, capacity * (this.bounds.length + 1));
+  }
+}
+
+/** The first bucket whose upper bound is not below the value. */
+function bucketOf(bounds: readonly number[], value: number): number {
+  let low = 0;
+  let high = bounds.length;
+  while (high - low > 8) {
+    const middle = (low + high) >>> 1;
+    if (bounds[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  while (low < high && bounds[low]! < value) low++;
+  return low;
+}
+
+function grown(array: Float64Array, length: number): Float64Array<ArrayBuffer> {
+  const larger = new Float64Array(length);
+  larger.set(array);
+  return larger;
+}

@@ -1,0 +1,82 @@
+import type { Exposition } from "weir/sdk";
+import type { Family } from "./family.ts";
+import type { Store } from "./store.ts";
+
+/** Characters after which a piece of text is handed over. */
+const pieceLength = 64 * 1024;
+
+/**
+ * Everything recorded, as text 0.0.4 of Prometheus or OpenMetrics 1.0, in pieces of about 64 KiB that end with a line.
+ * The closing `# EOF` of OpenMetrics is left to whoever joins the texts. One series is written in one go, so its
+ * buckets and its count agree; series that appear meanwhile are left for the next time.
+ *
+ * https://prometheus.io/docs/instrumenting/exposition_formats/,
+ * https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md
+ */
+export function* render(store: Store, format: Exposition["format"]): Generator<string> {
+  const scrape = store.beginScrape();
+  let piece = "";
+  for (const family of store.families) {
+    if (family.series === 0) continue;
+    piece += heading(family, format);
+    const lines = family.kind === "histogram" ? histogramLines(family, format) : valueLine(family, format);
+    // Read again each time: rows come and go while we wait for the reader.
+    for (let row = 0; row < family.table.rows; row++) {
+      if (!family.has(row) || !family.table.isOlder(row, scrape)) continue;
+      piece += lines(row);
+      if (piece.length < pieceLength) continue;
+      yield piece;
+      piece = "";
+    }
+  }
+  if (piece !== "") yield piece;
+}
+
+type Lines = (row: number) => string;
+
+function heading(family: Family, format: Exposition["format"]): string {
+  // In OpenMetrics `_total` belongs to a counter's sample and not to its family.
+  const open = format === "openmetrics";
+  const name = open && family.kind === "counter" ? family.name.replace(/_total$/, "") : family.name;
+  const help = family.help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+  return `# HELP ${name} ${open ? help.replaceAll('"', '\\"') : help}\n# TYPE ${name} ${family.kind}\n`;
+}
+
+function valueLine(family: Family, format: Exposition["format"]): Lines {
+  const { table } = family;
+  const total = format === "openmetrics" && family.kind === "counter" && !family.name.endsWith("_total");
+  const name = total ? `${family.name}_total` : family.name;
+  if (table.names.length === 0) return (row) => `${name} ${number(family.value(row))}\n`;
+  return (row) => `${name}{${table.labels(row)}} ${number(family.value(row))}\n`;
+}
+
+function histogramLines(family: Family, format: Exposition["format"]): Lines {
+  const { name, table } = family;
+  const bare = table.names.length === 0;
+  const head = `${name}_bucket{`;
+  const tails = [...family.bounds.map((bound) => boundText(bound, format)), "+Inf"].map(
+    (bound) => `${bare ? "" : ","}le="${bound}"} `,
+  );
+  return (row) => {
+    const labels = table.labels(row);
+    const braces = bare ? " " : `{${labels}} `;
+    let text = "";
+    let count = 0;
+    for (let i = 0; i < tails.length; i++) {
+      count += family.count(row, i);
+      text += head + labels + tails[i]! + count + "\n";
+    }
+    return text + name + "_sum" + braces + number(family.value(row)) + "\n" + name + "_count" + braces + count + "\n";
+  };
+}
+
+/** A bucket's bound; OpenMetrics wants the canonical form, in which a whole number has `.0`. */
+function boundText(bound: number, format: Exposition["format"]): string {
+  const text = number(bound);
+  return format === "openmetrics" && /^-?\d+$/.test(text) ? `${text}.0` : text;
+}
+
+function number(value: number): string {
+  if (value === Infinity) return "+Inf";
+  return value === -Infinity ? "-Inf" : String(value);
+}

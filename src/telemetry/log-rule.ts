@@ -1,0 +1,57 @@
+import type { Bag } from "../attributes/bag.ts";
+import { Fault } from "../attributes/fault.ts";
+import type { LogRule } from "../policy/snapshot.ts";
+import type { JsonValue, LogEntry } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+import { Condition } from "./condition.ts";
+import { jsonValue } from "./json.ts";
+import type { ExportQueue } from "./queue.ts";
+
+/** A log rule and the queue that its entries wait in. */
+export interface PreparedLog {
+  readonly condition: Condition;
+  readonly queue: ExportQueue;
+  /** Evaluates the fields, at once: the bag will be filled with another record. Never throws. */
+  entry(bag: Bag, nowMs: number): LogEntry;
+}
+
+type Severity = LogEntry["severity"];
+
+const severities: Readonly<Record<string, Severity>> = {
+  debug: "debug",
+  info: "info",
+  informational: "info",
+  notice: "info",
+  warn: "warning",
+  warning: "warning",
+  err: "error",
+  error: "error",
+  fatal: "error",
+};
+
+/** Prepares a log rule. Fields that are absent or fail are left out; a severity that is, or is no severity, is `info`. */
+export function prepareLog(rule: LogRule, queue: ExportQueue, observer: Observer): PreparedLog {
+  const severityOf = (bag: Bag): Severity => {
+    if (typeof rule.severity === "string") return rule.severity;
+    const value = rule.severity.evaluate(bag);
+    if (typeof value === "string") return severities[value.toLowerCase()] ?? "info";
+    observer.ruleFault(rule.id, "severity", value === undefined ? "absence" : "fault");
+    return "info";
+  };
+  return {
+    condition: new Condition([rule], observer),
+    queue,
+    entry(bag, timeMs) {
+      const fields: Record<string, JsonValue> = {};
+      for (const { name, value } of rule.fields) {
+        const found = value.evaluate(bag);
+        if (found === undefined) continue;
+        if (found instanceof Fault) observer.ruleFault(rule.id, "field", "fault");
+        else if (name === "__proto__")
+          Object.defineProperty(fields, name, { value: jsonValue(found), enumerable: true });
+        else fields[name] = jsonValue(found);
+      }
+      return { name: rule.log, timeMs, severity: severityOf(bag), fields };
+    },
+  };
+}

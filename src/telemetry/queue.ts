@@ -1,0 +1,242 @@
+import type { Log, LogEntry, Methods } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+
+/** Runs a job once after some milliseconds, unless the function that it returns is called before. */
+export type After = (ms: number, job: () => void) => () => void;
+
+export interface QueueLimits {
+  /** Entries waiting, those being delivered included. */
+  readonly entries: number;
+  /** Estimated bytes of waiting entries, beyond which no more is taken. */
+  readonly bytes: number;
+  /** The most entries of one batch. */
+  readonly batch: number;
+  /** The longest an entry waits for others to share a batch with. */
+  readonly delayMs: number;
+  /** How long one delivery may take. */
+  readonly timeoutMs: number;
+  /** How often a batch is offered without any of it being delivered, before it is dropped. */
+  readonly attempts: number;
+  /** The pause before the second attempt; it doubles with each, up to `maxBackoffMs`. */
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+}
+
+export const defaultQueueLimits: QueueLimits = {
+  entries: 10_000,
+  bytes: 64 * 1024 * 1024,
+  batch: 512,
+  delayMs: 200,
+  timeoutMs: 10_000,
+  attempts: 8,
+  backoffMs: 100,
+  maxBackoffMs: 10_000,
+};
+
+export interface QueueOptions {
+  /** The adapter's name in `weir.yaml`. */
+  readonly adapter: string;
+  /** The adapter's `logs`. */
+  readonly deliver: Methods<never>["logs"];
+  readonly limits: QueueLimits;
+  readonly observer: Observer;
+  readonly log: Log;
+  readonly now: () => number;
+  /** 0 up to 1. */
+  readonly random: () => number;
+  readonly after: After;
+}
+
+/** What became of one offer of a batch. */
+interface Offered {
+  readonly delivered: number;
+  readonly retry: boolean;
+  readonly outcome: "ok" | "fault" | "timeout";
+  /** For the log. */
+  readonly reason?: unknown;
+}
+
+/**
+ * The bounded queue in front of one adapter instance that exports. Entries go out in order, in batches, one batch at a
+ * time: when a batch is full or its first entry has waited long enough. What is not delivered is offered again, later
+ * and later with some chance in it (full jitter), and dropped and counted in the end. Delivery is at least once: an
+ * offer that timed out may have arrived.
+ */
+export class ExportQueue {
+  readonly #options: QueueOptions;
+  #entries: LogEntry[] = [];
+  #sizes: number[] = [];
+  #bytes = 0;
+  /** Offers in a row that have not delivered all they had. */
+  #attempts = 0;
+  /** Whether the last offer failed: an operator is told of the first of a row of failures, and of its end. */
+  #failing = false;
+  /** The offer under way. */
+  #delivering: AbortController | undefined;
+  #cancelTimer: (() => void) | undefined;
+  /** Set while the queue is being emptied for good: no batch waits to be full. */
+  #closing = false;
+  #closed = false;
+  #idle: (() => void)[] = [];
+
+  constructor(options: QueueOptions) {
+    this.#options = options;
+  }
+
+  get adapter(): string {
+    return this.#options.adapter;
+  }
+
+  /** How many entries wait. */
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get capacity(): number {
+    return this.#options.limits.entries;
+  }
+
+  /** How many entries may be put in now. The last of them may go beyond the limit of bytes. */
+  get room(): number {
+    if (this.#closed || this.#bytes >= this.#options.limits.bytes) return 0;
+    return this.capacity - this.#entries.length;
+  }
+
+  /** Puts an entry in. The caller has seen that there is room. */
+  push(entry: LogEntry): void {
+    const size = sizeOf(entry);
+    this.#entries.push(entry);
+    this.#sizes.push(size);
+    this.#bytes += size;
+    if (this.#delivering !== undefined || this.#attempts > 0) return;
+    if (this.#entries.length === this.#options.limits.batch) this.#arm(0);
+    else if (this.#cancelTimer === undefined) this.#arm(this.#options.limits.delayMs);
+  }
+
+  /** Delivers all that waits without waiting for more, for at most `deadlineMs`; then drops what is left. Nothing can be put in after. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#closing = true;
+    if (this.#entries.length > 0 || this.#delivering !== undefined) {
+      const emptied = new Promise<void>((resolve) => this.#idle.push(resolve));
+      const cancel = this.#options.after(deadlineMs, () => this.#finish());
+      if (this.#delivering === undefined && this.#attempts === 0) this.#arm(0);
+      await emptied;
+      cancel();
+    }
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#closed = true;
+    this.#delivering?.abort(new Error("the queue is closed"));
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#drop(this.#entries.length, "closed");
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #arm(ms: number): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#options.after(ms, () => {
+      this.#cancelTimer = undefined;
+      void this.#send();
+    });
+  }
+
+  async #send(): Promise<void> {
+    if (this.#closed || this.#delivering !== undefined || this.#entries.length === 0) return;
+    const { limits, observer, adapter, now } = this.#options;
+    this.#delivering = new AbortController();
+    const batch = this.#entries.slice(0, limits.batch);
+    const began = now();
+    const { delivered, retry, outcome, reason } = await this.#offer(batch, this.#delivering);
+    this.#delivering = undefined;
+    this.#tell(outcome === "ok", reason);
+    observer.adapterCall(adapter, "logs", outcome, now() - began);
+    // The deadline of close has passed meanwhile, and what was left is dropped and counted.
+    if (this.#closed) return;
+    this.#take(delivered);
+    if (delivered === batch.length) this.#attempts = 0;
+    else if (!retry) {
+      this.#attempts = 0;
+      this.#drop(batch.length - delivered, "refused");
+    } else {
+      this.#attempts = delivered > 0 ? 1 : this.#attempts + 1;
+      if (this.#attempts >= limits.attempts) {
+        this.#attempts = 0;
+        this.#drop(batch.length - delivered, "retries_exhausted");
+      }
+    }
+    this.#next();
+  }
+
+  /** Decides when the next batch goes out. */
+  #next(): void {
+    const { limits, random } = this.#options;
+    if (this.#entries.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    else if (this.#attempts > 0) {
+      const longest = Math.min(limits.maxBackoffMs, limits.backoffMs * 2 ** (this.#attempts - 1));
+      this.#arm(longest * (0.5 + random() / 2));
+    } else this.#arm(this.#closing || this.#entries.length >= limits.batch ? 0 : limits.delayMs);
+  }
+
+  async #offer(batch: readonly LogEntry[], controller: AbortController): Promise<Offered> {
+    const { deliver, limits, after } = this.#options;
+    let cancel = (): void => {};
+    const timeout = new Promise<Offered>((resolve) => {
+      cancel = after(limits.timeoutMs, () => {
+        const reason = `not delivered within ${limits.timeoutMs} ms`;
+        resolve({ delivered: 0, retry: true, outcome: "timeout", reason });
+        controller.abort(new Error(reason));
+      });
+    });
+    try {
+      const answered = Promise.resolve(deliver(batch, { signal: controller.signal })).then((answer): Offered => {
+        if (answer === undefined) return { delivered: batch.length, retry: false, outcome: "ok" };
+        const delivered = Math.max(0, Math.min(batch.length, Math.trunc(answer.delivered) || 0));
+        if (delivered === batch.length) return { delivered, retry: false, outcome: "ok" };
+        return { delivered, retry: answer.retry, outcome: "fault", reason: answer.reason };
+      });
+      return await Promise.race([answered, timeout]);
+    } catch (error) {
+      return { delivered: 0, retry: true, outcome: "fault", reason: error };
+    } finally {
+      cancel();
+    }
+  }
+
+  #tell(ok: boolean, reason: unknown): void {
+    const { log, adapter } = this.#options;
+    if (ok === !this.#failing) return;
+    this.#failing = !ok;
+    if (ok) log.info({ adapter }, `adapter ${adapter} takes log entries again`);
+    else log.warn({ adapter, err: reason }, `adapter ${adapter} does not take log entries`);
+  }
+
+  /** Takes entries from the front. */
+  #take(count: number): void {
+    this.#entries.splice(0, count);
+    for (const size of this.#sizes.splice(0, count)) this.#bytes -= size;
+  }
+
+  #drop(count: number, reason: string): void {
+    if (count === 0) return;
+    this.#take(count);
+    this.#options.observer.dropped("log_entry", reason, count);
+  }
+}
+
+/** A cheap estimate of what an entry holds in memory. */
+function sizeOf(entry: LogEntry): number {
+  let size = 128;
+  for (const name in entry.fields) {
+    const value = entry.fields[name]!;
+    size +=
+      32 + (typeof value === "string" ? value.length : typeof value === "object" ? JSON.stringify(value).length : 8);
+  }
+  return size;
+}

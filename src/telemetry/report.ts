@@ -1,0 +1,175 @@
+import type { Bag } from "../attributes/bag.ts";
+import { Fault } from "../attributes/fault.ts";
+import type { Expression } from "../expression/expression.ts";
+import type { LogRule, MetricRule, Policy, ReportRule, Snapshot } from "../policy/snapshot.ts";
+import type { Methods } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+import { prepareLog, type PreparedLog } from "./log-rule.ts";
+import { groupKey, prepareMetrics, type PreparedMetrics } from "./metric-group.ts";
+import type { RecordOutcome } from "./outcome.ts";
+import { PolicyIndex } from "./policy-index.ts";
+import type { ExportQueue } from "./queue.ts";
+import type { Queues } from "./queues.ts";
+
+/** What the reporter needs of an instance: the methods of the capabilities that its adapter provides. */
+export interface ReportingInstance {
+  readonly metrics?: Methods<never>["metrics"];
+  readonly logs?: Methods<never>["logs"];
+}
+
+export interface ReporterOptions {
+  readonly snapshot: Snapshot;
+  /** The running instance behind an adapter's name in `weir.yaml`. */
+  readonly instanceOf: (adapter: string) => ReportingInstance;
+  readonly queues: Queues;
+  readonly observer: Observer;
+  /** Counted up with each record. */
+  readonly counts: RecordCounts;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** How many records were taken, and how many were not because a queue was full. */
+export interface RecordCounts {
+  taken: number;
+  full: number;
+}
+
+/** The report rules of one snapshot, ready for records. */
+export interface Reporter {
+  /** Takes one record, as a whole or not at all. The bag may be filled anew as soon as this returns. Never throws. */
+  report(bag: Bag): RecordOutcome;
+  /**
+   * Lets go of the adapters: after the last record of the snapshot and before its instances are closed. Log entries of
+   * instances that no other reporter uses are delivered first, for at most `deadlineMs`; the others go on waiting.
+   */
+  close(deadlineMs: number): Promise<void>;
+}
+
+interface PreparedPolicy {
+  readonly match?: Expression<boolean>;
+  readonly rules: readonly string[];
+  readonly metrics: readonly PreparedMetrics[];
+  readonly logs: readonly PreparedLog[];
+}
+
+/**
+ * Prepares the report rules of a snapshot. Throws what an adapter's `metrics` throws (a name that its backend cannot
+ * take) after letting go of what was opened: the snapshot is then not to be served.
+ */
+export function createReporter(options: ReporterOptions): Reporter {
+  const { observer, queues, counts, now } = options;
+  const queueOf = new Map<string, ExportQueue>();
+  const opened: PreparedMetrics[] = [];
+  const release = async (deadlineMs: number): Promise<void> => {
+    for (const group of opened.splice(0)) group.close();
+    const held = [...queueOf.values()];
+    queueOf.clear();
+    await Promise.all(held.map((queue) => queues.release(queue, deadlineMs)));
+  };
+
+  let index: PolicyIndex<PreparedPolicy>;
+  try {
+    index = new PolicyIndex(prepare(options, opened, queueOf));
+  } catch (error) {
+    void release(0);
+    throw error;
+  }
+
+  // What of the record at hand has to be done; used again for each.
+  const policies: PreparedPolicy[] = [];
+  const logs: PreparedLog[] = [];
+  const visit = (policy: PreparedPolicy): void => {
+    if (matches(policy, bagAtHand, observer)) policies.push(policy);
+  };
+  let bagAtHand: Bag;
+
+  return {
+    report(bag) {
+      policies.length = 0;
+      logs.length = 0;
+      bagAtHand = bag;
+      index.candidates(bag, visit);
+      for (const policy of policies) for (const log of policy.logs) if (log.condition.applies(bag)) logs.push(log);
+      // Nothing of a record is done unless all of it can be: its caller may send it again.
+      if (logs.length > 0 && !haveRoom(logs)) {
+        counts.full++;
+        return "full";
+      }
+      for (const policy of policies) {
+        for (const group of policy.metrics) if (group.condition.applies(bag)) group.record(bag);
+      }
+      if (logs.length > 0) {
+        const timeMs = now();
+        for (const log of logs) log.queue.push(log.entry(bag, timeMs));
+      }
+      counts.taken++;
+      return "taken";
+    },
+    close: release,
+  };
+}
+
+function matches(policy: PreparedPolicy, bag: Bag, observer: Observer): boolean {
+  if (policy.match === undefined) return true;
+  const value = policy.match.evaluate(bag);
+  if (value instanceof Fault) for (const rule of policy.rules) observer.ruleFault(rule, "match", "fault");
+  return value === true;
+}
+
+function haveRoom(logs: readonly PreparedLog[]): boolean {
+  return logs.every(({ queue }) => {
+    let needed = 0;
+    for (const other of logs) if (other.queue === queue) needed++;
+    return queue.room >= needed;
+  });
+}
+
+/** Prepares each policy that has report rules; what is opened on the way is put where it can be closed. */
+function prepare(
+  { snapshot, instanceOf, queues, observer }: ReporterOptions,
+  opened: PreparedMetrics[],
+  queueOf: Map<string, ExportQueue>,
+): PreparedPolicy[] {
+  const openMetrics = (rules: readonly [MetricRule, ...MetricRule[]]): PreparedMetrics => {
+    const instance = instanceOf(rules[0].to);
+    const group = prepareMetrics(rules, (metrics) => instance.metrics!(metrics), observer);
+    opened.push(group);
+    return group;
+  };
+  const openLog = (rule: LogRule): PreparedLog => {
+    let queue = queueOf.get(rule.to);
+    if (queue === undefined) {
+      const instance = instanceOf(rule.to) as Required<Pick<ReportingInstance, "logs">>;
+      queue = queues.hold(rule.to, instance, snapshot.settings.telemetry.queueEntries);
+      queueOf.set(rule.to, queue);
+    }
+    return prepareLog(rule, queue, observer);
+  };
+
+  return byPolicy(snapshot.reports).map(([policy, rules]) => {
+    const groups = new Map<string, [MetricRule, ...MetricRule[]]>();
+    for (const rule of rules) {
+      if (rule.kind !== "metric") continue;
+      const group = groups.get(groupKey(rule));
+      if (group === undefined) groups.set(groupKey(rule), [rule]);
+      else group.push(rule);
+    }
+    return {
+      ...(policy.match === undefined ? {} : { match: policy.match }),
+      rules: rules.map((rule) => rule.id),
+      metrics: [...groups.values()].map(openMetrics),
+      logs: rules.filter((rule) => rule.kind === "log").map(openLog),
+    };
+  });
+}
+
+function byPolicy(rules: readonly ReportRule[]): [Policy, ReportRule[]][] {
+  const policies = new Map<Policy, ReportRule[]>();
+  for (const rule of rules) {
+    const known = policies.get(rule.policy);
+    if (known === undefined) policies.set(rule.policy, [rule]);
+    else known.push(rule);
+  }
+  return [...policies];
+}

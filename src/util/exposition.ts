@@ -1,0 +1,27 @@
+/** The text formats of metrics that a scraper may ask for. */
+export type ExpositionFormat = "prometheus" | "openmetrics";
+
+/** The content type of each format. */
+export const expositionTypes: Readonly<Record<ExpositionFormat, string>> = {
+  prometheus: "text/plain; version=0.0.4; charset=utf-8",
+  openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+};
+
+/**
+ * The format that a scraper's `Accept` header asks for: OpenMetrics where it weighs at least as much as plain text
+ * (RFC 9110, 12.5.1), else Prometheus text.
+ */
+export function expositionFormat(accept: string | undefined): ExpositionFormat {
+  let open = 0;
+  let plain = 0;
+  for (const range of (accept ?? "").split(",").slice(0, 32)) {
+    const [type, ...parameters] = range
+      .toLowerCase()
+      .split(";")
+      .map((part) => part.trim());
+    const weight = Number(parameters.find((part) => part.startsWith("q="))?.slice(2) ?? 1) || 0;
+    if (type === "application/openmetrics-text" && !parameters.includes("version=0.0.1")) open = Math.max(open, weight);
+    if (type === "text/plain") plain = Math.max(plain, weight);
+  }
+  return open > 0 && open >= plain ? "openmetrics" : "prometheus";
+}
