@@ -1,0 +1,206 @@
+import type { Algorithm, Charge, Grant, Host } from "weir/sdk";
+import { Answered } from "./answered.ts";
+import type { Counter } from "./counter.ts";
+import { fixedWindow } from "./fixed-window.ts";
+import { KeyTable } from "./key-table.ts";
+import type { Census } from "./key-table.ts";
+import { slidingWindow } from "./sliding-window.ts";
+import { steadyClock } from "./steady-clock.ts";
+import { tokenBucket } from "./token-bucket.ts";
+
+const counters: Readonly<Record<Algorithm, Counter>> = {
+  "token-bucket": tokenBucket,
+  "sliding-window": slidingWindow,
+  "fixed-window": fixedWindow,
+};
+
+export interface LimiterOptions {
+  readonly maxKeys: number;
+  readonly maxKeysPerLimit: number;
+  readonly dedupMs: number;
+  readonly maxDedupIds: number;
+}
+
+interface Limiter {
+  quota(charges: readonly Charge[]): readonly Grant[];
+  refund(charges: readonly Charge[]): void;
+  readonly keys: number;
+}
+
+/** Judges charges against counters in this process's memory. */
+export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | "count" | "log">): Limiter {
+  const clock = steadyClock(() => host.now());
+  const census: Census = {
+    maxKeys: options.maxKeys,
+    maxKeysPerLimit: options.maxKeysPerLimit,
+    total: 0,
+    owners: new Map(),
+  };
+  const tables = {
+    "token-bucket": new KeyTable(tokenBucket.width, census),
+    "sliding-window": new KeyTable(slidingWindow.width, census),
+    "fixed-window": new KeyTable(fixedWindow.width, census),
+  } satisfies Record<Algorithm, KeyTable>;
+  const answered = new Answered(options.dedupMs, options.maxDedupIds, (ids) => host.count("dedup_forgotten", ids));
+  /** The states that a batch has changed so far, for the case that it is refused. */
+  const journal: { table: KeyTable; place: number; before: Float64Array }[] = [];
+  let warnedAt = -Infinity;
+
+  /** Takes one charge. With `journaled`, what it changes is written down first. */
+  function take(charge: Charge, now: number, journaled: boolean): Grant {
+    const { limit, key, amount } = charge;
+    if (!(amount >= 0)) throw new RangeError(`expected an amount of 0 or more, got ${amount}`);
+    if (charge.dedupId !== undefined) {
+      const before = answered.get(charge.dedupId, now);
+      if (before !== undefined) return before;
+    }
+    const counter = counters[limit.algorithm];
+    const table = tables[limit.algorithm];
+    const capacity = counter.capacity(limit);
+    let place = table.find(key);
+    if (place < 0) {
+      if (amount === 0) return granted(0, capacity, 0, limit.windowMs);
+      if (amount > capacity && !(charge.bestEffort && capacity >= 1)) return refusedForGood(capacity, 0);
+      place = addKey(charge, now);
+      if (place < 0) return noRoom(limit.windowMs);
+    }
+    const state = table.page(place);
+    const o = table.offset(place);
+    const available = counter.available(state, o, limit, now);
+    const taken = fitting(charge, available, capacity);
+    if (taken < 0) {
+      const resetMs = counter.resetMs(state, o, limit, now);
+      if (amount > capacity && !charge.bestEffort) return refusedForGood(whole(available, capacity), resetMs);
+      const wanted = charge.bestEffort ? Math.min(1, amount, capacity) : amount;
+      return refused(whole(available, capacity), resetMs, counter.waitMs(state, o, limit, now, wanted));
+    }
+    if (taken > 0) {
+      if (journaled) journal.push({ table, place, before: state.slice(o, o + counter.width) });
+      counter.take(state, o, limit, now, taken);
+    }
+    const resetMs = counter.resetMs(state, o, limit, now);
+    return granted(taken, whole(available - taken, capacity), resetMs, limit.windowMs);
+  }
+
+  function addKey({ limit, key }: Charge, now: number): number {
+    const place = tables[limit.algorithm].add(key, limit.id, now);
+    if (place >= 0) return place;
+    for (const table of Object.values(tables)) table.sweep(1024, now);
+    const second = tables[limit.algorithm].add(key, limit.id, now);
+    if (second >= 0) return second;
+    host.count("key_refused");
+    if (now - warnedAt >= 60_000) {
+      warnedAt = now;
+      host.log.warn({ limit: limit.id, keys: census.total }, "every counter is in use: new keys are refused");
+    }
+    return -1;
+  }
+
+  /** Answers for a batch in which something was refused: nothing of it is spent. */
+  function undone(charges: readonly Charge[], grants: readonly Grant[], now: number): readonly Grant[] {
+    for (const { table, place, before } of journal.reverse()) table.page(place).set(before, table.offset(place));
+    const wanted = new Map<string, number>();
+    return charges.map((charge, i) => {
+      const answer = grants[i]!;
+      const { limit, key } = charge;
+      const counter = counters[limit.algorithm];
+      const table = tables[limit.algorithm];
+      const capacity = counter.capacity(limit);
+      const place = table.find(key);
+      // A repeated answer, a key that got no place and one that nobody holds do not depend on the rest of the batch.
+      if (answer.repeated === true || (place < 0 && !answer.allowed)) return answer;
+      if (place < 0) return granted(0, capacity, 0, limit.windowMs);
+      const state = table.page(place);
+      const o = table.offset(place);
+      const available = counter.available(state, o, limit, now);
+      const remaining = whole(available, capacity);
+      const resetMs = counter.resetMs(state, o, limit, now);
+      const earlier = wanted.get(key) ?? 0;
+      wanted.set(key, earlier + (answer.allowed ? answer.granted : charge.amount));
+      if (answer.allowed) return granted(0, remaining, resetMs, limit.windowMs);
+      const needed = earlier + (charge.bestEffort ? Math.min(1, charge.amount) : charge.amount);
+      if (needed > capacity) return refusedForGood(remaining, resetMs);
+      return refused(remaining, resetMs, counter.waitMs(state, o, limit, now, needed));
+    });
+  }
+
+  function remember(charges: readonly Charge[], grants: readonly Grant[], now: number): void {
+    for (let i = 0; i < charges.length; i++) {
+      const { dedupId, amount } = charges[i]!;
+      const grant = grants[i]!;
+      if (dedupId !== undefined && amount > 0 && grant.allowed && grant.repeated === undefined) {
+        answered.set(dedupId, grant, now);
+      }
+    }
+  }
+
+  return {
+    quota(charges) {
+      const now = clock();
+      if (charges.length === 1) {
+        const grants = [take(charges[0]!, now, false)];
+        if (charges[0]!.dedupId !== undefined) remember(charges, grants, now);
+        return grants;
+      }
+      journal.length = 0;
+      const grants: Grant[] = [];
+      let refusals = 0;
+      for (const charge of charges) {
+        const grant = take(charge, now, true);
+        if (!grant.allowed) refusals++;
+        grants.push(grant);
+      }
+      if (refusals > 0) return undone(charges, grants, now);
+      remember(charges, grants, now);
+      return grants;
+    },
+
+    refund(charges) {
+      const now = clock();
+      for (const { limit, key, amount, dedupId } of charges) {
+        if (dedupId !== undefined) answered.delete(dedupId);
+        const table = tables[limit.algorithm];
+        const place = table.find(key);
+        if (place < 0) continue;
+        const counter = counters[limit.algorithm];
+        counter.available(table.page(place), table.offset(place), limit, now);
+        counter.giveBack(table.page(place), table.offset(place), limit, now, amount);
+      }
+    },
+
+    get keys() {
+      return census.total;
+    },
+  };
+}
+
+/** How much of a charge fits into what is available, or -1 when it is refused. */
+function fitting({ amount, bestEffort }: Charge, available: number, capacity: number): number {
+  if (amount === 0) return 0;
+  // Fractions of a unit that rounding has lost must not refuse what a caller was told to wait for.
+  if (amount <= available + capacity * 1e-9 && amount <= capacity) return amount;
+  if (!bestEffort) return -1;
+  const rest = whole(available, capacity);
+  return rest > 0 ? rest : -1;
+}
+
+/** Whole units left. */
+function whole(available: number, capacity: number): number {
+  return available <= 0 ? 0 : Math.floor(available + capacity * 1e-9);
+}
+
+function granted(units: number, remaining: number, resetMs: number, validForMs: number): Grant {
+  return { allowed: true, granted: units, remaining, resetMs, validForMs };
+}
+
+function refused(remaining: number, resetMs: number, retryAfterMs: number): Grant {
+  return { allowed: false, granted: 0, remaining, resetMs, retryAfterMs, validForMs: 0 };
+}
+
+function refusedForGood(remaining: number, resetMs: number): Grant {
+  return { allowed: false, granted: 0, remaining, resetMs, validForMs: 0 };
+}
+
+function noRoom(windowMs: number): Grant {
+  return refused(0, windowMs, windowMs);
+}
