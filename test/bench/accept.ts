@@ -1,0 +1,26 @@
+/** What a working server answers, by the name that a plan gives it. */
+export const expectations = {
+  /** A CheckResponse whose precondition is OK. */
+  allow: (bytes: Buffer, start: number, end: number) => preconditionCode(bytes, start, end) === 0,
+  /** A CheckResponse that refuses. */
+  refuse: (bytes: Buffer, start: number, end: number) => (preconditionCode(bytes, start, end) ?? 0) > 0,
+  /** A ReportResponse. */
+  empty: (_: Buffer, start: number, end: number) => start === end,
+} as const;
+
+export type Expectation = keyof typeof expectations;
+
+/**
+ * The status code in a CheckResponse, read from its bytes: it begins with field 2, `precondition`, which begins with
+ * field 1, `status`, which begins with field 1, `code`. A part that is left out stands for OK; `undefined` when the
+ * message begins with anything else.
+ */
+function preconditionCode(bytes: Buffer, start: number, end: number): number | undefined {
+  if (start >= end || bytes[start] !== 0x12) return undefined;
+  let at = start + 1;
+  while (bytes[at]! > 0x7f) at++;
+  at++;
+  if (at >= end || bytes[at] !== 0x0a) return at > end ? undefined : 0;
+  const length = bytes[at + 1]!;
+  return length > 0 && bytes[at + 2] === 0x08 ? bytes[at + 3] : 0;
+}

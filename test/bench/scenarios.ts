@@ -1,0 +1,264 @@
+import { type Bench, typicalAnswer } from "./bench.ts";
+import { h2load } from "./h2load.ts";
+import type { LoadPlan, Slice, TargetResult } from "./load.ts";
+import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
+import { residentBytes } from "./process-stat.ts";
+import { type CheckOptions, checkRequests, reportSeries } from "./requests.ts";
+import type { ServerProcess } from "./server-process.ts";
+import { median, micros, rate, type Row } from "./table.ts";
+
+export interface Scenario {
+  /** For `--only`. */
+  readonly name: string;
+  run(bench: Bench): Promise<Row[]>;
+}
+
+/** The same chance in every run, so that figures of two runs are about the same messages. */
+const seed = 20_260_101;
+const connections = 8;
+const messages = 10_000;
+
+function target(name: string, server: ServerProcess): LoadPlan["targets"][number] {
+  return { name, address: server.ready["grpc"]!, pid: server.pid };
+}
+
+/** Calls a second; the median over the slices. */
+const throughput = (result: TargetResult): number => median(result.slices.map((s) => s.answered / s.seconds));
+
+/** Microseconds of the server's CPU a call; the median over the slices. */
+const cpu = (result: TargetResult): number => median(result.slices.map((s) => (s.serverCpu / s.answered) * 1e6));
+
+/** The median of what a pair of slices that followed each other says, so that a slow moment falls on both. */
+function paired(a: TargetResult, b: TargetResult, of: (a: Slice, b: Slice) => number): number {
+  return median(a.slices.map((slice, i) => of(slice, b.slices[i]!)));
+}
+
+const ratio = (a: TargetResult, b: TargetResult): number =>
+  paired(a, b, (x, y) => x.answered / x.seconds / (y.answered / y.seconds));
+
+/** What makes a line's figures doubtful. Calls that failed make them void. */
+function doubts(results: readonly TargetResult[]): string[] {
+  const notes: string[] = [];
+  for (const { name, slices, failed, failure } of results) {
+    if (failed > 0) throw new Error(`${failed} calls to ${name} failed; the first: ${failure}`);
+    const busy = median(slices.map((s) => s.serverCpu / s.seconds));
+    const loadBusy = median(slices.map((s) => s.loadCpu / s.seconds));
+    const percent = (share: number): string => `${Math.round(share * 100)} %`;
+    if (busy < 0.9)
+      notes.push(
+        `${name} used ${percent(busy)} of its core (the load ${percent(loadBusy)} of its own): something else held the run back.`,
+      );
+  }
+  return notes;
+}
+
+/** Sends requests that the rules must refuse, so that a hub that judges nothing cannot look fast. */
+async function proveRules(bench: Bench, server: ServerProcess, check: CheckOptions): Promise<void> {
+  const wrong = { ...check, count: 200, instead: { "request.url_path": refusedPath } };
+  const plan = { messages: { check: wrong }, expect: "refuse", targets: [target("weir", server)] } as const;
+  const { targets } = await bench.load({
+    ...plan,
+    connections: 1,
+    inFlight: 8,
+    rounds: 0,
+    sliceMs: 0,
+    warmMs: 0,
+    aloneMs: 0,
+  });
+  if (targets[0]!.failed > 0) throw new Error(`the hub does not refuse what its rules refuse: ${targets[0]!.failure}`);
+}
+
+const check: Scenario = {
+  name: "check",
+  async run(bench) {
+    const options: CheckOptions = { seed, count: messages, services: 8, users: 5000 };
+    const hub = await bench.hub(hundredRules);
+    const answer = await typicalAnswer(hub, options);
+    await proveRules(bench, hub, options);
+    const echo = await bench.echo("hub", answer);
+    const plain = await bench.echo("grpc-js", answer);
+    const targets = [target("weir", hub), target("echo", echo), target("plain grpc-js", plain)];
+    const plan: LoadPlan = {
+      messages: { check: options },
+      expect: "allow",
+      targets,
+      connections,
+      inFlight: 32,
+      ...bench.pace,
+    };
+    const [w, e, p] = (await bench.load(plan)).targets as [TargetResult, TargetResult, TargetResult];
+    const notes = doubts([w, e, p]);
+    const share = ratio(w, e);
+    const extra = paired(w, e, (x, y) => (x.serverCpu / x.answered - y.serverCpu / y.answered) * 1e6);
+    const alone = ({ alone }: TargetResult): string => `${micros(alone!.p50)} / ${micros(alone!.p99)}`;
+    const rows: Row[] = [
+      {
+        scenario: "Check, 30 attributes, 100 rules: throughput",
+        weir: rate(throughput(w)),
+        beside: `${rate(throughput(e))} echo, same transport`,
+        figure: `${share.toFixed(2)} of the echo`,
+        target: "at least 0.80",
+        met: share >= 0.8,
+        notes,
+      },
+      {
+        scenario: "the same: server CPU a call",
+        weir: micros(cpu(w)),
+        beside: `${micros(cpu(e))} echo`,
+        figure: `${micros(extra)} above the echo`,
+        target: "at most 6 us",
+        met: extra <= 6,
+      },
+      {
+        scenario: "the same: latency, one in flight, p50 / p99",
+        weir: alone(w),
+        beside: `${alone(e)} echo`,
+        figure: "",
+        target: "",
+      },
+      {
+        scenario: "for scale: echo on plain @grpc/grpc-js",
+        weir: "",
+        beside: `${rate(throughput(p))}, ${micros(cpu(p))}`,
+        figure: `${ratio(e, p).toFixed(2)}: our echo to it`,
+        target: "",
+      },
+    ];
+    return [...rows, ...(await h2load(bench.pace, hub, echo, checkRequests({ ...options, count: 1 })[0]!))];
+  },
+};
+
+const scale: Scenario = {
+  name: "scale",
+  async run(bench) {
+    const options: CheckOptions = { seed, count: messages, services: 1000, users: 5000 };
+    const many = await bench.hub(tenThousandRules);
+    const few = await bench.hub(tenRules);
+    for (const hub of [many, few]) {
+      await typicalAnswer(hub, options);
+      await proveRules(bench, hub, options);
+    }
+    const targets = [target("weir with 10,000 rules", many), target("weir with 10 rules", few)];
+    const plan: LoadPlan = {
+      messages: { check: options },
+      expect: "allow",
+      targets,
+      connections,
+      inFlight: 32,
+      ...bench.pace,
+    };
+    const [m, f] = (await bench.load({ ...plan, aloneMs: 0 })).targets as [TargetResult, TargetResult];
+    const share = ratio(m, f);
+    return [
+      {
+        scenario: "Check, 10,000 rules over 1,000 services",
+        weir: `${rate(throughput(m))}, ${micros(cpu(m))}`,
+        beside: `${rate(throughput(f))}, ${micros(cpu(f))} with 10 rules`,
+        figure: `${share.toFixed(2)} of it`,
+        target: "at least 0.90",
+        met: share >= 0.9,
+        notes: doubts([m, f]),
+      },
+    ];
+  },
+};
+
+function report(records: number, inFlight: number): Scenario {
+  return {
+    name: `report-${records}`,
+    async run(bench) {
+      const hub = await bench.hub(standardMetrics);
+      const plan: LoadPlan = {
+        messages: { report: { seed, count: 40_000 / records, records } },
+        expect: "empty",
+        targets: [target("weir", hub)],
+        connections,
+        inFlight,
+        ...bench.pace,
+        aloneMs: 0,
+      };
+      const [w] = (await bench.load(plan)).targets as [TargetResult];
+      const notes = doubts([w]);
+      const each = cpu(w) / records;
+      const text = await (await fetch(`http://${hub.ready["admin"]}/metrics`)).text();
+      const samples = [...text.matchAll(/^istio_requests_total\{.*\} (\S+)/gm)].map((m) => Number(m[1]));
+      const counted = samples.reduce((sum, value) => sum + value, 0);
+      if (counted !== w.answered * records)
+        throw new Error(`${w.answered * records} records were reported, and ${counted} are counted`);
+      if (samples.length !== reportSeries) notes.push(`The load made ${samples.length} series.`);
+      return [
+        {
+          scenario: `Report, ${records.toLocaleString("en-US")} records a batch, standard metrics`,
+          weir: `${rate(throughput(w) * records)} records`,
+          beside: "",
+          figure: `${micros(each)} of CPU a record`,
+          target: "at most 1.5 us",
+          met: each <= 1.5,
+          notes,
+        },
+      ];
+    },
+  };
+}
+
+const memory: Scenario = {
+  name: "memory",
+  async run(bench) {
+    const keys = 100_000;
+    const options: CheckOptions = { seed, count: keys, services: 1000, users: keys };
+    const hub = await bench.hub(manyKeys);
+    const start = residentBytes(hub.pid);
+    const plan = { messages: { check: options }, targets: [target("weir", hub)], connections, inFlight: 32 };
+    const once = { ...plan, rounds: 0, sliceMs: 0, warmMs: 0, aloneMs: 0 };
+    const [first] = (await bench.load({ ...once, expect: "allow" })).targets as [TargetResult];
+    doubtsOfKeys(first, "allowed");
+    // Each user has had its one request: that all are refused now shows that every key is alive.
+    const [second] = (await bench.load({ ...once, expect: "refuse" })).targets as [TargetResult];
+    doubtsOfKeys(second, "refused");
+    const end = residentBytes(hub.pid);
+    const mb = (bytes: number | undefined): string =>
+      bytes === undefined ? "unknown" : `${Math.round(bytes / 1e6)} MB`;
+    return [
+      {
+        scenario: "Memory, 10,000 rules and 100,000 live limit keys",
+        weir: `${mb(end?.now)} resident, ${mb(end?.peak)} at most`,
+        beside: `${mb(start?.now)} after the start`,
+        figure: mb(end?.now),
+        target: "under 150 MB",
+        ...(end === undefined ? {} : { met: end.now < 150e6 }),
+      },
+    ];
+  },
+};
+
+function doubtsOfKeys({ failed, failure }: TargetResult, expected: string): void {
+  if (failed > 0) throw new Error(`${failed} calls were not ${expected}; the first: ${failure}`);
+}
+
+const ceiling: Scenario = {
+  name: "ceiling",
+  async run(bench) {
+    const raw = await bench.echo("raw", Buffer.from("12060a001a020805", "hex"));
+    const check: CheckOptions = { seed, count: messages, services: 8, users: 5000 };
+    const plan = {
+      messages: { check },
+      expect: "allow",
+      targets: [target("raw", raw)],
+      connections,
+      inFlight: 32,
+    } as const;
+    const [r] = (await bench.load({ ...plan, ...bench.pace, rounds: 3, aloneMs: 0 })).targets as [TargetResult];
+    const load = median(r.slices.map((s) => (s.loadCpu / s.answered) * 1e6));
+    return [
+      {
+        scenario: "for scale: what the load itself can reach",
+        weir: "",
+        beside: `${rate(throughput(r))}, raw frames on a socket`,
+        figure: `${micros(load)} of its CPU a call`,
+        target: "",
+      },
+    ];
+  },
+};
+
+export const scenarios: readonly Scenario[] = [check, scale, report(100, 4), report(1000, 2), memory, ceiling];
