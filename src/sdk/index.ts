@@ -5,6 +5,7 @@ export type { Inputs, InputType, InputTypeMap, InputTypes } from "./input.ts";
 export type { Algorithm, Charge, Grant, Limit } from "./limit.ts";
 export type { Exported, JsonValue, LogEntry } from "./log.ts";
 export type { Exposition, MetricGroup, MetricKind, MetricRecorder, MetricSpec } from "./metric.ts";
+export { expositionFormat, expositionTypes } from "../util/exposition.ts";
 export { parseDuration, parseSize } from "./units.ts";
 export { refusalCodes } from "./verdict.ts";
 export type { Allowed, Refused, RefusalCode, Verdict } from "./verdict.ts";

@@ -76,33 +76,36 @@ export function createReporter(options: ReporterOptions): Reporter {
     throw error;
   }
 
-  // What of the record at hand has to be done; used again for each.
+  // What is to be done for the record at hand. The arrays are used again and again, and how much of them counts is kept
+  // apart: setting an array's length costs more than all the rest of it.
   const policies: PreparedPolicy[] = [];
   const logs: PreparedLog[] = [];
-  const visit = (policy: PreparedPolicy): void => {
-    if (matches(policy, bagAtHand, observer)) policies.push(policy);
-  };
+  let policyCount = 0;
+  let logCount = 0;
   let bagAtHand: Bag;
+  const visit = (policy: PreparedPolicy): void => {
+    if (matches(policy, bagAtHand, observer)) policies[policyCount++] = policy;
+  };
 
   return {
     report(bag) {
-      policies.length = 0;
-      logs.length = 0;
+      policyCount = 0;
+      logCount = 0;
       bagAtHand = bag;
       index.candidates(bag, visit);
-      for (const policy of policies) for (const log of policy.logs) if (log.condition.applies(bag)) logs.push(log);
+      for (let i = 0; i < policyCount; i++) {
+        for (const log of policies[i]!.logs) if (log.condition.applies(bag)) logs[logCount++] = log;
+      }
       // Nothing of a record is done unless all of it can be: its caller may send it again.
-      if (logs.length > 0 && !haveRoom(logs)) {
+      if (logCount > 0 && !haveRoom(logs, logCount)) {
         counts.full++;
         return "full";
       }
-      for (const policy of policies) {
-        for (const group of policy.metrics) if (group.condition.applies(bag)) group.record(bag);
+      for (let i = 0; i < policyCount; i++) {
+        for (const group of policies[i]!.metrics) if (group.condition.applies(bag)) group.record(bag);
       }
-      if (logs.length > 0) {
-        const timeMs = now();
-        for (const log of logs) log.queue.push(log.entry(bag, timeMs));
-      }
+      const timeMs = logCount > 0 ? now() : 0;
+      for (let i = 0; i < logCount; i++) logs[i]!.queue.push(logs[i]!.entry(bag, timeMs));
       counts.taken++;
       return "taken";
     },
@@ -117,12 +120,15 @@ function matches(policy: PreparedPolicy, bag: Bag, observer: Observer): boolean 
   return value === true;
 }
 
-function haveRoom(logs: readonly PreparedLog[]): boolean {
-  return logs.every(({ queue }) => {
+/** Whether each queue has room for all entries that the first logs would put in. */
+function haveRoom(logs: readonly PreparedLog[], logCount: number): boolean {
+  for (let i = 0; i < logCount; i++) {
+    const { queue } = logs[i]!;
     let needed = 0;
-    for (const other of logs) if (other.queue === queue) needed++;
-    return queue.room >= needed;
-  });
+    for (let other = 0; other < logCount; other++) if (logs[other]!.queue === queue) needed++;
+    if (queue.room < needed) return false;
+  }
+  return true;
 }
 
 /** Prepares each policy that has report rules; what is opened on the way is put where it can be closed. */
