@@ -1,4 +1,7 @@
-/** What a working server answers, by the name that a plan gives it. */
+/** Whether an answer's message, `bytes[start]` to `bytes[end - 1]`, is what a working server says. */
+export type Accept = (bytes: Buffer, start: number, end: number) => boolean;
+
+/** What working servers answer, by the name that a plan gives it. */
 export const expectations = {
   /** A CheckResponse whose precondition is OK. */
   allow: (bytes: Buffer, start: number, end: number) => preconditionCode(bytes, start, end) === 0,
@@ -6,7 +9,7 @@ export const expectations = {
   refuse: (bytes: Buffer, start: number, end: number) => (preconditionCode(bytes, start, end) ?? 0) > 0,
   /** A ReportResponse. */
   empty: (_: Buffer, start: number, end: number) => start === end,
-} as const;
+} as const satisfies Record<string, Accept>;
 
 export type Expectation = keyof typeof expectations;
 

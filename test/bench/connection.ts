@@ -7,11 +7,13 @@ import {
   initialWindow,
   maxFramePayload,
   preface,
-  saysOk,
   setting,
   settingsFrame,
   windowUpdateFrame,
 } from "./frames.ts";
+import type { Accept } from "./accept.ts";
+import { type Answer, AnswerReader } from "./answer.ts";
+import { Outbox } from "./outbox.ts";
 import type { Prepared } from "./prepared.ts";
 
 /** What happened so far. */
@@ -28,8 +30,7 @@ export interface Tally {
 export interface Shared {
   /** `HOST:PORT` */
   readonly address: string;
-  /** Whether an answer's message, `bytes[start]` to `bytes[end - 1]`, is what a working server says. */
-  accept(bytes: Buffer, start: number, end: number): boolean;
+  readonly accept: Accept;
   readonly tally: Tally;
   /** Calls that may still be sent. */
   budget: number;
@@ -40,18 +41,14 @@ export interface Shared {
 }
 
 /** A call in flight. */
-interface Stream {
+interface Stream extends Answer {
   message: Prepared;
   /** How many parts of the message were sent. */
   sent: number;
   /** How much more of the message the server takes. */
   window: number;
-  /** The answer's bytes so far, when they did not come in one frame. */
-  partial: Buffer | undefined;
-  accepted: boolean;
 }
 
-const chunkSize = 64 * 1024;
 const readSize = 256 * 1024;
 const ownWindow = 0x7fff_ffff;
 /** Stream ids are 31 bits; a connection is given up before they run out. */
@@ -69,9 +66,8 @@ export class Connection {
   /** Streams whose message was not sent whole, because the server's windows did not allow it. */
   readonly #unsent = new Set<number>();
   readonly #freeStreams: Stream[] = [];
-  readonly #freeChunks: Buffer[] = [];
-  #chunk: Buffer;
-  #length = 0;
+  readonly #out: Outbox;
+  readonly #answers: AnswerReader;
   #rest: Buffer | undefined;
   #nextId = 1;
   #limit = 0;
@@ -79,7 +75,6 @@ export class Connection {
   #window = initialWindow;
   #streamWindow = initialWindow;
   #received = 0;
-  #goodTrailers = Buffer.alloc(0);
   #closing = false;
   #ready: (() => void) | undefined;
 
@@ -92,13 +87,14 @@ export class Connection {
 
   private constructor(shared: Shared, ready: () => void, refused: (error: Error) => void) {
     this.#shared = shared;
-    this.#chunk = Buffer.allocUnsafeSlow(chunkSize);
     this.#ready = ready;
+    this.#answers = new AnswerReader(shared.accept);
     const colon = shared.address.lastIndexOf(":");
     const buffer = Buffer.allocUnsafeSlow(readSize);
     const onread = { buffer, callback: (length: number) => this.#read(buffer, length) };
     const host = shared.address.slice(0, colon);
     this.#socket = connect({ host, port: Number(shared.address.slice(colon + 1)), noDelay: true, onread });
+    this.#out = new Outbox(this.#socket);
     const lost = (error: Error): void => {
       refused(error);
       if (!this.#closing) shared.fail(error);
@@ -106,16 +102,16 @@ export class Connection {
     this.#socket.on("error", lost);
     this.#socket.on("close", () => lost(new Error("the server closed the connection")));
     // Without a header table the server's header blocks say all by themselves (see saysOk).
-    this.#append(preface);
-    this.#append(
+    this.#out.append(preface);
+    this.#out.append(
       settingsFrame([
         [setting.headerTableSize, 0],
         [setting.enablePush, 0],
         [setting.initialWindowSize, ownWindow],
       ]),
     );
-    this.#append(windowUpdateFrame(0, ownWindow - initialWindow));
-    this.#flush();
+    this.#out.append(windowUpdateFrame(0, ownWindow - initialWindow));
+    this.#out.flush();
   }
 
   get inFlight(): number {
@@ -131,7 +127,7 @@ export class Connection {
   start(limit: number): void {
     this.#limit = limit;
     this.#fill();
-    this.#flush();
+    this.#out.flush();
   }
 
   close(): void {
@@ -163,9 +159,9 @@ export class Connection {
       const payload = payloads[stream.sent]!;
       if (payload > this.#window || payload > stream.window) return false;
       const start = stream.sent === 0 ? 0 : ends[stream.sent - 1]!;
-      const at = this.#append(bytes, start, ends[stream.sent]!);
-      this.#chunk.writeUInt32BE(id, at + 5);
-      if (stream.sent === 0) this.#chunk.writeUInt32BE(id, this.#length - payload - 4);
+      const at = this.#out.append(bytes, start, ends[stream.sent]!);
+      this.#out.patch(id, at + 5);
+      if (stream.sent === 0) this.#out.patch(id, this.#out.length - payload - 4);
       this.#window -= payload;
       stream.window -= payload;
       stream.sent++;
@@ -177,23 +173,6 @@ export class Connection {
     for (const id of this.#unsent) {
       if (this.#send(id, this.#streams.get(id)!)) this.#unsent.delete(id);
     }
-  }
-
-  /** Copies bytes to what is to be written, and says where in the current chunk they begin. */
-  #append(bytes: Buffer, start = 0, end = bytes.length): number {
-    if (this.#length + end - start > chunkSize) this.#flush();
-    const at = this.#length;
-    bytes.copy(this.#chunk, at, start, end);
-    this.#length += end - start;
-    return at;
-  }
-
-  #flush(): void {
-    if (this.#length === 0) return;
-    const chunk = this.#chunk;
-    this.#socket.write(chunk.subarray(0, this.#length), () => this.#freeChunks.push(chunk));
-    this.#chunk = this.#freeChunks.pop() ?? Buffer.allocUnsafeSlow(chunkSize);
-    this.#length = 0;
   }
 
   /** Takes what the socket has read. The buffer is the socket's and is overwritten by the next read. */
@@ -222,7 +201,7 @@ export class Connection {
     if (at < end) this.#rest = Buffer.from(bytes.subarray(at, end));
     if (this.#unsent.size > 0) this.#resume();
     this.#fill();
-    this.#flush();
+    this.#out.flush();
     if (this.#streams.size === 0) this.#shared.idle();
     return true;
   }
@@ -232,13 +211,16 @@ export class Connection {
       case frameType.data:
         if ((flags & flag.padded) !== 0) throw new Error("the server pads its frames, which this load does not read");
         this.#received += end - start;
-        this.#message(bytes, id, start, end);
+        this.#answers.message(this.#streams.get(id), bytes, start, end);
         if ((flags & flag.endStream) !== 0) this.#ended(id, false, () => "no trailers");
         break;
       case frameType.headers:
         if ((flags & flag.endHeaders) === 0 || (flags & flag.padded) !== 0)
           throw new Error("the server splits or pads its headers, which this load does not read");
-        if ((flags & flag.endStream) !== 0) this.#trailers(bytes, id, start, end);
+        if ((flags & flag.endStream) !== 0) {
+          const why = this.#answers.trailers(bytes, start, end);
+          this.#ended(id, why === undefined, () => why ?? "a message that was not expected");
+        }
         break;
       case frameType.reset:
         this.#ended(id, false, () => `reset with HTTP/2 error ${bytes.readUInt32BE(start)}`);
@@ -247,7 +229,7 @@ export class Connection {
         if ((flags & flag.ack) === 0) this.#settings(bytes, start, end);
         break;
       case frameType.ping:
-        if ((flags & flag.ack) === 0) this.#append(frame(frameType.ping, flag.ack, 0, bytes.subarray(start, end)));
+        if ((flags & flag.ack) === 0) this.#out.append(frame(frameType.ping, flag.ack, 0, bytes.subarray(start, end)));
         break;
       case frameType.goAway:
         throw new Error(`the server says go away, HTTP/2 error ${bytes.readUInt32BE(start + 4)}`);
@@ -265,7 +247,7 @@ export class Connection {
         throw new Error(`the server sends a frame of type ${type}, which this load does not read`);
     }
     if (this.#received > 1 << 29) {
-      this.#append(windowUpdateFrame(0, this.#received));
+      this.#out.append(windowUpdateFrame(0, this.#received));
       this.#received = 0;
     }
   }
@@ -285,34 +267,9 @@ export class Connection {
           break;
       }
     }
-    this.#append(frame(frameType.settings, flag.ack, 0, Buffer.alloc(0)));
+    this.#out.append(frame(frameType.settings, flag.ack, 0, Buffer.alloc(0)));
     this.#ready?.();
     this.#ready = undefined;
-  }
-
-  #message(bytes: Buffer, id: number, start: number, end: number): void {
-    const stream = this.#streams.get(id);
-    if (stream === undefined || start === end) return;
-    if (stream.partial !== undefined) {
-      bytes = Buffer.concat([stream.partial, bytes.subarray(start, end)]);
-      start = 0;
-      end = bytes.length;
-    }
-    if (end - start < 5 || bytes.readUInt32BE(start + 1) > end - start - 5)
-      stream.partial = Buffer.from(bytes.subarray(start, end));
-    else
-      stream.accepted = bytes.readUInt32BE(start + 1) === end - start - 5 && this.#shared.accept(bytes, start + 5, end);
-  }
-
-  #trailers(bytes: Buffer, id: number, start: number, end: number): void {
-    // The same trailers come again and again: they are read once and then compared.
-    const known = this.#goodTrailers.length === end - start && this.#goodTrailers.compare(bytes, start, end) === 0;
-    if (!known) {
-      const trailers = Buffer.from(bytes.subarray(start, end));
-      if (saysOk(trailers)) this.#goodTrailers = trailers;
-      else return this.#ended(id, false, () => `trailers ${JSON.stringify(trailers.toString("latin1"))}`);
-    }
-    this.#ended(id, true, () => "a message that was not expected");
   }
 
   #ended(id: number, ok: boolean, why: () => string): void {

@@ -77,20 +77,3 @@ export function grpcMessage(message: Uint8Array): Buffer {
   bytes.set(message, 5);
   return bytes;
 }
-
-// `grpc-status` and `0`, as they are and in the Huffman code of RFC 7541, appendix B.
-const statusNames = [Buffer.from("\x0bgrpc-status", "latin1"), Buffer.from("889acac8b21234da8f", "hex")];
-const zeros = [Buffer.from("\x010", "latin1"), Buffer.from("8107", "hex")];
-
-/**
- * Whether a block of trailers says `grpc-status: 0`. Only for a peer that was told to keep no header table: its blocks
- * hold every field as a literal, so that nothing but the block itself is needed to read it.
- */
-export function saysOk(trailers: Buffer): boolean {
-  return statusNames.some((name) => {
-    const at = trailers.indexOf(name);
-    if (at < 0) return false;
-    const value = trailers.subarray(at + name.length);
-    return zeros.some((zero) => value.subarray(0, zero.length).equals(zero));
-  });
-}

@@ -3,7 +3,7 @@ import { createServer, type Http2Server, type ServerHttp2Stream } from "node:htt
 import type { AddressInfo } from "node:net";
 import test from "ava";
 import { expectations } from "./accept.ts";
-import { saysOk } from "./frames.ts";
+import { saysOk } from "./answer.ts";
 import { openLoad } from "./load-generator.ts";
 import { prepareCall } from "./prepared.ts";
 

@@ -1,3 +1,4 @@
+import type { Accept } from "./accept.ts";
 import { Connection, type Shared, type Tally } from "./connection.ts";
 import type { Prepared } from "./prepared.ts";
 
@@ -10,8 +11,7 @@ export interface LoadOptions {
   readonly connections: number;
   /** Calls in flight on each connection. */
   readonly inFlight: number;
-  /** Whether an answer's message, `bytes[start]` to `bytes[end - 1]`, is what a working server says. */
-  accept(bytes: Buffer, start: number, end: number): boolean;
+  readonly accept: Accept;
 }
 
 /** A load over several connections: calls are sent as long as it runs, each answer makes room for the next call. */

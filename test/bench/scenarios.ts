@@ -1,11 +1,12 @@
 import { type Bench, typicalAnswer } from "./bench.ts";
+import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
-import type { LoadPlan, Slice, TargetResult } from "./load.ts";
+import type { LoadPlan, TargetResult } from "./load.ts";
 import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
 import { residentBytes } from "./process-stat.ts";
 import { type CheckOptions, checkRequests, reportSeries } from "./requests.ts";
 import type { ServerProcess } from "./server-process.ts";
-import { median, micros, rate, type Row } from "./table.ts";
+import { micros, rate, type Row } from "./table.ts";
 
 export interface Scenario {
   /** For `--only`. */
@@ -20,36 +21,6 @@ const messages = 10_000;
 
 function target(name: string, server: ServerProcess): LoadPlan["targets"][number] {
   return { name, address: server.ready["grpc"]!, pid: server.pid };
-}
-
-/** Calls a second; the median over the slices. */
-const throughput = (result: TargetResult): number => median(result.slices.map((s) => s.answered / s.seconds));
-
-/** Microseconds of the server's CPU a call; the median over the slices. */
-const cpu = (result: TargetResult): number => median(result.slices.map((s) => (s.serverCpu / s.answered) * 1e6));
-
-/** The median of what a pair of slices that followed each other says, so that a slow moment falls on both. */
-function paired(a: TargetResult, b: TargetResult, of: (a: Slice, b: Slice) => number): number {
-  return median(a.slices.map((slice, i) => of(slice, b.slices[i]!)));
-}
-
-const ratio = (a: TargetResult, b: TargetResult): number =>
-  paired(a, b, (x, y) => x.answered / x.seconds / (y.answered / y.seconds));
-
-/** What makes a line's figures doubtful. Calls that failed make them void. */
-function doubts(results: readonly TargetResult[]): string[] {
-  const notes: string[] = [];
-  for (const { name, slices, failed, failure } of results) {
-    if (failed > 0) throw new Error(`${failed} calls to ${name} failed; the first: ${failure}`);
-    const busy = median(slices.map((s) => s.serverCpu / s.seconds));
-    const loadBusy = median(slices.map((s) => s.loadCpu / s.seconds));
-    const percent = (share: number): string => `${Math.round(share * 100)} %`;
-    if (busy < 0.9)
-      notes.push(
-        `${name} used ${percent(busy)} of its core (the load ${percent(loadBusy)} of its own): something else held the run back.`,
-      );
-  }
-  return notes;
 }
 
 /** Sends requests that the rules must refuse, so that a hub that judges nothing cannot look fast. */

@@ -31,12 +31,6 @@ export function renderTable(rows: readonly Row[]): string {
   return notes.length === 0 ? table : `${table}\n\n${notes.map((note, i) => `[${i + 1}] ${note}`).join("  \n")}`;
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
 /** `23,400/s` */
 export function rate(perSecond: number): string {
   const digits = perSecond < 1000 ? 0 : 10 ** (Math.floor(Math.log10(perSecond)) - 2);
