@@ -1,3 +1,108 @@
-import { defineAdapter } from "weir/sdk";
+import { resolve } from "node:path";
+import { defineAdapter, parseDuration, parseSize } from "weir/sdk";
+import type { Verdict } from "weir/sdk";
 import { z } from "zod";
-export default defineAdapter({ name: "list", provides: [], config: z.strictObject({}), create: () => ({}) });
+import { createMatcher, kinds } from "./matcher.ts";
+import { entriesOf, fileSource, urlSource } from "./source.ts";
+import type { Fetch, Source } from "./source.ts";
+
+const minute = 60_000;
+
+function measure(parse: (text: string) => number | undefined, expected: string) {
+  return z.string().transform((text, context) => {
+    const value = parse(text);
+    if (value !== undefined && value > 0) return value;
+    context.addIssue({ code: "custom", message: `expected ${expected}, got ${JSON.stringify(text)}` });
+    return z.NEVER;
+  });
+}
+
+const duration = measure(parseDuration, "a duration above 0, such as 30s");
+
+const config = z
+  .strictObject({
+    /** Entries that are always on the list. */
+    entries: z.array(z.string().min(1)).max(1_000_000).default([]),
+    /** A file of entries, one a line. Relative paths are meant from the folder of `weir.yaml`. */
+    file: z.string().min(1).optional(),
+    /** Where entries are fetched from, one a line. */
+    url: z.url({ protocol: /^https?$/ }).optional(),
+    /** How often file or URL are read again. */
+    refresh: duration.default(minute),
+    /** How long the URL may take to answer. */
+    timeout: duration.default(5000),
+    /** The largest file or answer. */
+    maxBytes: measure(parseSize, "a size above 0, such as 10MiB").default(10 * 1024 ** 2),
+    /** How entries are compared with the value. */
+    kind: z.enum(kinds).default("string"),
+    /** Refuse what is on the list, rather than what is not. */
+    deny: z.boolean().default(false),
+  })
+  .refine((given) => given.file === undefined || given.url === undefined, {
+    message: "expected `file` or `url`, got both",
+    path: ["url"],
+  })
+  .refine((given) => given.entries.length > 0 || given.file !== undefined || given.url !== undefined, {
+    message: "expected `entries`, `file` or `url`",
+  });
+
+/** The adapter over a given `fetch`. */
+export function listAdapter(fetch: Fetch) {
+  return defineAdapter({
+    name: "list",
+    description: "Allows or refuses what is on a list: given in place, in a file or behind a URL.",
+    provides: ["check"],
+    input: { value: "any" },
+    config,
+    async create({ entries, file, url, refresh, timeout, maxBytes, kind, deny }, host) {
+      let source: Source | undefined;
+      if (file !== undefined) source = fileSource(resolve(host.folder, file), maxBytes);
+      if (url !== undefined) source = urlSource(url, maxBytes, timeout, fetch);
+
+      const first = source === undefined ? "" : await source(host.signal);
+      let matcher = createMatcher(kind, [...entries, ...entriesOf(first ?? "")]);
+
+      if (source !== undefined) {
+        const read = source;
+        let last = first;
+        host.every(refresh, async () => {
+          try {
+            const text = await read(host.signal);
+            if (text === undefined || text === last) return;
+            const listed = entriesOf(text);
+            matcher = createMatcher(kind, [...entries, ...listed]);
+            last = text;
+            host.count("refreshed");
+            host.log.info({ entries: entries.length + listed.length }, "the list has changed");
+          } catch (error) {
+            if (host.signal.aborted) return;
+            host.count("refresh_failed");
+            host.log.warn({ err: error }, "the list could not be read again: the last good one stays");
+          }
+        });
+      }
+
+      const validity = source === undefined ? {} : { validForMs: refresh };
+      const allowed: Verdict = { allow: true, ...validity };
+      return {
+        check({ value }): Verdict {
+          const listed = matcher(value);
+          if (listed === undefined) {
+            const message = kind === "ip" ? `${quoted(value)} is no IP address` : "the value is too long to be matched";
+            return { allow: false, code: "invalid_argument", message, ...validity };
+          }
+          if (listed !== deny) return allowed;
+          const message = `${quoted(value)} is ${deny ? "" : "not "}on the list ${host.name}`;
+          return { allow: false, code: "permission_denied", message, ...validity };
+        },
+      };
+    },
+  });
+}
+
+/** A value in a message: the caller's own, but never more than a line of it. */
+function quoted(value: string): string {
+  return JSON.stringify(value.length > 64 ? `${value.slice(0, 64)}...` : value);
+}
+
+export default listAdapter((url, init) => fetch(url, init));
