@@ -1,18 +1,25 @@
 import type { Node } from "../yaml/node.ts";
 import { readFields, recordSchema, tellMissing, tellUnknown } from "./collections.ts";
-import type { Fields, RecordOf } from "./collections.ts";
+import type { Field, Fields } from "./collections.ts";
 import type { Reading, Shape } from "./shape.ts";
 
 /** By kind, the keys that only rules of that kind have; the key of the kind's own name says that a rule is of it. */
 export type Kinds = Readonly<Record<string, Fields>>;
 
-type FieldsOf<K extends Kinds> = { [N in keyof K]: (x: K[N]) => void }[keyof K] extends (x: infer F) => void
-  ? F
-  : never;
+type ValueOf<F> = F extends Field<infer T> ? T : never;
+type KeysOf<K extends Kinds> = { [N in keyof K]: keyof K[N] }[keyof K];
 
-/** What is read of a map of several kinds: its kind, and the keys of all kinds, of which only those of its own can be set. */
-export type VariantOf<C extends Fields, K extends Kinds> = RecordOf<C & FieldsOf<K> & Fields> & {
+/**
+ * What is read of a map of several kinds: its kind, and the keys of all kinds, of which only those of its own can be
+ * set.
+ */
+export type VariantOf<C extends Fields, K extends Kinds> = {
+  readonly [P in keyof C | KeysOf<K>]?: P extends keyof C
+    ? ValueOf<C[P]>
+    : { [N in keyof K]: P extends keyof K[N] ? ValueOf<K[N][P]> : never }[keyof K];
+} & {
   readonly kind: keyof K & string;
+  readonly node: Extract<Node, { kind: "map" }>;
 };
 
 export interface VariantsShape<C extends Fields, K extends Kinds> extends Shape<VariantOf<C, K>> {

@@ -1,0 +1,137 @@
+import type { Adapter, InputType } from "../sdk/index.ts";
+import { nearest } from "../util/nearest.ts";
+import { findAdapter } from "./adapter-names.ts";
+import type { RawCheckRule, RawEdits, RawHttp } from "./check-rule-shape.ts";
+import { compileLimit } from "./compile-limit.ts";
+import { compileHead } from "./compile-rules.ts";
+import type { RuleContext } from "./compile-rules.ts";
+import { checkHeaderValue, readHeaderName } from "./header-name.ts";
+import { inputOf, textual } from "./rule-expressions.ts";
+import type { AskRule, CheckRule, DirectResponse, HeaderEdit } from "./snapshot.ts";
+import { warnOfCheckRule } from "./warnings.ts";
+import { keyNode } from "./yaml/node.ts";
+
+/** A rule that still waits for its place in the order of all rules. */
+export type UnplacedCheckRule = CheckRule extends infer R ? (R extends CheckRule ? Omit<R, "ordinal"> : never) : never;
+
+/** Compiles one check rule. `undefined` when it cannot be used, which is told; other problems are told as well. */
+export function compileCheckRule(context: RuleContext, raw: RawCheckRule): UnplacedCheckRule | undefined {
+  const { reading } = context;
+  const head = compileHead(context, raw, raw.name, "check");
+  const http = raw.http && compileHttp(context, raw.http);
+  const base = {
+    ...head,
+    ...(raw.message !== undefined && { message: raw.message.value }),
+    ...(http !== undefined && { http }),
+    ...(raw.cache !== undefined && { cacheMs: raw.cache.value }),
+  };
+  let rule: UnplacedCheckRule | undefined;
+  switch (raw.kind) {
+    case "deny":
+      rule = raw.deny && { ...base, kind: "deny", code: raw.deny.value };
+      break;
+    case "ask": {
+      if (raw.ask === undefined) break;
+      const entry = findAdapter(context.adapters, reading, raw.ask.node, raw.ask.value, "check");
+      const inputs = compileInputs(context, raw, entry?.adapter);
+      rule = {
+        ...base,
+        kind: "ask",
+        ask: raw.ask.value,
+        with: inputs,
+        onError: raw.onError?.value === "allow" ? "allow" : "deny",
+      };
+      break;
+    }
+    case "limit": {
+      const limit = compileLimit(context, raw, head);
+      rule = limit && { ...base, ...limit };
+      break;
+    }
+    case "headers": {
+      const request = compileEdits(context, raw.headers?.request);
+      const response = compileEdits(context, raw.headers?.response);
+      if (raw.headers !== undefined && raw.headers.node.entries.length === 0)
+        reading.mismatch(raw.headers.node, "changes under request: or response:");
+      rule = { ...base, kind: "headers", request, response };
+      break;
+    }
+  }
+  if (rule !== undefined) warnOfCheckRule(reading, raw, rule);
+  return rule;
+}
+
+function compileHttp({ reading }: RuleContext, raw: RawHttp): DirectResponse {
+  const headers: { name: string; value: string }[] = [];
+  for (const { key, name, value } of raw.headers?.entries ?? []) {
+    const lower = readHeaderName(reading, key, name);
+    checkHeaderValue(reading, value);
+    if (lower === undefined) continue;
+    if (headers.some((header) => header.name === lower)) tellTwice(reading, key, lower);
+    else headers.push({ name: lower, value: value.value });
+  }
+  return {
+    ...(raw.status !== undefined && { status: raw.status.value }),
+    ...(raw.body !== undefined && { body: raw.body.value }),
+    headers,
+  };
+}
+
+/** The expressions under `with:`, held against what the adapter declares. Without an adapter only against themselves. */
+function compileInputs(context: RuleContext, raw: RawCheckRule, adapter: Adapter | undefined): AskRule["with"] {
+  const { reading, expressions } = context;
+  const declared = new Map<string, { readonly type: InputType; readonly optional: boolean }>();
+  for (const [name, type] of Object.entries(adapter?.input ?? {})) {
+    const optional = name.endsWith("?");
+    declared.set(optional ? name.slice(0, -1) : name, { type, optional });
+  }
+  const inputs: { name: string; type: InputType; value: AskRule["with"][number]["value"] }[] = [];
+  for (const { name, key, value } of raw.with?.entries ?? []) {
+    const input = declared.get(name);
+    if (input === undefined && adapter !== undefined) {
+      const near = nearest(name, declared.keys());
+      const known = declared.size === 0 ? "it takes no inputs" : `its inputs are ${[...declared.keys()].join(", ")}`;
+      const hint = near === undefined ? known : `did you mean "${near}"?`;
+      const message = `the adapter "${raw.ask!.value}" has no input "${name.slice(0, 100)}"`;
+      reading.tell(key, { code: "WEIR_POLICY_UNKNOWN_KEY", message, hint });
+    }
+    const type = input?.type ?? "any";
+    const expression = expressions.compile(reading, value, "check", inputOf(type));
+    if (expression !== undefined) inputs.push({ name, type, value: expression });
+  }
+  for (const [name, { type, optional }] of declared) {
+    if (optional || raw.with?.entries.some((entry) => entry.name === name)) continue;
+    const message = `the adapter "${raw.ask!.value}" needs the input "${name}", of the type ${type}`;
+    const hint = `with: { ${name}: ... }`;
+    reading.tell(keyNode(raw.node, "with") ?? raw.ask!.node, { code: "WEIR_POLICY_SHAPE", message, hint });
+  }
+  return inputs;
+}
+
+function compileEdits(context: RuleContext, raw: RawEdits | undefined): readonly HeaderEdit[] {
+  const { reading, expressions } = context;
+  const edits: HeaderEdit[] = [];
+  for (const operation of ["set", "append"] as const) {
+    for (const { name, key, value } of raw?.[operation]?.entries ?? []) {
+      const lower = readHeaderName(reading, key, name);
+      const expression = expressions.compile<string>(reading, value, "check", textual);
+      if (lower === undefined || expression === undefined) continue;
+      if (edits.some((edit) => edit.operation === operation && edit.name === lower)) tellTwice(reading, key, lower);
+      if (expression.constant !== undefined)
+        checkHeaderValue(reading, { value: expression.constant.value, node: value.node });
+      edits.push({ operation, name: lower, value: expression });
+    }
+  }
+  for (const { value, node } of raw?.remove?.items ?? []) {
+    const lower = readHeaderName(reading, node, value);
+    if (lower === undefined) continue;
+    if (edits.some((edit) => edit.name === lower)) tellTwice(reading, node, lower);
+    else edits.push({ operation: "remove", name: lower });
+  }
+  return edits;
+}
+
+function tellTwice(reading: RuleContext["reading"], node: { start: number; end: number }, name: string): void {
+  const message = `the header "${name}" is named here already`;
+  reading.tell(node, { code: "WEIR_POLICY_DUPLICATE", message, hint: "upper and lower case are the same header" });
+}

@@ -1,0 +1,78 @@
+import type { AdapterNames } from "./adapter-names.ts";
+import { compileCheckRule } from "./compile-check-rule.ts";
+import type { UnplacedCheckRule } from "./compile-check-rule.ts";
+import { compileReportRule } from "./compile-report-rule.ts";
+import type { RuleContext } from "./compile-rules.ts";
+import type { RawPolicy } from "./policy-shape.ts";
+import { condition } from "./rule-expressions.ts";
+import type { RuleExpressions } from "./rule-expressions.ts";
+import type { Reading } from "./shape/shape.ts";
+import type { Place, Policy, ReportRule } from "./snapshot.ts";
+import { warnOfHeaderCase } from "./warnings.ts";
+import { keyNode } from "./yaml/node.ts";
+import { placeAt } from "./yaml/source.ts";
+
+/** What all policies of a set are compiled into. */
+export interface PolicySet {
+  readonly expressions: RuleExpressions;
+  readonly adapters: AdapterNames;
+  readonly policies: Map<string, Policy>;
+  readonly checks: UnplacedCheckRule[];
+  readonly reports: ReportRule[];
+}
+
+/** Compiles one policy document into the set. Its problems are told. */
+export function compilePolicy(set: PolicySet, reading: Reading, raw: RawPolicy): void {
+  const policy = compilePolicyHead(set, reading, raw);
+  const { expressions, adapters } = set;
+  const context: RuleContext = { reading, policy, expressions, adapters, names: new Map() };
+  for (const rule of raw.check?.items ?? []) {
+    const compiled = compileCheckRule(context, rule);
+    if (compiled !== undefined) set.checks.push(compiled);
+  }
+  for (const rule of raw.report?.items ?? []) {
+    const compiled = compileReportRule(context, rule);
+    if (compiled !== undefined) set.reports.push(compiled);
+  }
+  if (
+    keyNode(raw.node, "check") === undefined &&
+    keyNode(raw.node, "report") === undefined &&
+    raw.policy !== undefined
+  ) {
+    const message = `the policy "${policy.name}" has no rules`;
+    reading.tell(raw.policy.node, { code: "WEIR_POLICY_NO_RULES", message, severity: "warning" });
+  }
+}
+
+function compilePolicyHead(set: PolicySet, reading: Reading, raw: RawPolicy): Policy {
+  const name = raw.policy?.value ?? "";
+  const place = placeAt(reading.source, raw.node.start);
+  const known = set.policies.get(name);
+  if (known !== undefined && raw.policy !== undefined) {
+    const message = `a policy is called "${name}" already, at ${showPlace(known.place)}`;
+    reading.tell(raw.policy.node, { code: "WEIR_POLICY_DUPLICATE", message });
+  }
+  const phase = (raw.check?.items.length ?? 0) > 0 ? "check" : "report";
+  const own = raw.match && set.expressions.compile<boolean>(reading, raw.match, phase, condition);
+  if (own !== undefined) warnOfHeaderCase(reading, raw.match, own.uses);
+  const namespace = raw.namespace?.value;
+  let match = own;
+  if (namespace !== undefined) {
+    // One expression, so that the index of rules finds the namespace among its equality tests.
+    const test = `destination.namespace == ${JSON.stringify(namespace)}`;
+    match = set.expressions.compose<boolean>(own === undefined ? test : `${test} && (${own.source}\n)`, phase);
+  }
+  const policy: Policy = {
+    name,
+    place,
+    mode: raw.mode?.value ?? "enforce",
+    ...(namespace !== undefined && { namespace }),
+    ...(match !== undefined && { match }),
+  };
+  if (known === undefined && raw.policy !== undefined) set.policies.set(name, policy);
+  return policy;
+}
+
+function showPlace({ file, line }: Place): string {
+  return `${file}:${line}`;
+}

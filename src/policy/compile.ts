@@ -1,0 +1,157 @@
+import { Layout } from "../attributes/layout.ts";
+import type { Adapter } from "../sdk/index.ts";
+import type { ImportAdapter } from "./adapter-entries.ts";
+import { ContentHash } from "./canonical.ts";
+import { compilePolicy } from "./compile-policy.ts";
+import type { PolicySet } from "./compile-policy.ts";
+import { readConfig } from "./config.ts";
+import type { Config, ListenOverrides } from "./config.ts";
+import { metricConflict } from "./metric-families.ts";
+import { policyShape } from "./policy-shape.ts";
+import type { Problem } from "./problem.ts";
+import { compareText, Problems } from "./problems.ts";
+import { RuleExpressions } from "./rule-expressions.ts";
+import { Reading } from "./shape/shape.ts";
+import type { AdapterEntry, CheckRule, MetricRule, Snapshot } from "./snapshot.ts";
+import { readYaml } from "./yaml/read-yaml.ts";
+import { problemAt, problemOfFile, sourceOf } from "./yaml/source.ts";
+import type { Source } from "./yaml/source.ts";
+
+/** A file's path, as people are shown it, and its text. */
+export interface PolicyFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A policy set that is ready to serve, or every problem that stands in its way. */
+export type Compiled =
+  | { readonly snapshot: Snapshot; readonly warnings: readonly Problem[] }
+  | {
+      /** Errors, at least one, and warnings, by file and line. At most 1,000. */
+      readonly problems: readonly Problem[];
+      /** How many more problems there are. */
+      readonly omitted: number;
+    };
+
+export interface CompileOptions {
+  /** `weir.yaml`; left out: everything has its default. */
+  readonly config?: PolicyFile | undefined;
+  /** The policy files, in any order. */
+  readonly files: readonly PolicyFile[];
+  /** The adapters that come with Weir, by name. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  /** The folder that relative paths are meant from, absolute. */
+  readonly folder: string;
+  readonly listen?: ListenOverrides;
+  /** Imports an adapter that is not built in. Left out: none can be. */
+  readonly importAdapter?: ImportAdapter;
+}
+
+/** Compiles the texts of `weir.yaml` and of policy files. Touches nothing outside; no adapter instance is made. */
+export async function compilePolicies(options: CompileOptions): Promise<Compiled> {
+  const problems = new Problems();
+  const reading = options.config && new Reading(sourceOf(options.config.path, options.config.text), problems);
+  const config = await readConfig(reading === undefined ? [] : readYaml(reading.source, problems), reading, {
+    builtin: options.adapters,
+    folder: options.folder,
+    importAdapter:
+      options.importAdapter ?? (() => Promise.reject(new Error("adapters of one's own cannot be loaded here"))),
+    listen: options.listen,
+  });
+  const files = [...options.files].sort((a, b) => compareText(a.path, b.path));
+  return compileFiles(config, options.config?.text, files, problems);
+}
+
+/** Milliseconds of work after which others get their turn: a hub that reloads goes on answering. */
+const turnMs = 10;
+
+/**
+ * Compiles policy files with a configuration that was read. Files come one by one, in the order of their paths, and the
+ * tree of each is let go before the next.
+ */
+export async function compileFiles(
+  config: Config,
+  configText: string | undefined,
+  files: Iterable<PolicyFile> | AsyncIterable<PolicyFile>,
+  problems: Problems,
+): Promise<Compiled> {
+  const { settings, vocabulary, adapters } = config;
+  const layout = new Layout();
+  const limits = { maxLength: settings.limits.expressionLength, maxCost: settings.limits.expressionCost };
+  const expressions = new RuleExpressions(vocabulary, layout, limits);
+  const set: PolicySet = { expressions, adapters, policies: new Map(), checks: [], reports: [] };
+  const families = new Map<string, MetricRule>();
+  const hash = new ContentHash().add(configText ?? "");
+  let turn = performance.now();
+  for await (const { path, text } of files) {
+    hash.add(text);
+    if (text.length > settings.limits.policyBytes) {
+      problems.add(tooLarge(path, settings.limits.policyBytes));
+      continue;
+    }
+    const reading = new Reading(sourceOf(path, text), problems);
+    for (const document of readYaml(reading.source, problems)) {
+      const raw = policyShape.read(document, reading);
+      if (raw === undefined) continue;
+      const first = set.reports.length;
+      compilePolicy(set, reading, raw);
+      for (let i = first; i < set.reports.length; i++) holdFamily(families, set.reports[i]!, reading.source, problems);
+    }
+    if (performance.now() - turn > turnMs) {
+      await new Promise((resume) => setImmediate(resume));
+      turn = performance.now();
+    }
+  }
+  if (problems.errors > 0) return { problems: problems.sorted(), omitted: problems.omitted };
+  const warnings = problems.sorted();
+  return { snapshot: snapshotOf(config, set, layout, hash.digest()), warnings };
+}
+
+/** The problem of a file that is larger than the limit. */
+export function tooLarge(path: string, limit: number): Problem {
+  const message = `the file is larger than ${limit} bytes`;
+  return problemOfFile(path, {
+    code: "WEIR_FILE_TOO_LARGE",
+    message,
+    hint: "split it, or raise limits.policy in weir.yaml",
+  });
+}
+
+/** Holds a metric against the first rule that feeds the same metric of the same adapter. */
+function holdFamily(
+  families: Map<string, MetricRule>,
+  rule: PolicySet["reports"][number],
+  source: Source,
+  problems: Problems,
+): void {
+  if (rule.kind !== "metric") return;
+  const key = `${rule.to}\n${rule.metric}`;
+  const first = families.get(key);
+  if (first === undefined) {
+    families.set(key, rule);
+    return;
+  }
+  const conflict = metricConflict(first, rule);
+  if (conflict === undefined) return;
+  const start = source.lines[rule.place.line - 1]! + rule.place.column - 1;
+  const message = `the metric "${rule.metric}" ${conflict} at ${first.place.file}:${first.place.line}`;
+  const hint = "rules that feed one metric agree on type, labels and buckets";
+  problems.add(problemAt(source, start, start + 1, { code: "WEIR_POLICY_DUPLICATE", message, hint }));
+}
+
+function snapshotOf(config: Config, set: PolicySet, layout: Layout, version: string): Snapshot {
+  const byRule = (a: { policy: { name: string }; name: string }, b: typeof a) =>
+    compareText(a.policy.name, b.policy.name) || compareText(a.name, b.name);
+  const adapters = new Map<string, AdapterEntry>();
+  for (const [name, entry] of config.adapters) if (entry !== undefined) adapters.set(name, entry);
+  return {
+    version,
+    settings: config.settings,
+    vocabulary: config.vocabulary,
+    layout,
+    policies: [...set.policies.values()].sort((a, b) => compareText(a.name, b.name)),
+    checks: set.checks.sort(byRule).map((rule, ordinal): CheckRule => Object.assign(rule, { ordinal })),
+    reports: set.reports.sort(byRule),
+    adapters,
+  };
+}

@@ -1,0 +1,86 @@
+import { resolve } from "node:path";
+import type { AttributeType } from "../attributes/value.ts";
+import { extendVocabulary } from "../attributes/extend-vocabulary.ts";
+import { standardVocabulary } from "../attributes/standard-vocabulary.ts";
+import type { Vocabulary } from "../attributes/vocabulary.ts";
+import { readAdapterEntries } from "./adapter-entries.ts";
+import type { AdapterOptions } from "./adapter-entries.ts";
+import type { AdapterNames } from "./adapter-names.ts";
+import type { Settings } from "./settings.ts";
+import type { Reading } from "./shape/shape.ts";
+import { weirShape } from "./weir-shape.ts";
+import type { RawWeir } from "./weir-shape.ts";
+import type { Node } from "./yaml/node.ts";
+
+/** What is used of the listeners instead of what `weir.yaml` says. */
+export type ListenOverrides = Partial<Settings["listen"]>;
+
+/** What `weir.yaml` says, with its defaults. */
+export interface Config {
+  readonly settings: Settings;
+  readonly vocabulary: Vocabulary;
+  readonly adapters: AdapterNames;
+}
+
+export interface ConfigOptions extends AdapterOptions {
+  readonly listen?: ListenOverrides | undefined;
+  /** Folder of the policy files instead of the one that the file names. */
+  readonly policies?: string | undefined;
+}
+
+/** Reads `weir.yaml`; without a document everything has its default. Problems are told; what they touch has its default. */
+export async function readConfig(
+  documents: readonly Node[],
+  reading: Reading | undefined,
+  options: ConfigOptions,
+): Promise<Config> {
+  const second = documents[1];
+  if (second !== undefined)
+    reading?.tell(second, { code: "WEIR_POLICY_SHAPE", message: "weir.yaml holds one document; this is the second" });
+  const raw = documents[0] && reading && weirShape.read(documents[0], reading);
+  return {
+    settings: settingsOf(raw, options),
+    vocabulary: vocabularyOf(raw, reading),
+    adapters: await readAdapterEntries(raw?.adapters?.entries ?? [], reading, options),
+  };
+}
+
+function settingsOf(raw: RawWeir | undefined, { listen, policies, folder }: ConfigOptions): Settings {
+  return {
+    listen: {
+      grpc: listen?.grpc ?? raw?.listen?.grpc?.value ?? "127.0.0.1:9091",
+      http: listen?.http ?? raw?.listen?.http?.value ?? "127.0.0.1:9092",
+      admin: listen?.admin ?? raw?.listen?.admin?.value ?? "127.0.0.1:9093",
+    },
+    policies: policies ?? resolve(folder, raw?.policies?.value ?? "./policies"),
+    folder,
+    check: {
+      validForMs: raw?.check?.validFor?.value ?? 5000,
+      validUses: raw?.check?.validUses?.value ?? 10_000,
+      adapterTimeoutMs: raw?.check?.adapterTimeout?.value ?? 1000,
+    },
+    limits: {
+      messageBytes: raw?.limits?.message?.value ?? 1024 * 1024,
+      streamsPerConnection: raw?.limits?.streams?.value ?? 1024,
+      policyBytes: raw?.limits?.policy?.value ?? defaultPolicyBytes,
+      expressionLength: raw?.limits?.expression?.value ?? 16 * 1024,
+      expressionCost: raw?.limits?.cost?.value ?? 100_000,
+    },
+    telemetry: { buffer: "memory", queueEntries: raw?.telemetry?.queue?.value ?? 10_000 },
+    shutdown: { deadlineMs: raw?.shutdown?.deadline?.value ?? 10_000 },
+  };
+}
+
+/** The largest policy file, and the largest `weir.yaml`, in bytes. */
+export const defaultPolicyBytes = 1024 * 1024;
+
+function vocabularyOf(raw: RawWeir | undefined, reading: Reading | undefined): Vocabulary {
+  const own: Record<string, AttributeType> = Object.create(null) as Record<string, AttributeType>;
+  for (const { name, value } of raw?.attributes?.entries ?? []) own[name] = value.value;
+  const { vocabulary, conflicts } = extendVocabulary(standardVocabulary, own);
+  for (const { name, message } of conflicts) {
+    const entry = raw?.attributes?.entries.find((each) => each.name === name);
+    if (entry !== undefined) reading?.tell(entry.key, { code: "WEIR_POLICY_SHAPE", message });
+  }
+  return vocabulary;
+}

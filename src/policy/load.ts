@@ -1,0 +1,94 @@
+import { dirname, isAbsolute, relative, resolve } from "node:path";
+import type { Adapter } from "../sdk/index.ts";
+import type { ImportAdapter } from "./adapter-entries.ts";
+import { compileFiles, tooLarge } from "./compile.ts";
+import type { Compiled, PolicyFile } from "./compile.ts";
+import { defaultPolicyBytes, readConfig } from "./config.ts";
+import type { ListenOverrides } from "./config.ts";
+import { listPolicyFiles, readTextFile, Unreadable } from "./files.ts";
+import { importAdapter as importFromDisk } from "./import-adapter.ts";
+import type { Problem } from "./problem.ts";
+import { Problems } from "./problems.ts";
+import { Reading } from "./shape/shape.ts";
+import { readYaml } from "./yaml/read-yaml.ts";
+import { problemOfFile, sourceOf } from "./yaml/source.ts";
+
+export interface LoadOptions {
+  /** Path of `weir.yaml`. Left out: `weir.yaml` in `cwd` where there is one, else everything has its default. */
+  readonly config?: string | undefined;
+  /** Folder of the policy files, instead of the one that `weir.yaml` names. */
+  readonly policies?: string | undefined;
+  /** The folder that `config` and `policies` are meant from, and paths are shown from. Absolute. */
+  readonly cwd: string;
+  /** The adapters that come with Weir, by name. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  readonly listen?: ListenOverrides | undefined;
+  /** Default: imports a path or a package as seen from the folder of `weir.yaml`. */
+  readonly importAdapter?: ImportAdapter | undefined;
+}
+
+export type Loaded = Compiled & {
+  /** The files and folders that the outcome depends on, absolute: when one of them changes, load again. */
+  readonly files: readonly string[];
+};
+
+/** Reads `weir.yaml` and the policy files from disk and compiles them. No adapter instance is made. Never rejects. */
+export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
+  const { cwd } = options;
+  const problems = new Problems();
+  const show = (path: string) => {
+    const near = relative(cwd, path);
+    return near === "" || near.startsWith("..") || isAbsolute(near) ? path : near;
+  };
+
+  const configPath = resolve(cwd, options.config ?? "weir.yaml");
+  const configText = await readTextFile(configPath, defaultPolicyBytes);
+  let reading: Reading | undefined;
+  if (typeof configText === "string") reading = new Reading(sourceOf(show(configPath), configText), problems);
+  else if (options.config !== undefined || configText.reason !== "absent")
+    problems.add(problemOf(show(configPath), configText));
+  const config = await readConfig(reading === undefined ? [] : readYaml(reading.source, problems), reading, {
+    builtin: options.adapters,
+    folder: dirname(configPath),
+    importAdapter: options.importAdapter ?? importFromDisk,
+    listen: options.listen,
+    policies: options.policies === undefined ? undefined : resolve(cwd, options.policies),
+  });
+
+  const { files, folders, unreadable } = await listPolicyFiles(config.settings.policies, configPath);
+  for (const { path, message } of unreadable) problems.add(problemOf(show(path), new Unreadable(message)));
+  if (files.length === 0 && unreadable.length === 0) {
+    const message = "the folder has no policy files (*.yaml): every request passes";
+    problems.add(
+      problemOfFile(show(config.settings.policies), { code: "WEIR_POLICY_NO_RULES", message, severity: "warning" }),
+    );
+  }
+  const limit = config.settings.limits.policyBytes;
+  const compiled = await compileFiles(
+    config,
+    typeof configText === "string" ? configText : undefined,
+    readAll(files, limit, show, problems),
+    problems,
+  );
+  return { ...compiled, files: [configPath, ...(folders.length > 0 ? folders : [config.settings.policies]), ...files] };
+}
+
+async function* readAll(
+  paths: readonly string[],
+  limit: number,
+  show: (path: string) => string,
+  problems: Problems,
+): AsyncGenerator<PolicyFile> {
+  for (const path of paths) {
+    const text = await readTextFile(path, limit);
+    if (text instanceof Unreadable)
+      problems.add(text.reason === "too_large" ? tooLarge(show(path), limit) : problemOf(show(path), text));
+    else yield { path: show(path), text };
+  }
+}
+
+function problemOf(path: string, { message, reason }: Unreadable): Problem {
+  const large = reason === "too_large";
+  const code = large ? "WEIR_FILE_TOO_LARGE" : "WEIR_FILE_UNREADABLE";
+  return problemOfFile(path, { code, message: large ? message : `the file could not be read: ${message}` });
+}

@@ -1,0 +1,66 @@
+import type { AttributeUse } from "../expression/expression.ts";
+import type { UnplacedCheckRule } from "./compile-check-rule.ts";
+import type { RawCheckRule } from "./check-rule-shape.ts";
+import type { ExpressionText } from "./shape/scalars.ts";
+import type { Reading } from "./shape/shape.ts";
+
+/**
+ * Attributes that a proxy gives for every HTTP request, so that a rule may rest on them. All others depend on who
+ * calls and how: a caller without a certificate has no principal, and any header can be left out.
+ */
+const alwaysGiven = new Set([
+  "source.ip",
+  "source.port",
+  "destination.ip",
+  "destination.port",
+  "destination.namespace",
+  "destination.service.host",
+  "destination.service.name",
+  "destination.service.namespace",
+  "context.protocol",
+  "context.time",
+  "context.reporter.kind",
+  "context.reporter.uid",
+  "request.host",
+  "request.method",
+  "request.path",
+  "request.scheme",
+  "request.time",
+  "request.url_path",
+]);
+
+/** Maps of HTTP headers: their keys come in lower case. */
+const headerMaps = new Set(["request.headers", "response.headers"]);
+
+/** Warns of what is allowed and probably not meant. */
+export function warnOfCheckRule(reading: Reading, raw: RawCheckRule, rule: UnplacedCheckRule): void {
+  if (rule.kind === "deny" && rule.when !== undefined && raw.when !== undefined) {
+    const open = rule.when.uses.filter((use) => !use.guarded && (use.key !== undefined || !alwaysGiven.has(use.name)));
+    if (open.length > 0) {
+      const names = open.slice(0, 3).map(nameOf).join(", ");
+      const message = `a request without ${names}${open.length > 3 ? ", ..." : ""} passes this deny`;
+      const hint = `say whom to let through in "unless:", or test with has(${nameOf(open[0]!)})`;
+      reading.tell(raw.when.node, { code: "WEIR_POLICY_PASSES_ABSENT", message, hint, severity: "warning" });
+    }
+  }
+  if (rule.when !== undefined) warnOfHeaderCase(reading, raw.when, rule.when.uses);
+  if (rule.unless !== undefined) warnOfHeaderCase(reading, raw.unless, rule.unless.uses);
+}
+
+/** Warns of a header that is looked up by a name with upper case letters, and so never found. */
+export function warnOfHeaderCase(
+  reading: Reading,
+  text: ExpressionText | undefined,
+  uses: readonly AttributeUse[],
+): void {
+  for (const { name, key } of uses) {
+    if (text === undefined || key === undefined || !headerMaps.has(name) || key === key.toLowerCase()) continue;
+    const message = `${name}["${key}"] is never there: header names come in lower case`;
+    const hint = `did you mean "${key.toLowerCase()}"?`;
+    reading.tell(text.node, { code: "WEIR_POLICY_HEADER_CASE", message, hint, severity: "warning" });
+  }
+}
+
+function nameOf(use: AttributeUse): string {
+  return use.key === undefined ? use.name : `${use.name}[${JSON.stringify(use.key)}]`;
+}
