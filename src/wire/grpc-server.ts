@@ -1,7 +1,8 @@
+import { createServer as createTcpServer, type Server as TcpServer, type Socket } from "node:net";
 import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import type { Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
-import { WeirError } from "../util/weir-error.ts";
+import { listen } from "../util/listen.ts";
 import type { GrpcDoor } from "./call.ts";
 import { DuplexCall, MethodCall, UnaryCall, type CallOwner, type Method } from "./grpc-call.ts";
 import { createHealth } from "./health.ts";
@@ -35,6 +36,8 @@ export interface GrpcServer {
   drain(force: AbortSignal): Promise<void>;
 }
 
+/** Connections on one address; a mesh has one or a few a proxy. */
+const maxConnections = 10_000;
 const keepaliveMs = 60_000;
 const keepaliveTimeoutMs = 20_000;
 /** Megabytes that one connection may hold in HTTP/2 buffers before it gets no further streams. */
@@ -76,29 +79,39 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     server.register(path, unreachable, asBuffer, identity, method.unary === undefined ? "bidi" : "unary");
   }
 
+  // The sockets are ours, so that their number is bounded and a forced end is one.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listeners: TcpServer[] = [];
+  const sockets = new Set<Socket>();
+  const accept = (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    injector.injectConnection(socket);
+  };
+
   return {
-    listen: (address) =>
-      new Promise((resolve, reject) => {
-        server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-          if (error === null) resolve(address.replace(/:\d+$/, `:${port}`));
-          else reject(new WeirError("WEIR_LISTEN", `cannot listen on ${address}: ${error.message}`));
-        });
-      }),
-    drain: (force) =>
-      new Promise((resolve) => {
-        const cut = () => {
-          server.forceShutdown();
-          resolve();
-        };
-        if (force.aborted) return cut();
-        force.addEventListener("abort", cut, { once: true });
-        health.stop();
-        server.tryShutdown(() => {
-          force.removeEventListener("abort", cut);
-          resolve();
-        });
-        for (const stream of streams) stream.drain();
-      }),
+    async listen(address) {
+      const listener = createTcpServer({ noDelay: true }, accept);
+      listener.maxConnections = maxConnections;
+      listener.on("drop", () => observer.dropped("connection", "too_many", 1));
+      const bound = await listen(listener, address);
+      listeners.push(listener);
+      return bound;
+    },
+    async drain(force) {
+      health.stop();
+      for (const listener of listeners) listener.close();
+      const done = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      for (const stream of streams) stream.drain();
+      const cut = () => {
+        server.forceShutdown();
+        for (const socket of sockets) socket.destroy();
+      };
+      if (force.aborted) cut();
+      else force.addEventListener("abort", cut, { once: true });
+      await done;
+      force.removeEventListener("abort", cut);
+    },
   };
 }
 
