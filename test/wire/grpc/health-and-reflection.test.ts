@@ -64,7 +64,7 @@ async function reflect(
 
 function filesOf(response: ServerReflectionResponse): FileDescriptorProto[] {
   return response.fileDescriptorResponse!.fileDescriptorProto.map((bytes) =>
-    fromBinary(FileDescriptorProtoSchema, FileDescriptorSetSchema, bytes),
+    fromBinary(FileDescriptorProtoSchema, bytes),
   );
 }
 
