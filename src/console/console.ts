@@ -1,0 +1,120 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { Log } from "../sdk/index.ts";
+import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
+import { WeirError } from "../util/weir-error.ts";
+import { pages, type Page } from "./pages.ts";
+import type { HubView } from "./view.ts";
+
+export interface ConsoleOptions {
+  readonly hub: HubView;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** The admin listener: health, metrics and a look at what is loaded, over HTTP, for operators and scrapers. Read only. */
+export interface Console {
+  /** Listens on `HOST:PORT` (port 0: any free one) and answers the address that it got. Throws `WEIR_LISTEN`. */
+  start(address: string): Promise<string>;
+  /** Stops listening and ends every connection. */
+  close(): Promise<void>;
+}
+
+/** Scrapes and listings under way at once; each may take a while and none may starve the checks. */
+const maxLongAnswers = 8;
+
+export function createConsole(options: ConsoleOptions): Console {
+  const { log } = options;
+  let longAnswers = 0;
+
+  const server = createServer({ maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 10_000 });
+  server.maxConnections = 256;
+  // A peer that neither sends nor takes bytes for so long is gone.
+  server.setTimeout(60_000);
+  server.on("request", (request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      log.error({ err: error, path: request.url }, "the console failed to answer");
+      if (response.headersSent) response.destroy();
+      else sendError(response, "WEIR_INTERNAL", "a fault in Weir; the log has the cause");
+    });
+  });
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A body has no meaning here and is not read (RFC 9110, 9.3.1).
+    if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined) {
+      response.setHeader("connection", "close");
+    }
+    const path = (request.url ?? "/").split("?", 1)[0]!;
+    const page = pages.get(path);
+    if (page === undefined) return sendError(response, "WEIR_NOT_FOUND", "no such page; GET / lists the pages");
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("allow", "GET, HEAD");
+      return sendError(response, "WEIR_METHOD_NOT_ALLOWED", "expected GET or HEAD");
+    }
+    if (!page.long) return send(page, request, response);
+    if (longAnswers >= maxLongAnswers) {
+      response.setHeader("retry-after", "1");
+      return sendError(response, "WEIR_CONSOLE_BUSY", `${maxLongAnswers} long answers are under way`);
+    }
+    longAnswers++;
+    try {
+      await send(page, request, response);
+    } finally {
+      longAnswers--;
+    }
+  }
+
+  async function send(page: Page, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status = 200, type, body } = page.answer({ ...options, accept: request.headers.accept });
+    response.writeHead(status, { ...commonHeaders, "content-type": type });
+    if (request.method === "HEAD" || typeof body === "string") {
+      response.end(request.method === "HEAD" ? undefined : body);
+      return;
+    }
+    try {
+      await pipeline(Readable.from(body), response);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
+      log.debug({ path: request.url }, "a reader of the console went away");
+    }
+  }
+
+  return {
+    async start(address) {
+      const colon = address.lastIndexOf(":");
+      const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
+      try {
+        server.listen(Number(address.slice(colon + 1)), host === "" ? undefined : host);
+        await once(server, "listening");
+      } catch (cause) {
+        throw new WeirError("WEIR_LISTEN", `cannot listen on ${address} for admin`, { cause });
+      }
+      server.on("error", (error) => log.error({ err: error }, "the admin listener had an error"));
+      const bound = server.address() as AddressInfo;
+      return `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`;
+    },
+    async close() {
+      if (!server.listening) return;
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** No page is to be kept, guessed at, or read by a page of another origin. */
+const commonHeaders = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+};
+
+function sendError(response: ServerResponse, code: ErrorCode, message: string): void {
+  response.writeHead(errorCodes[code].http, { ...commonHeaders, "content-type": "application/json; charset=utf-8" });
+  response.end(`${JSON.stringify({ error: { code, message } })}\n`);
+}

@@ -1,0 +1,128 @@
+import type { CheckRule, HeaderEdit, Policy, ReportRule } from "../policy/snapshot.ts";
+import { maskConfig } from "./mask.ts";
+import type { AdapterView, HubView, LoadedPolicies } from "./view.ts";
+
+/** `undefined` stands for a key that is left out, as JSON.stringify has it. */
+type Described = Readonly<Record<string, unknown>>;
+
+/** How the hub is: what somebody asks first. */
+export function describeStatus(hub: HubView, nowMs: number): Described {
+  const loaded = hub.loaded();
+  const reload = hub.lastReload();
+  return {
+    version: hub.version,
+    started: new Date(hub.startedMs).toISOString(),
+    uptime_seconds: Math.max(0, Math.floor((nowMs - hub.startedMs) / 1000)),
+    ready: whyNotReady(hub).length === 0,
+    draining: hub.draining(),
+    listeners: hub.listeners(),
+    policies: loaded && {
+      version: loaded.version,
+      policies: loaded.policies.length,
+      check_rules: loaded.checks.length,
+      report_rules: loaded.reports.length,
+    },
+    last_reload: reload && { ok: reload.ok, time: new Date(reload.timeMs).toISOString(), problems: reload.problems },
+  };
+}
+
+/** Why the hub should get no traffic now; empty when it should. A set that was refused at a reload is no reason: the one before serves. */
+export function whyNotReady(hub: HubView): string[] {
+  const reasons: string[] = [];
+  if (hub.draining()) reasons.push("the hub is stopping");
+  if (hub.loaded() === undefined) reasons.push("no policies are loaded yet");
+  for (const { name, instance } of hub.adapters()) {
+    const reason = unreadyReason(instance);
+    if (reason !== undefined) reasons.push(`adapter ${name}: ${reason}`);
+  }
+  return reasons;
+}
+
+export function describeAdapter({ name, adapter, provides, config, instance }: AdapterView): Described {
+  const reason = unreadyReason(instance);
+  return { name, adapter, provides, ready: reason === undefined, reason, config: maskConfig(config) };
+}
+
+function unreadyReason(instance: AdapterView["instance"]): string | undefined {
+  try {
+    return instance.unready?.();
+  } catch (error) {
+    return `it cannot say whether it is ready: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/** Each policy with its rules, one after the other, so that ten thousand rules need not be one text. */
+export function* describePolicies({ policies, checks, reports }: LoadedPolicies): Generator<Described> {
+  const rulesOf = new Map<Policy, { check: CheckRule[]; report: ReportRule[] }>();
+  for (const policy of policies) rulesOf.set(policy, { check: [], report: [] });
+  for (const rule of checks) rulesOf.get(rule.policy)?.check.push(rule);
+  for (const rule of reports) rulesOf.get(rule.policy)?.report.push(rule);
+  for (const [{ name, place, mode, namespace, match }, { check, report }] of rulesOf) {
+    yield {
+      name,
+      place: placeText(place),
+      mode,
+      namespace,
+      match: match?.source,
+      check: check.map(describeRule),
+      report: report.map(describeRule),
+    };
+  }
+}
+
+function describeRule(rule: CheckRule | ReportRule): Described {
+  return {
+    id: rule.id,
+    kind: rule.kind,
+    place: placeText(rule.place),
+    when: rule.when?.source,
+    unless: rule.unless?.source,
+    ...describeKind(rule),
+  };
+}
+
+function describeKind(rule: CheckRule | ReportRule): Described {
+  switch (rule.kind) {
+    case "deny":
+      return { code: rule.code, message: rule.message, cache_ms: rule.cacheMs };
+    case "ask":
+      return { ask: rule.ask, with: sources(rule.with), on_error: rule.onError, cache_ms: rule.cacheMs };
+    case "limit": {
+      const { algorithm, amount, windowMs, burst } = rule.limit;
+      return {
+        limit: { algorithm, amount, window_ms: windowMs, burst },
+        by: sources(rule.by),
+        cost: rule.cost?.source,
+        via: rule.via,
+        at: rule.at,
+        on_error: rule.onError,
+      };
+    }
+    case "headers":
+      return { request: rule.request.map(describeEdit), response: rule.response.map(describeEdit) };
+    case "metric":
+      return {
+        metric: rule.metric,
+        type: rule.type,
+        value: rule.value?.source,
+        buckets: rule.buckets,
+        labels: sources(rule.labels),
+        to: rule.to,
+      };
+    case "log":
+      return { log: rule.log, fields: sources(rule.fields), to: rule.to };
+  }
+}
+
+function describeEdit(edit: HeaderEdit): Described {
+  const value = edit.operation === "remove" ? undefined : edit.value.source;
+  return { operation: edit.operation, name: edit.name, value };
+}
+
+function sources(named: readonly { readonly name: string; readonly value: { readonly source: string } }[]): Described {
+  return Object.fromEntries(named.map(({ name, value }) => [name, value.source]));
+}
+
+function placeText({ file, line, column }: Policy["place"]): string {
+  return `${file}:${line}:${column}`;
+}

@@ -1,0 +1,101 @@
+import { setImmediate } from "node:timers/promises";
+import { expositionFormat, expositionTypes } from "../util/exposition.ts";
+import type { ConsoleOptions } from "./console.ts";
+import { describeAdapter, describePolicies, describeStatus, whyNotReady } from "./describe.ts";
+import { scrape } from "./scrape.ts";
+
+export interface PageRequest extends ConsoleOptions {
+  /** The `Accept` header. */
+  readonly accept: string | undefined;
+}
+
+export interface PageAnswer {
+  /** Default 200. */
+  readonly status?: number;
+  readonly type: string;
+  readonly body: string | AsyncIterable<string>;
+}
+
+/** One path of the console. */
+export interface Page {
+  readonly title: string;
+  /** Whether the answer may be large, and few of them are given at once. */
+  readonly long?: true;
+  answer(request: PageRequest): PageAnswer;
+}
+
+const plainText = "text/plain; charset=utf-8";
+const jsonType = "application/json; charset=utf-8";
+
+/** All pages, by path, in the order of the index. */
+export const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
+  ["/", { title: "this list", answer: ({ hub }) => ({ type: plainText, body: indexText(hub.version) }) }],
+  ["/healthz", { title: "200 while the process lives", answer: () => json({ status: "ok" }) }],
+  [
+    "/readyz",
+    {
+      title: "200 while the hub should get traffic, else 503 and why not",
+      answer({ hub }) {
+        const reasons = whyNotReady(hub);
+        return json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
+      },
+    },
+  ],
+  [
+    "/metrics",
+    {
+      title: "metrics for Prometheus: the hub's own and those of policies",
+      long: true,
+      answer({ hub, log, accept }) {
+        const format = expositionFormat(accept);
+        return { type: expositionTypes[format], body: scrape(hub, format, log) };
+      },
+    },
+  ],
+  [
+    "/status",
+    {
+      title: "version, listeners, what is loaded, how the last reload went",
+      answer: ({ hub, now }) => json(describeStatus(hub, now())),
+    },
+  ],
+  [
+    "/policies",
+    {
+      title: "every policy and rule that serves",
+      long: true,
+      answer: ({ hub }) => ({ type: jsonType, body: policiesText(hub) }),
+    },
+  ],
+  [
+    "/adapters",
+    {
+      title: "adapter instances, their configuration without secrets, whether they are ready",
+      answer: ({ hub }) => json({ adapters: hub.adapters().map(describeAdapter) }),
+    },
+  ],
+  ["/version", { title: "Weir's version", answer: ({ hub }) => json({ version: hub.version }) }],
+]);
+
+function json(value: unknown, status = 200): PageAnswer {
+  return { status, type: jsonType, body: `${JSON.stringify(value, undefined, 2)}\n` };
+}
+
+function indexText(version: string): string {
+  const width = Math.max(...[...pages.keys()].map((path) => path.length));
+  const lines = [...pages].map(([path, { title }]) => `${path.padEnd(width)}  ${title}\n`);
+  return `Weir ${version}\n\n${lines.join("")}`;
+}
+
+/** One policy after the other, so that checks are answered between two of them. */
+async function* policiesText(hub: PageRequest["hub"]): AsyncGenerator<string> {
+  const loaded = hub.loaded();
+  yield `{\n  "version": ${JSON.stringify(loaded?.version ?? null)},\n  "policies": [`;
+  let separator = "\n";
+  for (const policy of loaded === undefined ? [] : describePolicies(loaded)) {
+    yield separator + JSON.stringify(policy, undefined, 2).replace(/^/gm, "    ");
+    separator = ",\n";
+    await setImmediate();
+  }
+  yield "\n  ]\n}\n";
+}

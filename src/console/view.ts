@@ -1,0 +1,47 @@
+import type { Snapshot } from "../policy/snapshot.ts";
+import type { Capability, Exposition } from "../sdk/index.ts";
+import type { ExpositionFormat } from "../util/exposition.ts";
+
+/** What the console sees of the hub. Everything is read when somebody asks; nothing here changes anything. */
+export interface HubView {
+  /** Weir's own version. */
+  readonly version: string;
+  /** When the process began to serve, milliseconds since 1970. */
+  readonly startedMs: number;
+  /** Where each listener listens, by its name: `{ grpc: "127.0.0.1:9091" }`. */
+  listeners(): Readonly<Record<string, string>>;
+  /** The policy set that serves, or `undefined` while none does. */
+  loaded(): LoadedPolicies | undefined;
+  /** The last attempt to load policies, or `undefined` before the first has ended. */
+  lastReload(): ReloadView | undefined;
+  /** The adapter instances that serve. */
+  adapters(): readonly AdapterView[];
+  /** Whether the hub is on its way down. */
+  draining(): boolean;
+  /** The hub's own metrics, without the closing `# EOF` of OpenMetrics. */
+  metrics(format: ExpositionFormat): Promise<string>;
+}
+
+export type LoadedPolicies = Pick<Snapshot, "version" | "policies" | "checks" | "reports">;
+
+export interface ReloadView {
+  readonly ok: boolean;
+  readonly timeMs: number;
+  /** What was wrong, each as `weir validate` prints it. Empty when it went well. */
+  readonly problems: readonly string[];
+}
+
+/** One running adapter instance. */
+export interface AdapterView {
+  /** Its name in `weir.yaml`. */
+  readonly name: string;
+  /** The adapter's own name. */
+  readonly adapter: string;
+  readonly provides: readonly Capability[];
+  /** Validated. Shown with secrets masked. */
+  readonly config: unknown;
+  readonly instance: {
+    unready?(): string | undefined;
+    expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
+  };
+}

@@ -1,0 +1,85 @@
+/** The upper bounds of every latency that the hub measures, in seconds: a check takes microseconds, a backend a second. */
+export const latencyBounds: readonly number[] = [
+  0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+  1, 2.5, 5, 10,
+];
+
+/**
+ * Every metric of the hub's own, beside those of the process and of Node (`process_*`, `nodejs_*`, by prom-client).
+ * `docs/metrics.md` explains each; a test holds the two together. A name that was published keeps its meaning.
+ */
+export const hubMetricNames = {
+  weir_build_info: { type: "gauge", labels: ["version", "node"], help: "Always 1. Which Weir runs, on which Node." },
+  weir_calls_total: {
+    type: "counter",
+    labels: ["door", "method", "code"],
+    help: "Calls that ended at a door, by status.",
+  },
+  weir_call_duration_seconds: { type: "histogram", labels: ["door", "method"], help: "How long calls took at a door." },
+  weir_decisions_total: { type: "counter", labels: ["outcome"], help: "Decisions: allowed or refused." },
+  weir_decision_duration_seconds: {
+    type: "histogram",
+    labels: [],
+    help: "How long decisions took, adapters included.",
+  },
+  weir_rule_refusals_total: {
+    type: "counter",
+    labels: ["rule", "mode"],
+    help: "Requests that a rule refused, or would have in mode observe.",
+  },
+  weir_rule_faults_total: {
+    type: "counter",
+    labels: ["rule", "part", "kind"],
+    help: "Parts of rules that could not be evaluated: absence of an attribute, or a fault.",
+  },
+  weir_records_total: {
+    type: "counter",
+    labels: ["outcome"],
+    help: "Reported records: taken, or full when a queue had no room and the caller was told.",
+  },
+  weir_dropped_total: { type: "counter", labels: ["what", "reason"], help: "Things left out or thrown away." },
+  weir_adapter_calls_total: {
+    type: "counter",
+    labels: ["adapter", "capability", "outcome"],
+    help: "Calls to adapters: ok, fault, timeout, busy or open (circuit breaker).",
+  },
+  weir_adapter_call_duration_seconds: {
+    type: "histogram",
+    labels: ["adapter", "capability"],
+    help: "How long calls to adapters took.",
+  },
+  weir_adapter_events_total: { type: "counter", labels: ["adapter", "event"], help: "Events that adapters count." },
+  weir_queue_entries: { type: "gauge", labels: ["adapter"], help: "Log entries that wait for an adapter." },
+  weir_queue_bytes: {
+    type: "gauge",
+    labels: ["adapter"],
+    help: "Estimated bytes of log entries that wait for an adapter.",
+  },
+  weir_queue_capacity: { type: "gauge", labels: ["adapter"], help: "How many log entries may wait for an adapter." },
+  weir_reloads_total: { type: "counter", labels: ["result"], help: "Policy sets that were loaded (ok) or refused." },
+  weir_reload_successful: {
+    type: "gauge",
+    labels: [],
+    help: "1 when the last policy set was loaded, 0 when it was refused.",
+  },
+  weir_reload_success_timestamp_seconds: {
+    type: "gauge",
+    labels: [],
+    help: "When a policy set was last loaded, in seconds since 1970.",
+  },
+  weir_snapshot_info: {
+    type: "gauge",
+    labels: ["version"],
+    help: "Always 1. The version of the policy set that serves.",
+  },
+  weir_policies: { type: "gauge", labels: [], help: "Policies of the set that serves." },
+  weir_rules: { type: "gauge", labels: ["kind"], help: "Rules of the set that serves, by kind." },
+} as const satisfies Record<string, HubMetric>;
+
+export interface HubMetric {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly labels: readonly string[];
+  readonly help: string;
+}
+
+export type HubMetricName = keyof typeof hubMetricNames;

@@ -1,0 +1,196 @@
+import { collectDefaultMetrics, Registry, type Metric } from "prom-client";
+import type { Snapshot } from "../policy/snapshot.ts";
+import type { ExpositionFormat } from "../util/exposition.ts";
+import type { Observer } from "../util/observer.ts";
+import { Cells, counterCell, type Cell } from "./cells.ts";
+import { expositionText, type ExposedMetric } from "./exposition-text.ts";
+import { hubMetricNames, latencyBounds, type HubMetric, type HubMetricName } from "./hub-metric-names.ts";
+import { Latency } from "./latency.ts";
+import type { QueueState } from "./queues.ts";
+import type { RecordCounts } from "./report.ts";
+
+type LoadedPolicies = Pick<Snapshot, "version" | "policies" | "checks" | "reports">;
+
+export interface HubMetricsOptions {
+  /** Weir's own version. */
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** The policy set that serves now. */
+  readonly loaded: () => LoadedPolicies | undefined;
+  readonly queues: () => readonly QueueState[];
+}
+
+export interface HubMetrics {
+  readonly observer: Observer;
+  /** For the reporter to count in. */
+  readonly records: RecordCounts;
+  /** A registry of our own, for whoever embeds the hub; the global one of prom-client is not touched. */
+  readonly registry: Registry;
+  /** The hub's, the process's and Node's metrics as text, without the closing `# EOF` of OpenMetrics. */
+  render(format: ExpositionFormat): Promise<string>;
+}
+
+/**
+ * The hub's own metrics. What happens is counted in plain fields, which costs nanoseconds where prom-client would hash
+ * the labels each time, and is handed to prom-client's registry when somebody scrapes.
+ */
+export function createHubMetrics({ version, now, loaded, queues }: HubMetricsOptions): HubMetrics {
+  const counters = {
+    calls: new Cells(counterCell),
+    refusals: new Cells(counterCell),
+    faults: new Cells(counterCell),
+    dropped: new Cells(counterCell),
+    adapterCalls: new Cells(counterCell),
+    adapterEvents: new Cells(counterCell),
+  };
+  const callLatency = new Cells((labels) => new Latency(labels));
+  const adapterLatency = new Cells((labels) => new Latency(labels));
+  const decisionLatency = new Latency([]);
+  const decisions = { allowed: 0, refused: 0 };
+  const records: RecordCounts = { taken: 0, full: 0 };
+  const reloads = { ok: 0, refused: 0, successful: 0, successMs: 0 };
+
+  const observer: Observer = {
+    call(door, method, code, ms) {
+      counters.calls.at(door, method, code).value++;
+      callLatency.at(door, method).observe(ms);
+    },
+    decision(allowed, ms) {
+      if (allowed) decisions.allowed++;
+      else decisions.refused++;
+      decisionLatency.observe(ms);
+    },
+    refusal(rule, mode) {
+      counters.refusals.at(rule, mode).value++;
+    },
+    ruleFault(rule, part, kind) {
+      counters.faults.at(rule, part, kind).value++;
+    },
+    adapterCall(adapter, capability, outcome, ms) {
+      counters.adapterCalls.at(adapter, capability, outcome).value++;
+      adapterLatency.at(adapter, capability).observe(ms);
+    },
+    adapterEvent(adapter, event, by) {
+      if (by > 0) counters.adapterEvents.at(adapter, event).value += by;
+    },
+    dropped(what, reason, by) {
+      if (by > 0) counters.dropped.at(what, reason).value += by;
+    },
+    reload(ok) {
+      reloads.successful = ok ? 1 : 0;
+      if (!ok) reloads.refused++;
+      else {
+        reloads.ok++;
+        reloads.successMs = now();
+      }
+    },
+  };
+
+  const registry = new Registry();
+  const publish = (name: HubMetricName, cells: () => readonly Cell[]): void =>
+    registry.registerMetric(new Published(name, cells) as unknown as Metric<string>);
+  const one = (value: number): Cell[] => [{ labels: [], value }];
+  const perQueue = (value: (queue: QueueState) => number) => (): Cell[] => {
+    const sums = new Map<string, number>();
+    // Over a reload two instances of one name may have a queue each.
+    for (const queue of queues()) sums.set(queue.adapter, (sums.get(queue.adapter) ?? 0) + value(queue));
+    return [...sums].map(([adapter, sum]) => ({ labels: [adapter], value: sum }));
+  };
+
+  publish("weir_build_info", () => [{ labels: [version, process.version], value: 1 }]);
+  publish("weir_calls_total", () => counters.calls.all);
+  publish("weir_call_duration_seconds", () => callLatency.all);
+  publish("weir_decisions_total", () => byLabel({ allowed: decisions.allowed, refused: decisions.refused }));
+  publish("weir_decision_duration_seconds", () => [decisionLatency]);
+  publish("weir_rule_refusals_total", () => counters.refusals.all);
+  publish("weir_rule_faults_total", () => counters.faults.all);
+  publish("weir_records_total", () => byLabel({ taken: records.taken, full: records.full }));
+  publish("weir_dropped_total", () => counters.dropped.all);
+  publish("weir_adapter_calls_total", () => counters.adapterCalls.all);
+  publish("weir_adapter_call_duration_seconds", () => adapterLatency.all);
+  publish("weir_adapter_events_total", () => counters.adapterEvents.all);
+  publish(
+    "weir_queue_entries",
+    perQueue((queue) => queue.entries),
+  );
+  publish(
+    "weir_queue_bytes",
+    perQueue((queue) => queue.bytes),
+  );
+  publish(
+    "weir_queue_capacity",
+    perQueue((queue) => queue.capacity),
+  );
+  publish("weir_reloads_total", () => byLabel({ ok: reloads.ok, refused: reloads.refused }));
+  publish("weir_reload_successful", () => one(reloads.successful));
+  publish("weir_reload_success_timestamp_seconds", () => one(reloads.successMs / 1000));
+  publish("weir_snapshot_info", () =>
+    byLabel(Object.fromEntries([loaded()].flatMap((set) => (set ? [[set.version, 1]] : [])))),
+  );
+  publish("weir_policies", () => one(loaded()?.policies.length ?? 0));
+  publish("weir_rules", () => byLabel(kinds(loaded())));
+  collectDefaultMetrics({ register: registry });
+
+  return {
+    observer,
+    records,
+    registry,
+    render: async (format) =>
+      expositionText((await registry.getMetricsAsJSON()) as unknown as readonly ExposedMetric[], format),
+  };
+}
+
+function byLabel(values: Readonly<Record<string, number>>): Cell[] {
+  return Object.entries(values).map(([label, value]) => ({ labels: [label], value }));
+}
+
+function kinds(set: LoadedPolicies | undefined): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { kind } of [...(set?.checks ?? []), ...(set?.reports ?? [])]) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
+}
+
+/** A metric as prom-client's registry wants one: asked for its samples when somebody scrapes. */
+class Published {
+  readonly name: HubMetricName;
+  readonly help: string;
+  readonly type: HubMetric["type"];
+  readonly aggregator = "sum";
+  readonly #labels: readonly string[];
+  readonly #cells: () => readonly Cell[];
+
+  constructor(name: HubMetricName, cells: () => readonly Cell[]) {
+    const { help, type, labels }: HubMetric = hubMetricNames[name];
+    this.name = name;
+    this.help = help;
+    this.type = type;
+    this.#labels = labels;
+    this.#cells = cells;
+  }
+
+  async get(): Promise<ExposedMetric & { readonly aggregator: string }> {
+    const { name, help, type, aggregator } = this;
+    const values = this.#cells().flatMap((cell) => {
+      const labels = Object.fromEntries(this.#labels.map((label, i) => [label, cell.labels[i]!]));
+      return cell instanceof Latency ? this.#histogram(cell, labels) : [{ labels, value: cell.value }];
+    });
+    return { name, help, type, aggregator, values };
+  }
+
+  #histogram(latency: Latency, labels: Record<string, string>): NonNullable<ExposedMetric["values"]> {
+    let count = 0;
+    const buckets = [...latencyBounds, Infinity].map((le, i) => {
+      count += latency.counts[i]!;
+      return { metricName: `${this.name}_bucket`, labels: { ...labels, le }, value: count };
+    });
+    return [
+      ...buckets,
+      { metricName: `${this.name}_sum`, labels, value: latency.value },
+      { metricName: `${this.name}_count`, labels, value: count },
+    ];
+  }
+
+  /** The registry may be reset by whoever embeds it; counters of ours only grow. */
+  reset(): void {}
+}
