@@ -1,0 +1,249 @@
+import { execFileSync } from "node:child_process";
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import fc from "fast-check";
+import type { JsonValue, LogEntry } from "weir/sdk";
+import { fakeCall, fakeHost, makeInstance, testAdapter } from "weir/sdk/testing";
+import { createFileSink } from "./file-sink.ts";
+import log from "./index.ts";
+import { createLineWriter, formatLine, type Sink } from "./line-writer.ts";
+import { createStreamSink } from "./stream-sink.ts";
+
+const contractFolder = mkdtempSync(join(tmpdir(), "weir-log-"));
+test.after.always(() => rmSync(contractFolder, { recursive: true, force: true }));
+
+let contractFiles = 0;
+let contractFile = "";
+testAdapter(test.serial, log, {
+  config: () => ({ to: (contractFile = join(contractFolder, `${++contractFiles}.log`)) }),
+  refusedConfigs: [{ to: "" }, { to: 1 }, { maxSize: 5 }, { maxSize: "1B" }, { maxSize: "big" }, { maxFiles: 0 }],
+  logs: {
+    delivered: () =>
+      readLines(contractFile).map(({ time: _, severity: _severity, log: name, ...fields }) => ({
+        name: name as string,
+        fields,
+      })),
+  },
+});
+
+type Line = Record<string, JsonValue>;
+
+function readLines(path: string): Line[] {
+  const text = readFileSync(path, "utf8");
+  return text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Line);
+}
+
+function folder(t: ExecutionContext): string {
+  const path = mkdtempSync(join(tmpdir(), "weir-log-"));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+const entry = (fields: LogEntry["fields"]): LogEntry => ({
+  name: "access",
+  timeMs: 1_700_000_000_123,
+  severity: "info",
+  fields,
+});
+const numbered = (from: number, count: number): LogEntry[] =>
+  Array.from({ length: count }, (_, i) => entry({ n: from + i }));
+
+/** The numbers in a file and those put aside, oldest first. */
+function numbersIn(path: string): JsonValue[] {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const files = readdirSync(join(path, ".."))
+    .filter((file) => file.startsWith(name))
+    .sort((a, b) => Number(b.slice(name.length + 1) || 0) - Number(a.slice(name.length + 1) || 0));
+  return files.flatMap((file) => readLines(join(path, "..", file)).map((line) => line["n"]!));
+}
+
+test("a line has time, severity, log and the fields, and a field of such a name stands in its place", (t) => {
+  t.is(
+    formatLine(entry({ path: '/a"\n', code: 200 })),
+    '{"time":"2023-11-14T22:13:20.123Z","severity":"info","log":"access","path":"/a\\"\\n","code":200}\n',
+  );
+  t.is(formatLine(entry({ time: "then" })), '{"time":"then","severity":"info","log":"access"}\n');
+});
+
+test("relative files are meant from the host's folder, which is made when it is missing", async (t) => {
+  const path = folder(t);
+  const instance = await makeInstance(log, { to: "deep/er/access.log" }, fakeHost({ folder: path }));
+  await instance.logs(numbered(0, 3), fakeCall());
+  await instance.close!();
+  t.deepEqual(numbersIn(join(path, "deep/er/access.log")), [0, 1, 2]);
+});
+
+test("a file that cannot be opened is told when the instance is made", async (t) => {
+  await t.throwsAsync(async () => makeInstance(log, { to: folder(t) }, fakeHost()), { message: /EISDIR/ });
+});
+
+test("a full file is put aside, the oldest goes, and no line is torn, lost before its time or written twice", async (t) => {
+  const path = join(folder(t), "access.log");
+  const line = Buffer.byteLength(formatLine(entry({ n: 10 })));
+  const sink = await createFileSink({ path, maxBytes: line * 4, maxFiles: 3 });
+  const writer = createLineWriter(sink);
+  for (const [from, count] of [
+    [10, 3],
+    [13, 1],
+    [14, 7],
+    [21, 1],
+  ] as const) {
+    t.is(await writer.logs(numbered(from, count)), undefined);
+  }
+  t.deepEqual(numbersIn(path), [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21]);
+  t.deepEqual(readdirSync(join(path, "..")).sort(), ["access.log", "access.log.1", "access.log.2"]);
+  t.is(await writer.logs(numbered(22, 9)), undefined);
+  await writer.close();
+  t.deepEqual(numbersIn(path), [22, 23, 24, 25, 26, 27, 28, 29, 30]);
+  t.deepEqual(readdirSync(join(path, "..")).sort(), ["access.log", "access.log.1", "access.log.2"]);
+});
+
+test("any sizes of lines, batches and files leave the newest lines whole and in order", async (t) => {
+  const base = folder(t);
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.array(fc.integer({ min: 0, max: 300 }), { maxLength: 8 }), { maxLength: 12 }),
+      fc.integer({ min: 100, max: 1000 }),
+      fc.integer({ min: 1, max: 4 }),
+      async (batches, maxBytes, maxFiles) => {
+        const path = join(base, String(++run), "a.log");
+        let n = 0;
+        for (const batch of batches) {
+          // A new sink for each batch: a restart in between changes nothing.
+          const sink = await createFileSink({ path, maxBytes, maxFiles });
+          const writer = createLineWriter(sink);
+          t.is(await writer.logs(batch.map((length) => entry({ n: n++, pad: "x".repeat(length) }))), undefined);
+          await writer.close();
+        }
+        if (batches.length === 0) return;
+        const numbers = numbersIn(path);
+        t.deepEqual(
+          numbers,
+          Array.from({ length: numbers.length }, (_, i) => n - numbers.length + i),
+        );
+        const files = readdirSync(join(path, ".."));
+        t.true(files.length <= maxFiles);
+        for (const file of files) {
+          const { size } = statSync(join(path, "..", file));
+          t.true(size <= maxBytes || readLines(join(path, "..", file)).length === 1, `${size} bytes in ${file}`);
+        }
+        if (files.length < maxFiles)
+          t.is(numbers.length, n, "nothing goes before there are as many files as there may be");
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test("a file that was moved or removed by somebody else is opened anew", async (t) => {
+  const path = join(folder(t), "access.log");
+  const instance = await makeInstance(log, { to: path }, fakeHost());
+  await instance.logs(numbered(0, 1), fakeCall());
+  renameSync(path, `${path}.moved`);
+  await instance.logs(numbered(1, 1), fakeCall());
+  t.deepEqual(
+    readLines(path).map(({ n }) => n),
+    [1],
+  );
+  rmSync(path);
+  await instance.logs(numbered(2, 1), fakeCall());
+  t.deepEqual(
+    readLines(path).map(({ n }) => n),
+    [2],
+  );
+  await instance.close!();
+});
+
+test("a file that cannot be written asks for a retry, and goes on when it can", async (t) => {
+  const base = folder(t);
+  const instance = await makeInstance(log, { to: join(base, "logs/access.log") }, fakeHost());
+  rmSync(join(base, "logs"), { recursive: true });
+  writeFileSync(join(base, "logs"), "in the way");
+  const exported = await instance.logs(numbered(0, 2), fakeCall());
+  t.like(exported, { delivered: 0, retry: true });
+  rmSync(join(base, "logs"));
+  t.is(await instance.logs(numbered(0, 2), fakeCall()), undefined);
+  t.deepEqual(numbersIn(join(base, "logs/access.log")), [0, 1]);
+  await instance.close!();
+});
+
+/** A sink that takes just so many bytes a call, and then fails. */
+function failingSink(takes: number[]): Sink & { readonly text: () => string } {
+  const chunks: Buffer[] = [];
+  return {
+    text: () => Buffer.concat(chunks).toString(),
+    async write(lines) {
+      const written = Math.min(lines.length, takes.shift() ?? Infinity);
+      chunks.push(Buffer.from(lines.subarray(0, written)));
+      return written === lines.length ? { written } : { written, reason: "no space" };
+    },
+    async close() {},
+  };
+}
+
+test("whatever part of a batch is written before a failure, each line comes once and whole in the end", async (t) => {
+  const entries = numbered(0, 6);
+  const expected = entries.map(formatLine).join("");
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.nat(expected.length), { maxLength: 6 }), async (takes) => {
+      const sink = failingSink([...takes]);
+      const writer = createLineWriter(sink);
+      let rest: readonly LogEntry[] = entries;
+      while (rest.length > 0) {
+        const exported = await writer.logs(rest);
+        if (exported !== undefined) t.is(exported.retry, true);
+        rest = rest.slice(exported === undefined ? rest.length : exported.delivered);
+      }
+      await writer.close();
+      // The end of the last line may still have met a failure when closing.
+      t.true(expected.startsWith(sink.text()));
+      if (takes.length === 0) t.is(sink.text(), expected);
+    }),
+  );
+});
+
+test("a stream whose reader is slow is waited for, and given up when the reader stays away", async (t) => {
+  const path = join(folder(t), "pipe");
+  execFileSync("mkfifo", [path]);
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  t.teardown(() => closeSync(fd));
+  const text = `${"x".repeat(99)}\n`.repeat(5000);
+  let read = "";
+  const buffer = Buffer.alloc(50_000);
+  const readSome = (): void => {
+    read += buffer.toString("latin1", 0, readSync(fd, buffer));
+  };
+  t.deepEqual(await createStreamSink(fd, async () => readSome()).write(Buffer.from(text)), { written: text.length });
+  while (read.length < text.length) readSome();
+  t.true(read === text);
+
+  let pauses = 0;
+  const stuck = await createStreamSink(fd, async () => void pauses++).write(Buffer.from(text));
+  t.true(stuck.written < text.length);
+  t.regex(stuck.reason!, /EAGAIN/);
+  t.true(pauses > 0);
+});
+
+test("a stream that cannot be written is a result and no exception", async (t) => {
+  const fd = openSync("/dev/null", "r");
+  t.teardown(() => closeSync(fd));
+  t.like(await createStreamSink(fd).write(Buffer.from("a\n")), { written: 0 });
+});
