@@ -7,58 +7,50 @@ import { compileHead } from "./compile-rules.ts";
 import type { RuleContext } from "./compile-rules.ts";
 import { checkHeaderValue, readHeaderName } from "./header-name.ts";
 import { inputOf, textual } from "./rule-expressions.ts";
-import type { AskRule, CheckRule, DirectResponse, HeaderEdit } from "./snapshot.ts";
+import type { AskRule, CheckRule, DenyRule, DirectResponse, HeaderEdit, HeadersRule, LimitRule } from "./snapshot.ts";
+import { shaped } from "./shaped.ts";
 import { warnOfCheckRule } from "./warnings.ts";
 import { keyNode } from "./yaml/node.ts";
 
-/** A rule that still waits for its place in the order of all rules. */
-export type UnplacedCheckRule = CheckRule extends infer R ? (R extends CheckRule ? Omit<R, "ordinal"> : never) : never;
+/** Compiles one check rule, yet without its ordinal. `undefined` when it cannot be used, which is told. */
+export function compileCheckRule(context: RuleContext, raw: RawCheckRule): CheckRule | undefined {
+  const rule = compileKind(context, raw);
+  if (rule !== undefined) warnOfCheckRule(context.reading, raw, rule);
+  return rule;
+}
 
-/** Compiles one check rule. `undefined` when it cannot be used, which is told; other problems are told as well. */
-export function compileCheckRule(context: RuleContext, raw: RawCheckRule): UnplacedCheckRule | undefined {
+function compileKind(context: RuleContext, raw: RawCheckRule): CheckRule | undefined {
   const { reading } = context;
-  const head = compileHead(context, raw, raw.name, "check");
-  const http = raw.http && compileHttp(context, raw.http);
-  const base = {
-    ...head,
-    ...(raw.message !== undefined && { message: raw.message.value }),
-    ...(http !== undefined && { http }),
-    ...(raw.cache !== undefined && { cacheMs: raw.cache.value }),
+  const head = {
+    ordinal: -1,
+    ...compileHead(context, raw, raw.name, "check"),
+    message: raw.message?.value,
+    http: raw.http && compileHttp(context, raw.http),
+    cacheMs: raw.cache?.value,
   };
-  let rule: UnplacedCheckRule | undefined;
   switch (raw.kind) {
     case "deny":
-      rule = raw.deny && { ...base, kind: "deny", code: raw.deny.value };
-      break;
+      return raw.deny && shaped<DenyRule>({ kind: "deny", ...head, code: raw.deny.value });
     case "ask": {
-      if (raw.ask === undefined) break;
-      const entry = findAdapter(context.adapters, reading, raw.ask.node, raw.ask.value, "check");
+      if (raw.ask === undefined) return undefined;
+      const ask = raw.ask.value;
+      const entry = findAdapter(context.adapters, reading, raw.ask.node, ask, "check");
       const inputs = compileInputs(context, raw, entry?.adapter);
-      rule = {
-        ...base,
-        kind: "ask",
-        ask: raw.ask.value,
-        with: inputs,
-        onError: raw.onError?.value === "allow" ? "allow" : "deny",
-      };
-      break;
+      const onError = raw.onError?.value === "allow" ? "allow" : "deny";
+      return shaped<AskRule>({ kind: "ask", ...head, ask, with: inputs, onError });
     }
     case "limit": {
-      const limit = compileLimit(context, raw, head);
-      rule = limit && { ...base, ...limit };
-      break;
+      const parts = compileLimit(context, raw, head);
+      return parts && shaped<LimitRule>({ kind: "limit", ...head, ...parts });
     }
     case "headers": {
       const request = compileEdits(context, raw.headers?.request);
       const response = compileEdits(context, raw.headers?.response);
       if (raw.headers !== undefined && raw.headers.node.entries.length === 0)
         reading.mismatch(raw.headers.node, "changes under request: or response:");
-      rule = { ...base, kind: "headers", request, response };
-      break;
+      return shaped<HeadersRule>({ kind: "headers", ...head, request, response });
     }
   }
-  if (rule !== undefined) warnOfCheckRule(reading, raw, rule);
-  return rule;
 }
 
 function compileHttp({ reading }: RuleContext, raw: RawHttp): DirectResponse {

@@ -6,7 +6,9 @@ import { scalar, whole } from "./rule-expressions.ts";
 import type { LimitRule } from "./snapshot.ts";
 import { keyNode } from "./yaml/node.ts";
 
-type LimitParts = Pick<LimitRule, "kind" | "limit" | "via" | "by" | "cost" | "at" | "onError">;
+type LimitParts = Pick<LimitRule, "limit" | "via" | "by" | "at" | "onError"> & {
+  readonly cost: LimitRule["cost"] | undefined;
+};
 
 /** Compiles what only a limit has. `undefined` when its rate cannot be read, which is told. */
 export function compileLimit(context: RuleContext, raw: RawCheckRule, head: RuleHead): LimitParts | undefined {
@@ -38,7 +40,6 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
   const read = [policy.match, head.when, head.unless, cost, ...by.map((part) => part.value)];
   const readsRateLimit = read.some((each) => each?.uses.some((use) => use.name.startsWith("ratelimit.")));
   return {
-    kind: "limit",
     limit: {
       id: policy.mode === "observe" ? `${head.id}#observe` : head.id,
       algorithm,
@@ -48,7 +49,7 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     },
     via,
     by,
-    ...(cost !== undefined && { cost }),
+    cost,
     at: raw.at?.value ?? (readsRateLimit ? "ratelimit" : "check"),
     onError: raw.onError?.value ?? "allow",
   };

@@ -1,13 +1,13 @@
 import type { AdapterNames } from "./adapter-names.ts";
 import { compileCheckRule } from "./compile-check-rule.ts";
-import type { UnplacedCheckRule } from "./compile-check-rule.ts";
 import { compileReportRule } from "./compile-report-rule.ts";
 import type { RuleContext } from "./compile-rules.ts";
 import type { RawPolicy } from "./policy-shape.ts";
 import { condition } from "./rule-expressions.ts";
 import type { RuleExpressions } from "./rule-expressions.ts";
+import { shaped } from "./shaped.ts";
 import type { Reading } from "./shape/shape.ts";
-import type { Place, Policy, ReportRule } from "./snapshot.ts";
+import type { CheckRule, Place, Policy, ReportRule } from "./snapshot.ts";
 import { warnOfHeaderCase } from "./warnings.ts";
 import { keyNode } from "./yaml/node.ts";
 import { placeAt } from "./yaml/source.ts";
@@ -17,7 +17,8 @@ export interface PolicySet {
   readonly expressions: RuleExpressions;
   readonly adapters: AdapterNames;
   readonly policies: Map<string, Policy>;
-  readonly checks: UnplacedCheckRule[];
+  /** Without their ordinals. */
+  readonly checks: CheckRule[];
   readonly reports: ReportRule[];
 }
 
@@ -62,13 +63,8 @@ function compilePolicyHead(set: PolicySet, reading: Reading, raw: RawPolicy): Po
     const test = `destination.namespace == ${JSON.stringify(namespace)}`;
     match = set.expressions.compose<boolean>(own === undefined ? test : `${test} && (${own.source}\n)`, phase);
   }
-  const policy: Policy = {
-    name,
-    place,
-    mode: raw.mode?.value ?? "enforce",
-    ...(namespace !== undefined && { namespace }),
-    ...(match !== undefined && { match }),
-  };
+  const mode = raw.mode?.value ?? "enforce";
+  const policy = shaped<Policy>({ name, place, mode, namespace, match });
   if (known === undefined && raw.policy !== undefined) set.policies.set(name, policy);
   return policy;
 }

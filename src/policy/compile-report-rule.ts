@@ -8,6 +8,7 @@ import type { RawReportRule } from "./report-rule-shape.ts";
 import { quantity, scalar, showable, textual } from "./rule-expressions.ts";
 import type { Located } from "./shape/shape.ts";
 import type { LogRule, MetricRule, ReportRule } from "./snapshot.ts";
+import { shaped } from "./shaped.ts";
 import { keyNode } from "./yaml/node.ts";
 
 /** Compiles one report rule. `undefined` when it cannot be used, which is told; other problems are told as well. */
@@ -59,18 +60,8 @@ function compileMetric(context: RuleContext, raw: RawReportRule, head: RuleHead,
     const hint = "for example buckets: { exponential: { start: 1, factor: 10, count: 8 } }";
     reading.tell(raw.metric.node, { code: "WEIR_POLICY_SHAPE", message, hint });
   }
-  return {
-    ...head,
-    kind: "metric",
-    to,
-    metric,
-    type,
-    help: raw.help?.value ?? defaultHelp(type, value, unit),
-    unit,
-    labels,
-    ...(value !== undefined && { value }),
-    ...(buckets !== undefined && { buckets }),
-  };
+  const help = raw.help?.value ?? defaultHelp(type, value, unit);
+  return shaped<MetricRule>({ kind: "metric", ...head, to, metric, type, help, unit, labels, value, buckets });
 }
 
 /** Prometheus's rules: a name of its own, not one of those that it keeps for itself. */
@@ -114,5 +105,5 @@ function compileLog(context: RuleContext, raw: RawReportRule, head: RuleHead, to
     if (expression !== undefined) fields.push({ name, value: expression });
   }
   if (raw.log === undefined) return undefined;
-  return { ...head, kind: "log", to, log: raw.log.value, severity, fields };
+  return shaped<LogRule>({ kind: "log", ...head, to, log: raw.log.value, severity, fields });
 }

@@ -24,8 +24,8 @@ export interface RuleHead {
   readonly name: string;
   readonly policy: Policy;
   readonly place: Place;
-  readonly when?: Expression<boolean>;
-  readonly unless?: Expression<boolean>;
+  readonly when: Expression<boolean> | undefined;
+  readonly unless: Expression<boolean> | undefined;
 }
 
 interface RawHead {
@@ -59,7 +59,7 @@ export function compileHead(
     name: name?.value ?? "",
     policy,
     place,
-    ...(when !== undefined && { when }),
-    ...(unless !== undefined && { unless }),
+    when,
+    unless,
   };
 }

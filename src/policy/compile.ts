@@ -12,7 +12,7 @@ import type { Problem } from "./problem.ts";
 import { compareText, Problems } from "./problems.ts";
 import { RuleExpressions } from "./rule-expressions.ts";
 import { Reading } from "./shape/shape.ts";
-import type { AdapterEntry, CheckRule, MetricRule, Snapshot } from "./snapshot.ts";
+import type { AdapterEntry, MetricRule, Snapshot } from "./snapshot.ts";
 import { readYaml } from "./yaml/read-yaml.ts";
 import { problemAt, problemOfFile, sourceOf } from "./yaml/source.ts";
 import type { Source } from "./yaml/source.ts";
@@ -144,13 +144,16 @@ function snapshotOf(config: Config, set: PolicySet, layout: Layout, version: str
     compareText(a.policy.name, b.policy.name) || compareText(a.name, b.name);
   const adapters = new Map<string, AdapterEntry>();
   for (const [name, entry] of config.adapters) if (entry !== undefined) adapters.set(name, entry);
+  const checks = set.checks.sort(byRule);
+  // The last write to rules that nobody else has seen yet.
+  for (const [ordinal, rule] of checks.entries()) (rule as { ordinal: number }).ordinal = ordinal;
   return {
     version,
     settings: config.settings,
     vocabulary: config.vocabulary,
     layout,
     policies: [...set.policies.values()].sort((a, b) => compareText(a.name, b.name)),
-    checks: set.checks.sort(byRule).map((rule, ordinal): CheckRule => Object.assign(rule, { ordinal })),
+    checks: checks,
     reports: set.reports.sort(byRule),
     adapters,
   };

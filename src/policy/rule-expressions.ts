@@ -2,8 +2,7 @@ import type { Layout } from "../attributes/layout.ts";
 import type { Phase, Vocabulary } from "../attributes/vocabulary.ts";
 import { attributeTypes } from "../attributes/value.ts";
 import { compileExpression, typeName } from "../expression/index.ts";
-import type { Expression, ExpressionProblem } from "../expression/expression.ts";
-import type { Type } from "../expression/type.ts";
+import type { Compiled, Expression, ExpressionProblem, Type } from "../expression/index.ts";
 import type { ErrorCode } from "../util/error-codes.ts";
 import type { ExpressionText } from "./shape/scalars.ts";
 import type { Reading } from "./shape/shape.ts";
@@ -45,8 +44,6 @@ export interface ExpressionLimits {
   readonly maxCost: number;
 }
 
-type Compiled = { readonly expression: Expression } | { readonly problems: readonly ExpressionProblem[] };
-
 /**
  * Compiles the expressions of one set of policies over one layout. Rules that hold the same text share one expression:
  * expressions do not change.
@@ -66,7 +63,7 @@ export class RuleExpressions {
   /** The expression, or `undefined` when it is not one or not of an accepted type, which is told with its place. */
   compile<T>(reading: Reading, text: ExpressionText, phase: Phase, accepts: Accepted): Expression<T> | undefined {
     const compiled = this.#compile(text.text, phase, this.#limits.maxLength);
-    if ("problems" in compiled) {
+    if (compiled.problems !== undefined) {
       for (const problem of compiled.problems) tell(reading, text, problem);
       return undefined;
     }
@@ -80,8 +77,8 @@ export class RuleExpressions {
   /** An expression of our own making; it has no place and must compile. */
   compose<T>(source: string, phase: Phase): Expression<T> {
     const compiled = this.#compile(source, phase, source.length);
-    if ("expression" in compiled) return compiled.expression as Expression<T>;
-    throw new Error(`a composed expression does not compile: ${compiled.problems[0]?.message}`);
+    if (compiled.expression !== undefined) return compiled.expression as Expression<T>;
+    throw new Error(`a composed expression does not compile: ${compiled.problems?.[0]?.message}`);
   }
 
   #compile(source: string, phase: Phase, maxLength: number): Compiled {
@@ -89,7 +86,7 @@ export class RuleExpressions {
     const known = this.#compiled.get(key);
     if (known !== undefined) return known;
     const environment = { vocabulary: this.vocabulary, layout: this.layout, phase };
-    const compiled: Compiled = compileExpression(source, environment, { maxLength, maxCost: this.#limits.maxCost });
+    const compiled = compileExpression(source, environment, { maxLength, maxCost: this.#limits.maxCost });
     this.#compiled.set(key, compiled);
     return compiled;
   }

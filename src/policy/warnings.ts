@@ -1,8 +1,8 @@
 import type { AttributeUse } from "../expression/expression.ts";
-import type { UnplacedCheckRule } from "./compile-check-rule.ts";
 import type { RawCheckRule } from "./check-rule-shape.ts";
 import type { ExpressionText } from "./shape/scalars.ts";
 import type { Reading } from "./shape/shape.ts";
+import type { CheckRule } from "./snapshot.ts";
 
 /**
  * Attributes that a proxy gives for every HTTP request, so that a rule may rest on them. All others depend on who
@@ -33,7 +33,7 @@ const alwaysGiven = new Set([
 const headerMaps = new Set(["request.headers", "response.headers"]);
 
 /** Warns of what is allowed and probably not meant. */
-export function warnOfCheckRule(reading: Reading, raw: RawCheckRule, rule: UnplacedCheckRule): void {
+export function warnOfCheckRule(reading: Reading, raw: RawCheckRule, rule: CheckRule): void {
   if (rule.kind === "deny" && rule.when !== undefined && raw.when !== undefined) {
     const open = rule.when.uses.filter((use) => !use.guarded && (use.key !== undefined || !alwaysGiven.has(use.name)));
     if (open.length > 0) {

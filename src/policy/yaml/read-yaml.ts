@@ -1,7 +1,7 @@
 import { Composer, isAlias, isMap, isScalar, isSeq, Parser } from "yaml";
-import type { Document, ParsedNode, Scalar, YAMLError } from "yaml";
+import type { CST, Document, ParsedNode, Scalar, YAMLError } from "yaml";
 import type { Problems } from "../problems.ts";
-import { guardYaml } from "./guard.ts";
+import { GuardedLexer } from "./guard.ts";
 import type { Entry, Node, ScalarNode } from "./node.ts";
 import { problemAt } from "./source.ts";
 import type { Finding, Source } from "./source.ts";
@@ -18,40 +18,46 @@ export function readYaml(source: Source, problems: Problems): Node[] {
     problems.add(problemAt(source, control.index, control.index + 1, syntax(message)));
     return [];
   }
-  const refusal = guardYaml(source.text);
-  if (refusal !== undefined) {
-    const { offset, length, message, hint } = refusal;
-    problems.add(problemAt(source, offset, offset + length, syntax(message, hint)));
-    return [];
-  }
   const nodes: Node[] = [];
-  for (const document of compose(source.text)) {
-    const error = document.errors.reduce<YAMLError | undefined>(
-      (first, each) => (first === undefined || each.pos[0] < first.pos[0] ? each : first),
-      undefined,
-    );
-    if (error !== undefined) {
-      problems.add(problemAt(source, error.pos[0], error.pos[1], explain(error)));
-      continue;
+  const guard = new GuardedLexer();
+  for (const document of compose(source.text, guard)) {
+    const tags = document.warnings.filter((warning) => warning.code === "TAG_RESOLVE_FAILED");
+    const errors = [...document.errors, ...tags].sort((a, b) => a.pos[0] - b.pos[0]);
+    // A tag spoils its own value; after any other error it is not known what belongs where.
+    const fatal = errors.find((error) => error.code !== "TAG_RESOLVE_FAILED");
+    for (const error of errors) {
+      if (fatal !== undefined && error.pos[0] > fatal.pos[0]) break;
+      problems.add(problemAt(source, error.pos[0], error.pos[1], explain(error, source)));
+      if (error === fatal) break;
     }
+    if (fatal !== undefined) continue;
     if (document.contents === null) continue;
     const node = new Reading(source, problems).node(document.contents);
     if (node !== undefined && !(node.kind === "scalar" && node.value === null)) nodes.push(node);
   }
-  return nodes;
+  if (guard.refusal === undefined) return nodes;
+  const { offset, length, message } = guard.refusal;
+  problems.add(problemAt(source, offset, offset + length, syntax(message)));
+  return [];
 }
 
-function compose(text: string): Document.Parsed[] {
+function compose(text: string, guard: GuardedLexer): Document.Parsed[] {
   // A broken file can have an error for every character of it, and the stacks of errors cost more than all the rest.
   const depth = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
   try {
     // Keys are compared by us: the library does it by trying each with each.
     const composer = new Composer({ uniqueKeys: false, prettyErrors: false });
-    return [...composer.compose(new Parser().parse(text))];
+    return [...composer.compose(parse(text, guard))];
   } finally {
     Error.stackTraceLimit = depth;
   }
+}
+
+function* parse(text: string, guard: GuardedLexer): Generator<CST.Token, void> {
+  const parser = new Parser();
+  for (const lexeme of guard.lex(text)) yield* parser.next(lexeme);
+  if (guard.refusal === undefined) yield* parser.end();
 }
 
 function syntax(message: string, hint?: string): Finding {
@@ -59,8 +65,15 @@ function syntax(message: string, hint?: string): Finding {
 }
 
 /** The library's messages, and what to do where that is known. */
-function explain(error: YAMLError): Finding {
+function explain(error: YAMLError, source: Source): Finding {
   switch (error.code) {
+    case "TAG_RESOLVE_FAILED": {
+      const line = /^[^\r\n]*/.exec(source.text.slice(error.pos[0], error.pos[0] + 60))![0];
+      return syntax(
+        `a value that begins with "!" is a YAML tag, which has no meaning here`,
+        `put it in quotes: '${line}'`,
+      );
+    }
     case "BLOCK_AS_IMPLICIT_KEY":
       return syntax("this line has a second key", `a text that holds ": " must be in quotes`);
     case "TAB_AS_INDENT":
@@ -71,11 +84,13 @@ function explain(error: YAMLError): Finding {
       return syntax("a key must end on its line with a colon");
     case "BAD_ALIAS":
       return syntax("an alias of an anchor that does not exist", `a text that begins with "*" must be in quotes`);
+    case "UNEXPECTED_TOKEN":
+      if (!/^[[\]{},]/.test(source.text.slice(error.pos[0], error.pos[0] + 1))) break;
+      return syntax("a bracket or a comma ends a text that stands within brackets", "put the text in quotes");
     case "RESOURCE_EXHAUSTION":
       return syntax("values are nested too deeply");
-    default:
-      return syntax(`not YAML: ${error.message.slice(0, 200)}`);
   }
+  return syntax(`not YAML: ${error.message.slice(0, 200)}`);
 }
 
 /** Makes a tree of ours from one document of the library's. */
@@ -94,6 +109,8 @@ class Reading {
 
   node(parsed: ParsedNode): Node | undefined {
     if (isAlias(parsed)) return this.#alias(parsed.source, parsed.range);
+    // Other tags were told as errors, and the value behind them is none.
+    if (parsed.tag !== undefined && !parsed.tag.startsWith("tag:yaml.org,2002:")) return undefined;
     const before = this.#values++;
     const anchor = parsed.anchor;
     if (anchor !== undefined) this.#anchors.set(anchor, undefined);
