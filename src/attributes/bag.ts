@@ -25,6 +25,8 @@ export interface Reads {
 /** The most computed keys remembered for one request; beyond it the map counts as read whole. */
 const maxDynamicReads = 64;
 
+const none: readonly never[] = [];
+
 /**
  * The attributes of one request, by slot, and a record of which of them were read.
  *
@@ -35,9 +37,11 @@ const maxDynamicReads = 64;
 export class Bag {
   readonly layout: Layout;
   readonly #values: (Value | Fault | undefined)[];
-  #read: Uint32Array;
-  #dynamic: DynamicRead[] = [];
-  #whole: number[] = [];
+  readonly #read: Uint32Array;
+  readonly #dynamic: DynamicRead[] = [];
+  readonly #whole: number[] = [];
+  /** What {@link Bag.reads} answered last. A bag is filled again and again, and most requests read what the last one read. */
+  #lastReads: Reads | undefined;
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -64,35 +68,42 @@ export class Bag {
   /** Reads a computed key of a map that the layout keeps whole. */
   getKey(map: number, key: string): string | Fault | undefined {
     const held = this.#values[map];
-    if (held === undefined) {
-      this.#read[map >>> 5]! |= 1 << (map & 31);
-      return undefined;
+    if (held === undefined || held instanceof Fault) {
+      this.#markRead(map);
+      return held;
     }
-    if (held instanceof Fault) return held;
     const value = (held as StringMap).get(key);
-    if (this.#dynamic.length < maxDynamicReads) this.#dynamic.push({ map, key, present: value !== undefined });
-    else this.#whole.push(map);
+    if (!this.#dynamic.some((read) => read.map === map && read.key === key)) {
+      if (this.#dynamic.length < maxDynamicReads) this.#dynamic.push({ map, key, present: value !== undefined });
+      else this.#markWhole(map);
+    }
     return value;
   }
 
   /** Reads a map as a whole. */
   getWhole(map: number): StringMap | Fault | undefined {
-    this.#read[map >>> 5]! |= 1 << (map & 31);
+    this.#markRead(map);
     const held = this.#values[map];
-    if (held !== undefined && !this.#whole.includes(map)) this.#whole.push(map);
+    if (held !== undefined) this.#markWhole(map);
     return held as StringMap | Fault | undefined;
   }
 
-  /** What was read so far. The record goes on: use {@link Bag.restoreReads} to go back to a point. */
+  /** What was read so far, as a value that does not change. The record goes on: use {@link Bag.restoreReads} to go back to a point. */
   reads(): Reads {
-    return { slots: this.#read.slice(), dynamic: [...this.#dynamic], whole: [...this.#whole] };
+    const dynamic = this.#dynamic.length === 0 ? none : [...this.#dynamic];
+    const whole = this.#whole.length === 0 ? none : [...this.#whole];
+    const last = this.#lastReads;
+    if (dynamic === none && whole === none && last !== undefined && sameBits(last.slots, this.#read)) return last;
+    const reads = { slots: this.#read.slice(), dynamic, whole };
+    this.#lastReads = dynamic === none && whole === none ? reads : undefined;
+    return reads;
   }
 
   /** Makes the record what it was when `reads` was taken. */
   restoreReads(reads: Reads): void {
-    this.#read = reads.slots.slice();
-    this.#dynamic = [...reads.dynamic];
-    this.#whole = [...reads.whole];
+    this.#read.set(reads.slots);
+    this.#dynamic.splice(0, this.#dynamic.length, ...reads.dynamic);
+    this.#whole.splice(0, this.#whole.length, ...reads.whole);
   }
 
   /** The live bits of what was read, for a caller that compares and does not keep them. */
@@ -107,9 +118,30 @@ export class Bag {
 
   /** Forgets all values and all reads, to be filled again. */
   clear(): void {
-    this.#values.fill(undefined);
-    this.#read.fill(0);
-    this.#dynamic = [];
-    this.#whole = [];
+    // A loop, since `fill` costs more than a bag of usual size.
+    const values = this.#values;
+    for (let i = 0; i < values.length; i++) values[i] = undefined;
+    this.clearReads();
   }
+
+  /** Forgets all reads and keeps the values. */
+  clearReads(): void {
+    const read = this.#read;
+    for (let i = 0; i < read.length; i++) read[i] = 0;
+    if (this.#dynamic.length > 0) this.#dynamic.length = 0;
+    if (this.#whole.length > 0) this.#whole.length = 0;
+  }
+
+  #markRead(slot: number): void {
+    this.#read[slot >>> 5]! |= 1 << (slot & 31);
+  }
+
+  #markWhole(map: number): void {
+    if (!this.#whole.includes(map)) this.#whole.push(map);
+  }
+}
+
+function sameBits(a: Uint32Array, b: Uint32Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

@@ -13,11 +13,14 @@ export class Ip {
     this.bytes = bytes;
   }
 
-  /** An address from 4 or 16 bytes, which are copied; `undefined` for any other length. */
-  static fromBytes(bytes: Uint8Array): Ip | undefined {
-    if (bytes.length === 4) return new Ip(Uint8Array.from(bytes));
-    if (bytes.length !== 16) return undefined;
-    return new Ip(isMapped(bytes) ? Uint8Array.from(bytes.subarray(12)) : Uint8Array.from(bytes));
+  /** An address from 4 or 16 bytes, or that many in a part of a buffer, which are copied; `undefined` for any other length. */
+  static fromBytes(bytes: Uint8Array, start = 0, end = bytes.length): Ip | undefined {
+    const length = end - start;
+    if (length !== 4 && length !== 16) return undefined;
+    const from = length === 16 && isMapped(bytes, start) ? start + 12 : start;
+    const copy = new Uint8Array(end - from);
+    for (let i = 0; i < copy.length; i++) copy[i] = bytes[from + i]!;
+    return new Ip(copy);
   }
 
   /** Reads dotted IPv4 of four decimal parts, or IPv6 without a zone; `undefined` when it is neither. */
@@ -91,9 +94,9 @@ export class Cidr {
 }
 
 /** Whether 16 bytes are an IPv4 address in IPv6 form (RFC 4291, 2.5.5.2). */
-function isMapped(bytes: Uint8Array): boolean {
-  for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
-  return bytes[10] === 0xff && bytes[11] === 0xff;
+function isMapped(bytes: Uint8Array, start: number): boolean {
+  for (let i = start; i < start + 10; i++) if (bytes[i] !== 0) return false;
+  return bytes[start + 10] === 0xff && bytes[start + 11] === 0xff;
 }
 
 /** Below 0, 0 or above 0 as `a` sorts before, with or after `b`. */

@@ -1,0 +1,25 @@
+import { Ip } from "../../attributes/ip.ts";
+import { hashBytes, sameBytes } from "./word-hash.ts";
+
+/** Makes addresses from bytes and remembers those of late, with the text that they were turned into. Its size is fixed. */
+export class AddressCache {
+  readonly #places: (Ip | undefined)[];
+
+  /** `places` is how many addresses are kept: a power of 2. */
+  constructor(places = 16_384) {
+    this.#places = new Array<Ip | undefined>(places).fill(undefined);
+  }
+
+  /** The address in 4 or 16 bytes of a buffer; `undefined` for any other length. */
+  address(buffer: Buffer, start: number, end: number): Ip | undefined {
+    const hash = hashBytes(buffer, start, end);
+    const place = hash & (this.#places.length - 1);
+    const kept = this.#places[place];
+    if (kept !== undefined && kept.bytes.length === end - start && sameBytes(buffer, start, end, kept.bytes, 0)) {
+      return kept;
+    }
+    const ip = Ip.fromBytes(buffer, start, end);
+    if (ip !== undefined) this.#places[place] = ip;
+    return ip;
+  }
+}

@@ -1,0 +1,58 @@
+import { hashBytes, sameBytes } from "./word-hash.ts";
+
+/** Words above this are decoded each time: they are seldom repeated, and a few of them would fill the cache. */
+const maxBytes = 64;
+
+/**
+ * Turns bytes into strings and remembers those of late, so that a word which many messages bring is one string: made
+ * once, and compared by address. Its size is fixed. Each word has two places where it may be kept; one that comes new
+ * takes that of the two which was used less recently.
+ */
+export class WordCache {
+  readonly #mask: number;
+  readonly #hashes: Int32Array;
+  readonly #lengths: Uint8Array;
+  readonly #bytes: Uint8Array;
+  readonly #texts: string[];
+  /** For each pair of places, which one was used last. */
+  readonly #recent: Uint8Array;
+
+  /** `places` is how many words are kept: a power of 2. */
+  constructor(places = 16_384) {
+    this.#mask = places / 2 - 1;
+    this.#hashes = new Int32Array(places);
+    this.#lengths = new Uint8Array(places);
+    this.#bytes = new Uint8Array(places * maxBytes);
+    this.#texts = new Array<string>(places).fill("");
+    this.#recent = new Uint8Array(places / 2);
+  }
+
+  /** The text of a part of a buffer. Bytes that are not UTF-8 become U+FFFD. */
+  text(buffer: Buffer, start: number, end: number): string {
+    const length = end - start;
+    if (length > maxBytes) return buffer.toString("utf8", start, end);
+    if (length === 0) return "";
+    const hash = hashBytes(buffer, start, end);
+    const pair = hash & this.#mask;
+    for (let side = 0; side < 2; side++) {
+      const place = pair * 2 + side;
+      if (
+        this.#hashes[place] === hash &&
+        this.#lengths[place] === length &&
+        sameBytes(buffer, start, end, this.#bytes, place * maxBytes)
+      ) {
+        this.#recent[pair] = side;
+        return this.#texts[place]!;
+      }
+    }
+    const side = this.#recent[pair]! ^ 1;
+    const place = pair * 2 + side;
+    const text = buffer.toString("utf8", start, end);
+    this.#hashes[place] = hash;
+    this.#lengths[place] = length;
+    for (let i = start, k = place * maxBytes; i < end; i++, k++) this.#bytes[k] = buffer[i]!;
+    this.#texts[place] = text;
+    this.#recent[pair] = side;
+    return text;
+  }
+}
