@@ -7,24 +7,11 @@
  */
 import { type AddressInfo } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { Log } from "../../src/sdk/index.ts";
-import type { Observer } from "../../src/util/observer.ts";
 import { createGrpcServer } from "../../src/wire/grpc-server.ts";
 import { createRawEcho } from "./raw-echo.ts";
+import { silentLog, silentObserver } from "./silent.ts";
 
 const paths = ["/istio.mixer.v1.Mixer/Check", "/istio.mixer.v1.Mixer/Report"];
-
-const silentObserver: Observer = {
-  call() {},
-  decision() {},
-  refusal() {},
-  ruleFault() {},
-  adapterCall() {},
-  adapterEvent() {},
-  dropped() {},
-  reload() {},
-};
-const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Each kind of server: listens on a free port of loopback and answers its address. */
 const servers: Record<string, (answer: Buffer) => Promise<string>> = {

@@ -12,7 +12,7 @@ function rules(own: string): string {
   - { name: methods, deny: unimplemented, unless: 'request.method in ["GET", "POST", "PUT", "DELETE"]' }
   - { name: no-debug, deny: permission_denied, when: 'has(request.headers["x-debug"]) && request.headers["x-debug"] == "${own}"' }
   - { name: inside, deny: permission_denied, unless: 'inCidr(source.ip, "10.0.0.0/8")' }
-  - { name: no-robots, deny: permission_denied, when: 'request.useragent.contains("robot-${own}")' }
+  - { name: no-robots, deny: permission_denied, when: 'has(request.useragent) && request.useragent.contains("robot-${own}")' }
   - { name: port, deny: failed_precondition, unless: destination.port == 9080 }
   - { name: no-scripts, deny: not_found, when: 'request.url_path.endsWith(".php")' }
   - { name: signed-in, deny: unauthenticated, unless: 'request.auth.principal.startsWith("https://login.example/")' }
