@@ -327,10 +327,7 @@ export class AttributeDecoder {
       const symbol = key >= 0 ? -1 : words.symbol(key);
       const slot = key >= 0 ? map.slotOfGlobal[key]! : symbol < 0 ? -1 : map.slotOfSymbol[symbol]!;
       if (slot >= 0) staged.put(slot, 1, words.text(value));
-      if (whole !== undefined) {
-        const text = words.text(key)!;
-        if (key < 0 || !whole.has(text)) whole.set(text, words.text(value)!);
-      }
+      whole?.set(words.text(key)!, words.text(value)!);
     }
   }
 

@@ -41,7 +41,8 @@ export interface MapTable {
 
 /**
  * A layout, prepared for decoding. Every word that means something to the layout (the name of an attribute, the key of
- * a map) is a *symbol*, a small integer, so that decoding compares numbers.
+ * a map), and every global word, is a *symbol*, a small integer, so that decoding compares numbers. The symbol of a
+ * global word is its index.
  */
 export class AttributeTable {
   readonly layout: Layout;
@@ -49,8 +50,6 @@ export class AttributeTable {
   readonly slotOfGlobal = new Int32Array(globalWords.length).fill(-1);
   /** The slot of the attribute that a symbol names, or -1. */
   readonly slotOfSymbol: Int32Array;
-  /** The global word that a symbol is, or -1. */
-  readonly globalOfSymbol: Int32Array;
   /** The typed map that each slot's attribute belongs in. */
   readonly rankOfSlot: Uint8Array;
   readonly maps: readonly (MapTable | undefined)[];
@@ -64,19 +63,18 @@ export class AttributeTable {
 
   constructor(layout: Layout) {
     this.layout = layout;
+    for (const word of globalWords) this.#addSymbol(word);
     for (const slot of layout.slots) this.#addSymbol(slot.key ?? slot.name);
     const size = this.#symbolBytes.length;
     this.#buckets = new Int32Array(1 << (33 - Math.clz32(size + 1))).fill(-1);
     this.#next = new Int32Array(size);
     this.slotOfSymbol = new Int32Array(size).fill(-1);
-    this.globalOfSymbol = new Int32Array(size).fill(-1);
-    for (const [word, symbol] of this.#symbols) {
+    for (const symbol of this.#symbols.values()) {
       const bytes = this.#symbolBytes[symbol]!;
       const bucket = hashBytes(bytes, 0, bytes.length) & (this.#buckets.length - 1);
       this.#next[symbol] = this.#buckets[bucket]!;
       this.#buckets[bucket] = symbol;
       if (bytes.length > 0) this.#shapes[shape(bytes, 0, bytes.length)] = 1;
-      this.globalOfSymbol[symbol] = globalIndex.get(word) ?? -1;
     }
     this.rankOfSlot = Uint8Array.from(layout.slots, (slot) => rankOfType[slot.type]);
     const maps = new Array<MapTable | undefined>(layout.size).fill(undefined);

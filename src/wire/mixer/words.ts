@@ -92,11 +92,10 @@ export class Words {
           ? table.symbolOfBytes(this.#buffer, this.#starts[at]!, this.#ends[at]!)
           : table.symbolOfText(text);
       this.#symbols[at] = symbol;
-      if (symbol < 0) continue;
-      const global = table.globalOfSymbol[symbol]!;
-      if (global < 0) continue;
-      this.#repeated[global] = 1;
-      this.repeats = true;
+      if (symbol >= 0 && symbol < globalWords.length) {
+        this.#repeated[symbol] = 1;
+        this.repeats = true;
+      }
     }
   }
 
