@@ -1,0 +1,117 @@
+import { Bag, emptyMap } from "../../src/attributes/bag.ts";
+import { Fault } from "../../src/attributes/fault.ts";
+import { parseJsonValue } from "../../src/attributes/text.ts";
+import type { StringMap } from "../../src/attributes/value.ts";
+import { compilePolicies, formatProblem } from "../../src/policy/index.ts";
+import type { Snapshot } from "../../src/policy/snapshot.ts";
+import { defineAdapter, type LogEntry, type MetricGroup, type MetricRecorder } from "../../src/sdk/index.ts";
+import { createQueues, type Queues, type QueuesOptions } from "../../src/telemetry/queues.ts";
+import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
+import { z } from "zod";
+import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
+
+const anyConfig = z.strictObject({});
+
+/** Adapters that policies may name; their instances are handed in apart. */
+const adapters = new Map(
+  [
+    defineAdapter({ name: "prometheus", provides: ["metrics"], config: anyConfig, create: () => missing() }),
+    defineAdapter({ name: "other", provides: ["metrics"], config: anyConfig, create: () => missing() }),
+    defineAdapter({ name: "log", provides: ["logs"], config: anyConfig, create: () => missing() }),
+    defineAdapter({ name: "memory", provides: ["quota"], config: anyConfig, create: () => missing() }),
+  ].map((adapter) => [adapter.name, adapter]),
+);
+
+function missing(): never {
+  throw new Error("no instance is made here");
+}
+
+/** Compiles policies; throws what is wrong with them. */
+export async function snapshotOf(text: string): Promise<Snapshot> {
+  const config = {
+    path: "weir.yaml",
+    text: "adapters: { other: {}, stdout: { adapter: log } }\ntelemetry: { queue: 3 }\n",
+  };
+  const compiled = await compilePolicies({
+    config,
+    files: [{ path: "policies/test.yaml", text }],
+    adapters,
+    folder: "/",
+  });
+  if ("problems" in compiled) throw new Error(compiled.problems.map((problem) => formatProblem(problem)).join("\n"));
+  return compiled.snapshot;
+}
+
+/** Attributes as the HTTP door has them; `"!"` is a value of the wrong wire type. */
+export type Attributes = Readonly<Record<string, unknown>>;
+
+export function bagOf({ layout, vocabulary }: Snapshot, attributes: Attributes): Bag {
+  const bag = new Bag(layout);
+  for (const [name, json] of Object.entries(attributes)) {
+    const slot = layout.find(name);
+    if (slot === undefined) continue;
+    const value = json === "!" ? new Fault("wrong wire type") : parseJsonValue(vocabulary.get(name)!.type, json);
+    if (value === undefined) throw new Error(`${name}: ${JSON.stringify(json)}`);
+    const keys = layout.keysOf(name);
+    if (keys !== undefined && !(value instanceof Fault)) {
+      for (const [key, slot] of keys) bag.set(slot, (value as StringMap).get(key));
+      bag.set(slot, layout.isWhole(slot) ? value : emptyMap);
+    } else bag.set(slot, value);
+  }
+  return bag;
+}
+
+/** A reporter over real policies, and adapters that remember what they were given. */
+export class TestHub {
+  readonly clock = new FakeClock();
+  readonly observer = new FakeObserver();
+  readonly log = fakeLog();
+  readonly counts = { taken: 0, full: 0 };
+  readonly groups: MetricGroup[] = [];
+  /** Samples as `metric{label=value,...} value`. */
+  readonly samples: string[] = [];
+  readonly entries: LogEntry[] = [];
+  readonly queues: Queues;
+  closedRecorders = 0;
+
+  readonly metricsInstance: ReportingInstance = {
+    metrics: (group) => this.openRecorder(group),
+  };
+  readonly logsInstance: ReportingInstance = {
+    logs: (entries) => void this.entries.push(...entries),
+  };
+
+  constructor(options: Partial<QueuesOptions> = {}) {
+    const { observer, log, clock } = this;
+    this.queues = createQueues({ observer, log, now: clock.now, random: () => 0, after: clock.after, ...options });
+  }
+
+  openRecorder(group: MetricGroup): MetricRecorder {
+    this.groups.push(group);
+    return {
+      record: (labels, values) => {
+        const pairs = group.labels.map((name, i) => `${name}=${labels[i]}`).join(",");
+        for (const [i, { name }] of group.metrics.entries()) {
+          if (!Number.isNaN(values[i])) this.samples.push(`${name}{${pairs}} ${values[i]}`);
+        }
+      },
+      close: () => void this.closedRecorders++,
+    };
+  }
+
+  instanceOf = (adapter: string): ReportingInstance =>
+    adapter === "stdout" ? this.logsInstance : this.metricsInstance;
+
+  reporter(snapshot: Snapshot, instanceOf = this.instanceOf): Reporter {
+    const { queues, observer, counts, clock } = this;
+    return createReporter({ snapshot, instanceOf, queues, observer, counts, now: clock.now });
+  }
+
+  /** Reports one record to a reporter of its own and gives the samples it made. */
+  static async samplesOf(policies: string, attributes: Attributes): Promise<{ samples: string[]; told: string[] }> {
+    const hub = new TestHub();
+    const snapshot = await snapshotOf(policies);
+    hub.reporter(snapshot).report(bagOf(snapshot, attributes));
+    return { samples: hub.samples, told: hub.observer.told };
+  }
+}

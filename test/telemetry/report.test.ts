@@ -1,0 +1,362 @@
+import test from "ava";
+import fc from "fast-check";
+import { bagOf, snapshotOf, TestHub, type Attributes } from "./hub.ts";
+
+const metricRule = (rest: string): string => `
+policy: p
+report:
+  - metric: m
+    type: counter
+    labels: { path: request.path }
+${rest.replace(/^/gm, "    ")}
+`;
+
+const sample = "m{path=/a} 1";
+
+for (const [rest, attributes, expected, told] of [
+  ["", {}, true, []],
+  ['when: request.host == "x"', { "request.host": "x" }, true, []],
+  ['when: request.host == "x"', { "request.host": "y" }, false, []],
+  ['when: request.host == "x"', {}, false, ["absence p/m when"]],
+  ['when: request.host == "x"', { "request.host": "!" }, false, ["fault p/m when"]],
+  ["when: 1 / request.size == 1", { "request.size": 0 }, false, ["fault p/m when"]],
+  ['unless: request.host == "x"', { "request.host": "x" }, false, []],
+  ['unless: request.host == "x"', { "request.host": "y" }, true, []],
+  ['unless: request.host == "x"', {}, true, ["absence p/m unless"]],
+  ['unless: request.host == "x"', { "request.host": "!" }, true, ["fault p/m unless"]],
+  ['when: request.size > 0\nunless: request.host == "x"', { "request.size": 1, "request.host": "x" }, false, []],
+] as [string, Attributes, boolean, string[]][]) {
+  test(`a metric rule with ${JSON.stringify(rest)} and ${JSON.stringify(attributes)}: ${expected ? "counts" : "does not"}`, async (t) => {
+    const found = await TestHub.samplesOf(metricRule(rest), { "request.path": "/a", ...attributes });
+    t.deepEqual(found.samples, expected ? [sample] : []);
+    t.deepEqual(found.told, told);
+  });
+}
+
+for (const [match, attributes, expected, told] of [
+  ['request.host == "x"', { "request.host": "x" }, true, []],
+  ['request.host == "x"', { "request.host": "y" }, false, []],
+  ['request.host == "x"', {}, false, []],
+  ['request.host == "x"', { "request.host": "!" }, false, ["fault p/m match"]],
+  ['request.host == "x" && request.size > 1', { "request.host": "x", "request.size": 1 }, false, []],
+  ['request.host == "x" && request.size > 1', { "request.host": "x", "request.size": 2 }, true, []],
+  ["request.size / 0 == 1", { "request.size": 1 }, false, ["fault p/m match"]],
+] as [string, Attributes, boolean, string[]][]) {
+  test(`a policy with match ${match} and ${JSON.stringify(attributes)}: ${expected ? "counts" : "does not"}`, async (t) => {
+    const policy = metricRule("").replace("report:", `match: ${match}\nreport:`);
+    const found = await TestHub.samplesOf(policy, { "request.path": "/a", ...attributes });
+    t.deepEqual(found.samples, expected ? [sample] : []);
+    t.deepEqual(found.told, told);
+  });
+}
+
+test("a policy that only observes records as any other", async (t) => {
+  const found = await TestHub.samplesOf(metricRule("").replace("report:", "mode: observe\nreport:"), {
+    "request.path": "/a",
+  });
+  t.deepEqual(found.samples, [sample]);
+});
+
+test("a namespace is part of the match", async (t) => {
+  const policy = metricRule("").replace("report:", "namespace: shop\nreport:");
+  const record = { "request.path": "/a", "destination.namespace": "shop" };
+  t.deepEqual((await TestHub.samplesOf(policy, record)).samples, [sample]);
+  t.deepEqual((await TestHub.samplesOf(policy, { ...record, "destination.namespace": "other" })).samples, []);
+});
+
+for (const [label, attributes, text, told] of [
+  ["request.path", { "request.path": "/a" }, "/a", []],
+  ["request.path", { "request.path": "" }, "", []],
+  ["response.code", { "response.code": 503 }, "503", []],
+  ["response.code", { "response.code": -1 }, "-1", []],
+  ["response.code", { "response.code": "9223372036854775807" }, "9223372036854775807", []],
+  ["connection.mtls", { "connection.mtls": true }, "true", []],
+  ["source.ip", { "source.ip": "::ffff:10.0.0.1" }, "10.0.0.1", []],
+  ["response.duration", { "response.duration": "1.5s" }, "1.500s", []],
+  ["request.time", { "request.time": "2026-01-02T03:04:05Z" }, "2026-01-02T03:04:05Z", []],
+  ["request.headers['x']", { "request.headers": { x: "y" } }, "y", []],
+  ["request.headers['x']", { "request.headers": {} }, "unknown", []],
+  ["request.headers['x']", {}, "unknown", []],
+  ['"constant"', {}, "constant", []],
+  ["request.path + '!'", { "request.path": "/a" }, "/a!", []],
+  ["request.path", {}, "unknown", []],
+  ["request.path", { "request.path": "!" }, "unknown", ["fault p/m label"]],
+  ["string(1 / request.size)", { "request.size": 0 }, "unknown", ["fault p/m label"]],
+] as [string, Attributes, string, string[]][]) {
+  test(`a label ${label} of ${JSON.stringify(attributes)} says ${JSON.stringify(text)}`, async (t) => {
+    const policy = `
+policy: p
+report:
+  - metric: m
+    type: counter
+    labels: { x: ${JSON.stringify(label)} }
+`;
+    const found = await TestHub.samplesOf(policy, attributes);
+    t.deepEqual(found.samples, [`m{x=${text}} 1`]);
+    t.deepEqual(found.told, told);
+  });
+}
+
+for (const [type, rest, attributes, expected, told] of [
+  ["counter", "value: request.size", { "request.size": 5 }, "5", []],
+  ["counter", "value: request.size", { "request.size": "9007199254740993" }, "9007199254740992", []],
+  ["counter", "value: request.size", {}, undefined, ["absence p/m value"]],
+  ["counter", "value: request.size", { "request.size": "!" }, undefined, ["fault p/m value"]],
+  ["counter", "value: request.size", { "request.size": -1 }, undefined, ["dropped metric_sample negative 1"]],
+  [
+    "counter",
+    "value: double(request.size) / 0.0",
+    { "request.size": 1 },
+    undefined,
+    ["dropped metric_sample not_a_number 1"],
+  ],
+  ["counter", "value: response.duration", { "response.duration": "1.5s" }, "1.5", []],
+  ["counter", "value: response.duration\nunit: ms", { "response.duration": "1.5s" }, "1500", []],
+  ["gauge", "value: request.size", { "request.size": -1 }, "-1", []],
+  ["gauge", "value: double(request.size) / 0.0", { "request.size": 1 }, "Infinity", []],
+  [
+    "gauge",
+    "value: double(request.size) / 0.0",
+    { "request.size": 0 },
+    undefined,
+    ["dropped metric_sample not_a_number 1"],
+  ],
+  ["histogram", "value: request.size\nbuckets: [1, 2]", { "request.size": -1 }, "-1", []],
+  [
+    "histogram",
+    "value: double(request.size) / 0.0\nbuckets: [1]",
+    { "request.size": 1 },
+    undefined,
+    ["dropped metric_sample not_a_number 1"],
+  ],
+] as [string, string, Attributes, string | undefined, string[]][]) {
+  test(`a ${type} with ${JSON.stringify(rest)} of ${JSON.stringify(attributes)}: ${expected ?? "no sample"}`, async (t) => {
+    const policy = `
+policy: p
+report:
+  - metric: m
+    type: ${type}
+${rest.replace(/^/gm, "    ")}
+`;
+    const found = await TestHub.samplesOf(policy, attributes);
+    t.deepEqual(found.samples, expected === undefined ? [] : [`m{} ${expected}`]);
+    t.deepEqual(found.told, told);
+  });
+}
+
+test("rules with the same labels and conditions are one group; a sample that is missing leaves the others", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf(`
+policy: p
+report:
+  - { metric: a_total, type: counter, labels: { x: request.path } }
+  - { metric: b_bytes, type: histogram, value: request.size, buckets: [10], labels: { x: request.path }, help: Sizes. }
+  - { metric: c_total, type: counter, labels: { y: request.path } }
+  - { metric: d_total, type: counter, labels: { x: request.host } }
+  - { metric: e_total, type: counter, labels: { x: request.path }, when: request.size > 5 }
+  - { metric: f_total, type: counter, labels: { x: request.path }, to: other }
+`);
+  const reporter = hub.reporter(snapshot);
+  t.deepEqual(
+    hub.groups.map(({ labels, metrics }) => [labels.join(), metrics.map(({ name }) => name).join()]),
+    [
+      ["x", "a_total,b_bytes"],
+      ["y", "c_total"],
+      ["x", "d_total"],
+      ["x", "e_total"],
+      ["x", "f_total"],
+    ],
+  );
+  t.deepEqual(hub.groups[0]!.metrics[1], { name: "b_bytes", kind: "histogram", help: "Sizes.", buckets: [10] });
+  t.is(reporter.report(bagOf(snapshot, { "request.path": "/a", "request.host": "h" })), "taken");
+  t.deepEqual(hub.samples, ["a_total{x=/a} 1", "c_total{y=/a} 1", "d_total{x=h} 1", "f_total{x=/a} 1"]);
+  t.deepEqual(hub.counts, { taken: 1, full: 0 });
+});
+
+test("an adapter that throws costs only its own samples, and is counted", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf(`
+policy: p
+report:
+  - { metric: a_total, type: counter, to: other }
+  - { metric: b_total, type: counter }
+`);
+  const broken = {
+    metrics: () => ({
+      record: (): void => {
+        throw new Error("broken");
+      },
+    }),
+  };
+  const reporter = hub.reporter(snapshot, (adapter) => (adapter === "other" ? broken : hub.metricsInstance));
+  t.is(reporter.report(bagOf(snapshot, {})), "taken");
+  t.deepEqual(hub.samples, ["b_total{} 1"]);
+  t.deepEqual(hub.observer.told, ["adapter other metrics fault"]);
+});
+
+const logPolicy = `
+policy: p
+report:
+  - log: access
+    severity: 'response.code >= 500 ? "ERROR" : request.reason'
+    fields:
+      path: request.path
+      code: response.code
+      mtls: connection.mtls
+      ip: source.ip
+      took: response.duration
+      at: request.time
+      headers: request.headers
+      list: '[1, 2u, 1.5, "x", null]'
+      __proto__: request.host
+`;
+
+test("a log entry has the fields that are there, as JSON", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf(logPolicy);
+  const reporter = hub.reporter(snapshot);
+  reporter.report(
+    bagOf(snapshot, {
+      "request.path": "/a",
+      "response.code": 503,
+      "connection.mtls": false,
+      "source.ip": "10.0.0.1",
+      "response.duration": "250ms",
+      "request.time": "2026-01-02T03:04:05Z",
+      "request.headers": { __proto__x: "1", b: "2" },
+      "request.host": "h",
+    }),
+  );
+  reporter.report(
+    bagOf(snapshot, { "response.code": "9007199254740993", "request.path": "!", "request.reason": "Warn" }),
+  );
+  reporter.report(bagOf(snapshot, { "response.code": 1 }));
+  t.deepEqual(hub.entries, [], "delivered behind");
+  await hub.clock.advance(1000);
+  t.is(
+    JSON.stringify(hub.entries.map(({ name, timeMs, severity, fields }) => [name, timeMs, severity, { ...fields }])),
+    JSON.stringify([
+      [
+        "access",
+        1_000_000,
+        "error",
+        {
+          path: "/a",
+          code: 503,
+          mtls: false,
+          ip: "10.0.0.1",
+          took: "0.250s",
+          at: "2026-01-02T03:04:05Z",
+          headers: { __proto__x: "1", b: "2" },
+          list: [1, 2, 1.5, "x", null],
+          ["__proto__"]: "h",
+        },
+      ],
+      ["access", 1_000_000, "error", { code: "9007199254740993", list: [1, 2, 1.5, "x", null] }],
+      ["access", 1_000_000, "info", { code: 1, list: [1, 2, 1.5, "x", null] }],
+    ]),
+  );
+  t.deepEqual(hub.observer.take().slice(0, 2), ["fault p/access field", "absence p/access severity"]);
+});
+
+test("a record for which a queue has no room is not taken in any part", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf(`
+policy: p
+report:
+  - { metric: m_total, type: counter }
+  - { log: one, fields: { path: request.path } }
+  - { log: two, when: request.size > 0 }
+`);
+  const reporter = hub.reporter(snapshot);
+  const [small, large] = [bagOf(snapshot, { "request.size": 0 }), bagOf(snapshot, { "request.size": 1 })];
+  // Three entries have room: 2 + 2 do not, 2 + 1 do.
+  t.deepEqual(
+    [large, large, small, small].map((bag) => reporter.report(bag)),
+    ["taken", "full", "taken", "full"],
+  );
+  t.is(hub.samples.length, 2);
+  t.deepEqual(hub.counts, { taken: 2, full: 2 });
+  await hub.clock.advance(1000);
+  t.deepEqual(
+    hub.entries.map(({ name }) => name),
+    ["one", "two", "one"],
+  );
+  t.is(reporter.report(large), "taken");
+});
+
+test("entries of an instance that stays over a reload go on waiting; the last reporter to go delivers them", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf(`{ policy: p, report: [ { log: a }, { metric: m, type: counter } ] }`);
+  const before = hub.reporter(snapshot);
+  before.report(bagOf(snapshot, {}));
+  const after = hub.reporter(snapshot);
+  await before.close(1000);
+  t.is(hub.closedRecorders, 1);
+  t.deepEqual(hub.entries, []);
+  t.is(hub.queues.states()[0]!.entries, 1);
+  after.report(bagOf(snapshot, {}));
+  const closed = after.close(1000);
+  await hub.clock.advance(0);
+  await closed;
+  t.is(hub.entries.length, 2);
+  t.is(hub.closedRecorders, 2);
+  t.deepEqual(hub.queues.states(), []);
+  t.is(hub.clock.pending, 0);
+});
+
+test("when an adapter refuses a metric, what was opened before is let go of", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf(`
+policy: p
+report:
+  - { log: a }
+  - { metric: good, type: counter }
+  - { metric: zzz, type: counter, labels: { x: request.path } }
+`);
+  const picky = {
+    metrics: (group: Parameters<typeof hub.openRecorder>[0]) => {
+      if (group.metrics[0]!.name === "zzz") throw new Error("not that one");
+      return hub.openRecorder(group);
+    },
+  };
+  t.throws(() => hub.reporter(snapshot, (adapter) => (adapter === "stdout" ? hub.logsInstance : picky)), {
+    message: "not that one",
+  });
+  t.is(hub.closedRecorders, 1);
+});
+
+test("policies found by index are those whose match holds, whatever the record", async (t) => {
+  const matches = [
+    "",
+    'match: request.host == "a"',
+    'match: request.host == "b" && request.path == "/x"',
+    'match: request.path == "/x" && request.size > 1',
+    'match: request.host == "a" || request.path == "/y"',
+    'match: request.path == "/y" && request.host == "b"',
+    'match: \'"a" == request.host && request.headers["k"] == "v"\'',
+  ];
+  const hub = new TestHub();
+  const snapshot = await snapshotOf(
+    matches.map((match, i) => `---\npolicy: p${i}\n${match}\nreport: [ { metric: m${i}, type: counter } ]`).join("\n"),
+  );
+  const reporter = hub.reporter(snapshot);
+  const optional = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
+  const record = fc.record({
+    "request.host": optional(fc.constantFrom("a", "b", "c", "!")),
+    "request.path": optional(fc.constantFrom("/x", "/y", "!")),
+    "request.size": optional(fc.constantFrom(1, 2, "!")),
+    "request.headers": optional(fc.constantFrom({ k: "v" }, {})),
+  });
+  fc.assert(
+    fc.property(record, (attributes) => {
+      const present = Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+      hub.samples.length = 0;
+      reporter.report(bagOf(snapshot, present));
+      const expected = snapshot.policies
+        .filter(({ match }) => match === undefined || match.evaluate(bagOf(snapshot, present)) === true)
+        .map(({ name }) => `m${name.slice(1)}{} 1`);
+      t.deepEqual(hub.samples.toSorted(), expected);
+    }),
+  );
+});
