@@ -25,16 +25,21 @@ export function compileCall(c: Compilation, node: CallNode): Part {
   const namespace = globalName(c, node.target);
   const qualified = namespace === undefined ? undefined : `${namespace}.${node.name}`;
   if (qualified !== undefined && library.has(qualified)) return apply(c, node, place, qualified, false, node.args);
-  if (qualified !== undefined && !library.has(node.name) && isUnknownName(c, node.target)) {
+  if (qualified !== undefined && isUnknownName(c, node.target) && !isMistyped(c, namespace!, node.name)) {
     for (const argument of node.args) c.part(argument);
-    return unknownFunction(
-      c,
-      { offset: node.offset, length: place.offset + place.length - node.offset },
-      qualified,
-      false,
-    );
+    const whole = { offset: node.offset, length: place.offset + place.length - node.offset };
+    return unknownFunction(c, whole, qualified, false);
   }
   return apply(c, node, place, node.name, true, [node.target, ...node.args]);
+}
+
+/** Whether `name.method` is more likely a method on a mistyped attribute than a function in a namespace. */
+function isMistyped(c: Compilation, name: string, method: string): boolean {
+  return (
+    library.has(method) ||
+    nearest(method, library.keys()) !== undefined ||
+    nearest(name, c.vocabulary.keys()) !== undefined
+  );
 }
 
 /** `a + b`, `-a`: operators are functions of their sign. */
