@@ -1,0 +1,241 @@
+import type { Call, Charge, Grant, Instance, Log, Verdict } from "../sdk/index.ts";
+import { refusalCodes } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+import type { Timers } from "../util/timers.ts";
+import { CircuitBreaker } from "./circuit-breaker.ts";
+import type { BreakerOptions } from "./circuit-breaker.ts";
+import { Failure } from "./failure.ts";
+
+export interface AdapterCallOptions {
+  /** The instance's name in `weir.yaml`. */
+  readonly name: string;
+  readonly instance: Instance;
+  /** How long a call may take, in milliseconds. */
+  readonly timeoutMs: () => number;
+  /** How many calls may wait for the instance at once. Default 1,000. */
+  readonly maxWaiting?: number;
+  readonly breaker?: BreakerOptions;
+  readonly observer: Observer;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Milliseconds of a clock that is never set. */
+  readonly monotonic: () => number;
+  readonly timers: Timers;
+}
+
+/** The signal of a call, made only when the adapter looks at it. */
+class LazyCall implements Call {
+  #controller: AbortController | undefined;
+  #reason: unknown;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+}
+
+/**
+ * Calls one instance: with a deadline, a bound on the calls under way and a circuit breaker, so that an adapter that is
+ * slow or broken holds up nobody else's requests. An answer that comes at once is passed on at once, without timer and
+ * promise. A call never throws: what goes wrong is a {@link Failure}.
+ *
+ * A call counts as under way until the adapter's promise settles, even after its deadline: an adapter that ignores its
+ * signal cannot pile up work. A throw before any promise is a fault of this one request and no sign of a broken
+ * backend, so it does not count towards the breaker: no caller's input can open it for others.
+ */
+export class AdapterCalls {
+  readonly #options: AdapterCallOptions;
+  readonly #maxWaiting: number;
+  readonly #breaker: CircuitBreaker;
+  readonly #waiting = new Set<LazyCall>();
+  readonly #whenIdle: (() => void)[] = [];
+  #failing = false;
+
+  constructor(options: AdapterCallOptions) {
+    this.#options = options;
+    this.#maxWaiting = options.maxWaiting ?? 1000;
+    this.#breaker = new CircuitBreaker(options.monotonic, options.breaker);
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get canRefund(): boolean {
+    return this.#options.instance.refund !== undefined;
+  }
+
+  /** Asks for a verdict. `deadlineMs` (since 1970) shortens the time that the call may take. */
+  check(input: object, deadlineMs?: number): Verdict | Failure | Promise<Verdict | Failure> {
+    return this.#run("check", (instance, call) => instance.check!(input as never, call), isVerdict, deadlineMs);
+  }
+
+  /** Takes from limits, all or nothing. */
+  quota(
+    charges: readonly Charge[],
+    deadlineMs?: number,
+  ): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
+    return this.#run(
+      "quota",
+      (instance, call) => instance.quota!(charges, call),
+      (grants) => areGrants(grants, charges.length),
+      deadlineMs,
+    );
+  }
+
+  /** Gives back. Nobody waits for it; what cannot be given back is counted. */
+  refund(charges: readonly Charge[]): void {
+    const { observer, instance } = this.#options;
+    if (instance.refund === undefined) {
+      observer.dropped("refund", "not_supported", charges.length);
+      return;
+    }
+    const ended = (answer: true | Failure): void => {
+      if (answer !== true) observer.dropped("refund", answer.kind, charges.length);
+    };
+    const answer = this.#run(
+      "refund",
+      (target, call) => {
+        const done = target.refund!(charges, call);
+        return done instanceof Promise ? done.then((): true => true) : true;
+      },
+      (value) => value === true,
+    );
+    if (answer instanceof Promise) void answer.then(ended);
+    else ended(answer);
+  }
+
+  /** Resolves when no call is under way. */
+  idle(): Promise<void> {
+    return this.#waiting.size === 0 ? Promise.resolve() : new Promise((done) => this.#whenIdle.push(done));
+  }
+
+  /** Aborts the calls under way. */
+  abort(reason: unknown): void {
+    for (const call of this.#waiting) call.abort(reason);
+  }
+
+  #run<T>(
+    capability: string,
+    ask: (instance: Instance, call: Call) => T | Promise<T>,
+    isAnswer: (value: T) => boolean,
+    deadlineMs?: number,
+  ): T | Failure | Promise<T | Failure> {
+    const { instance, monotonic } = this.#options;
+    if (this.#waiting.size >= this.#maxWaiting) return this.#ended(capability, new Failure("busy"), 0);
+    if (!this.#breaker.admits()) return this.#ended(capability, new Failure("open"), 0);
+    const call = new LazyCall();
+    const start = monotonic();
+    let answer: T | Promise<T>;
+    try {
+      answer = ask(instance, call);
+    } catch (error) {
+      this.#breaker.done(true);
+      return this.#ended(capability, new Failure("fault", error), monotonic() - start);
+    }
+    if (isPromise(answer)) return this.#wait(capability, answer, isAnswer, call, start, deadlineMs);
+    this.#breaker.done(true);
+    const result = isAnswer(answer) ? answer : notAnAnswer(capability);
+    return this.#ended(capability, result, monotonic() - start);
+  }
+
+  #wait<T>(
+    capability: string,
+    answer: Promise<T>,
+    isAnswer: (value: T) => boolean,
+    call: LazyCall,
+    start: number,
+    deadlineMs: number | undefined,
+  ): Promise<T | Failure> {
+    const { timers, now, monotonic, timeoutMs } = this.#options;
+    this.#waiting.add(call);
+    return new Promise((resolve) => {
+      let open = true;
+      const end = (result: T | Failure): void => {
+        if (!open) return;
+        open = false;
+        cancel();
+        // A caller with little patience says nothing of the adapter.
+        if (hurried && result instanceof Failure && result.kind === "timeout") this.#breaker.abstain();
+        else this.#breaker.done(!(result instanceof Failure));
+        resolve(this.#ended(capability, result, monotonic() - start));
+      };
+      const patienceMs = deadlineMs === undefined ? Infinity : Math.max(0, deadlineMs - now());
+      const hurried = patienceMs < timeoutMs();
+      const allowedMs = hurried ? patienceMs : timeoutMs();
+      const cancel = timers.after(allowedMs, () => {
+        const error = new Error(`no answer within ${allowedMs} ms`);
+        end(new Failure("timeout", error));
+        call.abort(error);
+      });
+      Promise.resolve(answer)
+        .then(
+          (value) => end(isAnswer(value) ? value : notAnAnswer(capability)),
+          (error: unknown) => end(new Failure("fault", error)),
+        )
+        .finally(() => {
+          this.#waiting.delete(call);
+          if (this.#waiting.size === 0) for (const done of this.#whenIdle.splice(0)) done();
+        });
+    });
+  }
+
+  #ended<T>(capability: string, result: T | Failure, ms: number): T | Failure {
+    const { name, observer, log } = this.#options;
+    if (!(result instanceof Failure)) {
+      observer.adapterCall(name, capability, "ok", ms);
+      if (this.#failing) {
+        this.#failing = false;
+        log.info({ adapter: name }, "the adapter answers again");
+      }
+      return result;
+    }
+    observer.adapterCall(name, capability, result.kind, ms);
+    // One line for each time that it begins to fail, not one for each request.
+    if (!this.#failing) {
+      this.#failing = true;
+      log.warn({ adapter: name, capability, failure: result.kind, err: result.error }, "the adapter does not answer");
+    }
+    return result;
+  }
+}
+
+/** Also another realm's or library's promise. */
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+function notAnAnswer(capability: string): Failure {
+  return new Failure("fault", new TypeError(`the answer to ${capability} has not the shape that the SDK asks for`));
+}
+
+function isVerdict(value: Verdict): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (!isOptionalCount(value.validForMs) || !isOptionalCount(value.validUses)) return false;
+  if (value.allow === true) return true;
+  if (value.allow !== false) return false;
+  if (value.message !== undefined && typeof value.message !== "string") return false;
+  return value.code === undefined || Object.hasOwn(refusalCodes, value.code);
+}
+
+function isOptionalCount(value: number | undefined): boolean {
+  return value === undefined || (typeof value === "number" && value >= 0);
+}
+
+function areGrants(value: readonly Grant[], count: number): boolean {
+  if (!Array.isArray(value) || value.length !== count) return false;
+  for (const grant of value as readonly Grant[]) {
+    if (typeof grant?.allowed !== "boolean" || !(grant.granted >= 0)) return false;
+    if (typeof grant.remaining !== "number" || typeof grant.resetMs !== "number") return false;
+  }
+  return true;
+}

@@ -1,0 +1,141 @@
+import type { Bag } from "../attributes/bag.ts";
+import type { CheckRule, Policy } from "../policy/snapshot.ts";
+import { applies, matches } from "./applies.ts";
+import type { Applies } from "./applies.ts";
+import type { Asked, Decision } from "./decision.ts";
+import { applyHeaders, judgeAsk, judgeDeny, noteHeaders } from "./judge-rule.ts";
+import { charge, limitNames, limitStates, wishNamed, wishUnnamed } from "./judge-limits.ts";
+import { Judgement } from "./judgement.ts";
+import type { CheckContext } from "./judgement.ts";
+import { prepareRule } from "./prepared-rule.ts";
+import { codes, messageOf, sortRefusals } from "./refusal.ts";
+import { RuleIndex } from "./rule-index.ts";
+
+/** Judges requests by the rules of one snapshot. Never throws, never rejects; a promise only where an adapter gave one. */
+export type Check = (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
+
+const nothing: readonly never[] = [];
+
+/** Prepares a snapshot's check rules. */
+export function createCheck(context: CheckContext): Check {
+  const { snapshot, observer, log, nextId, monotonic } = context;
+  const rules = snapshot.checks.map((rule) => prepareRule(rule, snapshot));
+  const names = limitNames(rules);
+  const isAtRateLimit = (rule: CheckRule): boolean => rule.kind === "limit" && rule.at === "ratelimit";
+  const atCheck = new RuleIndex(snapshot.checks.filter((rule) => !isAtRateLimit(rule)));
+  const atRateLimit = new RuleIndex(snapshot.checks.filter(isAtRateLimit));
+
+  return (bag, asked) => {
+    try {
+      const judgement = new Judgement(context, bag, asked);
+      const asking = judgeRules(judgement);
+      const decision = asking === undefined ? proceed(judgement) : asking.then(() => proceed(judgement));
+      return decision instanceof Promise ? decision.catch((error: unknown) => broken(bag, error)) : decision;
+    } catch (error) {
+      return broken(bag, error);
+    }
+  };
+
+  /** Judges denies and asks, and notes which headers and limits may follow. */
+  function judgeRules(judgement: Judgement): Promise<unknown> | undefined {
+    const { bag } = judgement;
+    const index = judgement.asked.at === "ratelimit" ? atRateLimit : atCheck;
+    const count = index.find(bag);
+    const found = index.found;
+    let policy: Policy | undefined;
+    let matched: Applies = true;
+    let asking: Promise<void>[] | undefined;
+    for (let i = 0; i < count; i++) {
+      const { rule, equalities, optional } = rules[found[i]!]!;
+      if (rule.kind === "limit") {
+        judgement.limits.push(rules[found[i]!]!);
+        continue;
+      }
+      // Rules of a policy follow each other, so its `match` is evaluated once.
+      if (rule.policy !== policy) {
+        policy = rule.policy;
+        matched = matches(rule, bag);
+      }
+      const answer = applies(rule, matched, bag, equalities);
+      if (answer === false) continue;
+      if (rule.kind === "deny") judgeDeny(judgement, rule, answer);
+      else if (rule.kind === "headers") noteHeaders(judgement, rule, answer);
+      else {
+        const pending = judgeAsk(judgement, rule, optional, answer);
+        if (pending !== undefined) (asking ??= []).push(pending);
+      }
+    }
+    return asking === undefined ? undefined : Promise.all(asking);
+  }
+
+  /** Headers and limits: only for a request that no deny and no ask refuses. */
+  function proceed(judgement: Judgement): Decision | Promise<Decision> {
+    const { bag, refusals } = judgement;
+    if (refusals.length === 0) {
+      applyHeaders(judgement);
+      if (judgement.before === undefined) {
+        // Whether a limit applies has a say in the answer: what was read for that belongs to it.
+        for (const limit of judgement.limits) wishUnnamed(judgement, limit);
+        judgement.reads = bag.reads();
+      } else {
+        judgement.reads = bag.reads();
+        wishNamed(judgement, names);
+        bag.restoreReads(judgement.reads);
+      }
+      if (refusals.length === 0 && judgement.wishes.length > 0) {
+        const charged = charge(judgement);
+        if (charged instanceof Promise) return charged.then(() => decide(judgement, true));
+        return decide(judgement, true);
+      }
+    }
+    return decide(judgement, false);
+  }
+
+  function decide(judgement: Judgement, charged: boolean): Decision {
+    const { refusals, observed, validity } = judgement;
+    sortRefusals(refusals);
+    if (observed.length > 1) observed.sort((a, b) => a.ordinal - b.ordinal);
+    const first = refusals[0];
+    const allowed = first === undefined;
+    const decision: Decision = {
+      id: nextId(),
+      version: snapshot.version,
+      allowed,
+      code: allowed ? codes.ok : first.code,
+      message: allowed ? "" : messageOf(refusals),
+      rules: allowed ? nothing : refusals.map(({ rule }) => rule.id),
+      observed: observed.length === 0 ? nothing : observed.map((rule) => rule.id),
+      requestHeaders: allowed ? judgement.requestHeaders : nothing,
+      responseHeaders: allowed ? judgement.responseHeaders : nothing,
+      quotas: judgement.quotas,
+      limits: charged ? limitStates(judgement.wishes) : nothing,
+      validForMs: validity.ms,
+      validUses: validity.uses,
+      reads: judgement.reads ?? judgement.bag.reads(),
+    };
+    observer.decision(allowed, monotonic() - judgement.start);
+    return first?.rule.http === undefined ? decision : { ...decision, http: first.rule.http };
+  }
+
+  /** What is answered when something in here is wrong. Never a pass. */
+  function broken(bag: Bag, error: unknown): Decision {
+    log.error({ code: "WEIR_INTERNAL", err: error }, "a request could not be judged");
+    observer.decision(false, 0);
+    return {
+      id: nextId(),
+      version: snapshot.version,
+      allowed: false,
+      code: codes.unavailable,
+      message: "the request could not be judged",
+      rules: nothing,
+      observed: nothing,
+      requestHeaders: nothing,
+      responseHeaders: nothing,
+      quotas: new Map(),
+      limits: nothing,
+      validForMs: 0,
+      validUses: 0,
+      reads: bag.reads(),
+    };
+  }
+}

@@ -1,0 +1,15 @@
+/** That an adapter gave no answer, as a value. */
+export class Failure {
+  /**
+   * `fault`: it threw, or answered something that is no answer; `timeout`: it took too long; `busy`: as many calls as
+   * it may have are under way; `open`: it failed too often and is left alone for a while.
+   */
+  readonly kind: "fault" | "timeout" | "busy" | "open";
+  /** For the log. */
+  readonly error?: unknown;
+
+  constructor(kind: Failure["kind"], error?: unknown) {
+    this.kind = kind;
+    this.error = error;
+  }
+}

@@ -1,0 +1,175 @@
+import type { LimitRule } from "../policy/snapshot.ts";
+import { applies, excused, matches } from "./applies.ts";
+import { chargeAll, isRefused } from "./charging.ts";
+import type { Wish } from "./charging.ts";
+import type { LimitState } from "./decision.ts";
+import { Failure } from "./failure.ts";
+import type { Judgement } from "./judgement.ts";
+import { chargeOf, costOf, countOf, limitText } from "./limit-wishes.ts";
+import type { PreparedRule } from "./prepared-rule.ts";
+import { codes, unanswered } from "./refusal.ts";
+
+/** Limits by the names that callers may use. */
+export type LimitNames = ReadonlyMap<string, PreparedRule | "ambiguous">;
+
+/** `policy/rule`, and `rule` where it is the only limit of that name. */
+export function limitNames(rules: readonly PreparedRule[]): LimitNames {
+  const names = new Map<string, PreparedRule | "ambiguous">();
+  const limits = rules.filter(({ rule }) => rule.kind === "limit" && rule.at === "check");
+  for (const limit of limits) names.set(limit.rule.name, names.has(limit.rule.name) ? "ambiguous" : limit);
+  for (const limit of limits) names.set(limit.rule.id, limit);
+  return names;
+}
+
+/** A limit that the caller did not name is charged its cost, if it applies. */
+export function wishUnnamed(judgement: Judgement, limit: PreparedRule): void {
+  const { bag, asked, context } = judgement;
+  const rule = limit.rule as LimitRule;
+  const answer = limitApplies(judgement, limit);
+  if (answer === false) return;
+  if (answer === "unknown") {
+    judgement.takePart(rule);
+    judgement.refuse(rule, codes.unavailable, unanswered(rule));
+    return;
+  }
+  const key = countOf(rule, limit.keyPrefix, bag, asked.at === "ratelimit", context.observer);
+  if (key === undefined) return;
+  judgement.validity.none();
+  const cost = costOf(rule, bag, context.observer);
+  if (cost === undefined) {
+    const message = rule.message ?? `${rule.id}: the cost cannot be computed`;
+    judgement.refuse(rule, codes.resourceExhausted, message);
+  } else if (judgement.refusals.length === 0) {
+    judgement.wishes.push({ rule, charge: chargeOf(rule, key, cost, false, asked, ""), degraded: false });
+  }
+}
+
+/** The limits that the caller named are charged the amounts that it asked for; the outcome of each is its own. */
+export function wishNamed(judgement: Judgement, names: LimitNames): void {
+  const { bag, before, quotas, asked, context } = judgement;
+  for (const [name, { amount, bestEffort }] of asked.quotas!) {
+    bag.restoreReads(before!);
+    const answer = (code: number, message: string, granted: number): void => {
+      const validForMs = granted > 0 ? context.snapshot.settings.check.validForMs : 0;
+      quotas.set(name, { granted, validForMs, code, message, reads: bag.reads() });
+    };
+    const limit = names.get(name);
+    if (limit === undefined) {
+      answer(codes.notFound, `no limit is called ${JSON.stringify(name.slice(0, 100))}`, 0);
+    } else if (limit === "ambiguous") {
+      answer(codes.invalidArgument, `more than one limit is called ${name}: name it as policy/rule`, 0);
+    } else if (!(amount >= 0) || amount === Infinity) {
+      answer(codes.invalidArgument, `expected an amount of 0 or more for ${name}, got ${amount}`, 0);
+    } else {
+      const rule = limit.rule as LimitRule;
+      const held = limitApplies(judgement, limit);
+      if (held === true) {
+        const key = countOf(rule, limit.keyPrefix, bag, false, context.observer)!;
+        const charge = chargeOf(rule, key, amount, bestEffort, asked, name);
+        judgement.wishes.push({ rule, charge, name, reads: bag.reads(), degraded: false });
+      } else if (held === false) answer(codes.ok, "", amount);
+      else {
+        const observes = rule.policy.mode === "observe";
+        context.observer.refusal(rule.id, rule.policy.mode);
+        if (observes) judgement.observed.push(rule);
+        if (observes) answer(codes.ok, "", amount);
+        else answer(codes.unavailable, unanswered(rule), 0);
+      }
+    }
+  }
+}
+
+/** Whether a limit applies: `unknown` when that cannot be said and its `onError` refuses. */
+function limitApplies(judgement: Judgement, limit: PreparedRule): boolean | "unknown" {
+  const { bag, context } = judgement;
+  const rule = limit.rule as LimitRule;
+  const answer = applies(rule, matches(rule, bag), bag, limit.equalities);
+  if (answer === false) return false;
+  if (answer !== true) judgement.fault(rule, "when", answer);
+  if (excused(rule, bag, context.observer)) return false;
+  if (answer === true) return true;
+  // `local` is for a store that is down. Here the store is there and only `when` is not known: the limit is charged.
+  return rule.onError === "local" ? true : rule.onError === "deny" ? "unknown" : false;
+}
+
+/** Charges what is enforced, all or nothing; then, if that was granted, what observes, each limit by itself. */
+export function charge(judgement: Judgement): void | Promise<void> {
+  const { wishes } = judgement;
+  const enforced = wishes.filter(({ rule }) => rule.policy.mode === "enforce");
+  const observing = enforced.length === wishes.length ? [] : wishes.filter((wish) => !enforced.includes(wish));
+  const charged = take(judgement, enforced);
+  return charged instanceof Promise ? charged.then(() => observe()) : observe();
+
+  function observe(): void | Promise<void> {
+    settle(judgement, enforced);
+    if (observing.length === 0 || enforced.some(isRefused)) return;
+    const pending = observing.map((wish) => take(judgement, [wish])).filter((taken) => taken instanceof Promise);
+    if (pending.length > 0) return Promise.all(pending).then(() => settle(judgement, observing));
+    settle(judgement, observing);
+  }
+}
+
+function take({ context, asked }: Judgement, wishes: readonly Wish[]): void | Promise<void> {
+  return chargeAll(wishes, context.callsOf, context.fallback, context.observer, asked.deadlineMs);
+}
+
+/** Makes of the adapters' answers what the decision says of them. */
+function settle(judgement: Judgement, wishes: readonly Wish[]): void {
+  const refusing = wishes.find(isRefused);
+  for (const wish of wishes) {
+    if (wish.degraded && wish.rule.policy.mode === "enforce") judgement.validity.none();
+    if (wish.name !== undefined) settleNamed(judgement, wish, refusing);
+    else if (isRefused(wish)) judgement.refuse(wish.rule, ...refusalOf(wish));
+  }
+}
+
+function settleNamed(judgement: Judgement, wish: Wish, refusing: Wish | undefined): void {
+  const { quotas, observed, context } = judgement;
+  const { rule, answer, charge: wanted } = wish;
+  const name = wish.name!;
+  const reads = wish.reads!;
+  const refused = isRefused(wish);
+  if (refused) context.observer.refusal(rule.id, rule.policy.mode);
+  if (rule.policy.mode === "observe") {
+    if (refused) observed.push(rule);
+    const validForMs = context.snapshot.settings.check.validForMs;
+    quotas.set(name, { granted: wanted.amount, validForMs, code: codes.ok, message: "", reads });
+  } else if (refusing !== undefined) {
+    const other = `nothing was taken, because ${refusing.rule.id} refused`;
+    const [code, message] = refused ? refusalOf(wish) : [codes.resourceExhausted, other];
+    quotas.set(name, { granted: 0, validForMs: 0, code, message, reads });
+  } else if (answer instanceof Failure || answer === undefined) {
+    const validForMs = context.snapshot.settings.check.validForMs;
+    quotas.set(name, { granted: wanted.amount, validForMs, code: codes.ok, message: "", reads });
+  } else {
+    quotas.set(name, { granted: answer.granted, validForMs: answer.validForMs, code: codes.ok, message: "", reads });
+  }
+}
+
+function refusalOf({ rule, answer }: Wish): [code: number, message: string] {
+  if (answer instanceof Failure) return [codes.unavailable, rule.message ?? unanswered(rule)];
+  return [codes.resourceExhausted, rule.message ?? `${rule.id}: the limit of ${limitText(rule)} is used up`];
+}
+
+/** Where the enforced limits stand, in the order of their rules. */
+export function limitStates(wishes: readonly Wish[]): readonly LimitState[] {
+  const states: (LimitState & { readonly ordinal: number })[] = [];
+  for (const wish of wishes) {
+    const { rule, answer, degraded } = wish;
+    if (answer === undefined || rule.policy.mode === "observe") continue;
+    const known = answer instanceof Failure ? { remaining: 0, resetMs: 0 } : answer;
+    states.push({
+      ordinal: rule.ordinal,
+      rule: rule.id,
+      allowed: !isRefused(wish),
+      amount: rule.limit.amount,
+      windowMs: rule.limit.windowMs,
+      remaining: known.remaining,
+      resetMs: known.resetMs,
+      ...("retryAfterMs" in known && known.retryAfterMs !== undefined ? { retryAfterMs: known.retryAfterMs } : {}),
+      ...(degraded ? { degraded } : {}),
+    });
+  }
+  if (states.length > 1) states.sort((a, b) => a.ordinal - b.ordinal);
+  return states.map(({ ordinal: _, ...state }) => state);
+}

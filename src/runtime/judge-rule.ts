@@ -1,0 +1,80 @@
+import { Fault } from "../attributes/fault.ts";
+import type { AskRule, DenyRule, HeadersRule } from "../policy/snapshot.ts";
+import type { Verdict } from "../sdk/index.ts";
+import { refusalCodes } from "../sdk/index.ts";
+import { excused } from "./applies.ts";
+import { askInput, MissingInput } from "./ask-input.ts";
+import { Failure } from "./failure.ts";
+import { addOperations } from "./header-operations.ts";
+import type { Judgement } from "./judgement.ts";
+import { codes, unanswered } from "./refusal.ts";
+
+/** A deny whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. */
+export function judgeDeny(judgement: Judgement, rule: DenyRule, applies: true | Fault): void {
+  if (applies !== true) judgement.fault(rule, "when", applies);
+  judgement.takePart(rule);
+  if (excused(rule, judgement.bag, judgement.context.observer)) return;
+  judgement.refuse(rule, refusalCodes[rule.code], rule.message ?? `refused by ${rule.id}`);
+}
+
+/** An ask whose `match` and `when` hold, or are faults. The promise, if there is one, resolves when the adapter has answered. */
+export function judgeAsk(
+  judgement: Judgement,
+  rule: AskRule,
+  optional: ReadonlySet<string>,
+  applies: true | Fault,
+): Promise<void> | undefined {
+  const { bag, asked, context } = judgement;
+  if (applies !== true) judgement.fault(rule, "when", applies);
+  if (excused(rule, bag, context.observer)) {
+    judgement.takePart(rule);
+    return undefined;
+  }
+  if (applies !== true) {
+    judgement.takePart(rule);
+    if (rule.onError === "deny") judgement.refuse(rule, codes.unavailable, unanswered(rule));
+    return undefined;
+  }
+  const input = askInput(rule, optional, bag);
+  if (input instanceof MissingInput) {
+    // The caller can leave an attribute out, or garble it, as it likes: that must not open a door.
+    context.observer.ruleFault(rule.id, "with", input.kind);
+    judgement.takePart(rule);
+    judgement.refuse(rule, codes.permissionDenied, rule.message ?? `${rule.id} needs the input ${input.name}`);
+    return undefined;
+  }
+  const verdict = context.callsOf(rule.ask).check(input, asked.deadlineMs);
+  if (verdict instanceof Promise) return verdict.then((settled) => takeVerdict(judgement, rule, settled));
+  takeVerdict(judgement, rule, verdict);
+  return undefined;
+}
+
+function takeVerdict(judgement: Judgement, rule: AskRule, verdict: Verdict | Failure): void {
+  if (verdict instanceof Failure) {
+    if (rule.policy.mode === "enforce") judgement.validity.none();
+    if (rule.onError === "deny") judgement.refuse(rule, codes.unavailable, unanswered(rule));
+    return;
+  }
+  judgement.takePart(rule, verdict.validForMs, verdict.validUses);
+  if (verdict.allow) return;
+  const code = refusalCodes[verdict.code ?? "permission_denied"];
+  judgement.refuse(rule, code, rule.message ?? (verdict.message || `refused by ${rule.id}`));
+}
+
+/** A rule for headers whose `match` and `when` hold, or are faults: it changes nothing unless it is known to apply. */
+export function noteHeaders(judgement: Judgement, rule: HeadersRule, applies: true | Fault): void {
+  // In mode observe no header is touched.
+  if (rule.policy.mode === "observe") return;
+  judgement.takePart(rule);
+  if (applies !== true) judgement.fault(rule, "when", applies);
+  else if (!excused(rule, judgement.bag, judgement.context.observer)) judgement.headers.push(rule);
+}
+
+/** Evaluates the headers of a request that no deny and no ask refused. */
+export function applyHeaders(judgement: Judgement): void {
+  const { bag, context } = judgement;
+  for (const rule of judgement.headers) {
+    addOperations(judgement.requestHeaders, rule, rule.request, bag, context.observer);
+    addOperations(judgement.responseHeaders, rule, rule.response, bag, context.observer);
+  }
+}

@@ -1,0 +1,80 @@
+import type { Bag, Reads } from "../attributes/bag.ts";
+import type { Fault } from "../attributes/fault.ts";
+import type { CheckRule, HeadersRule, Snapshot } from "../policy/snapshot.ts";
+import type { Log } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+import type { AdapterCalls } from "./adapter-call.ts";
+import type { Wish } from "./charging.ts";
+import type { Asked, HeaderOperation, QuotaOutcome } from "./decision.ts";
+import type { PreparedRule } from "./prepared-rule.ts";
+import type { Refusal } from "./refusal.ts";
+import { Validity } from "./validity.ts";
+
+/** What decisions are made with. */
+export interface CheckContext {
+  readonly snapshot: Snapshot;
+  /** The calls to an adapter by its name in `weir.yaml`. */
+  readonly callsOf: (adapter: string) => AdapterCalls;
+  /** Limits kept in this process, for `onError: local`. */
+  readonly fallback: AdapterCalls;
+  readonly observer: Observer;
+  readonly log: Log;
+  /** A new decision id: 128 random bits in hexadecimal. */
+  readonly nextId: () => string;
+  /** Milliseconds of a clock that is never set. */
+  readonly monotonic: () => number;
+}
+
+/** A request on its way to a decision. */
+export class Judgement {
+  readonly context: CheckContext;
+  readonly bag: Bag;
+  readonly asked: Asked;
+  /** When it began, by the monotonic clock. */
+  readonly start: number;
+  readonly refusals: Refusal[] = [];
+  /** Rules that would have refused. */
+  readonly observed: CheckRule[] = [];
+  readonly validity: Validity;
+  /** Limits that may apply. */
+  readonly limits: PreparedRule[] = [];
+  /** Header rules that apply. */
+  readonly headers: HeadersRule[] = [];
+  /** Charges to make. */
+  readonly wishes: Wish[] = [];
+  /** What had been read before the first rule; only where the caller names limits. */
+  readonly before: Reads | undefined;
+  /** What the decision says was read. */
+  reads: Reads | undefined;
+  readonly requestHeaders: HeaderOperation[] = [];
+  readonly responseHeaders: HeaderOperation[] = [];
+  readonly quotas = new Map<string, QuotaOutcome>();
+
+  constructor(context: CheckContext, bag: Bag, asked: Asked) {
+    this.context = context;
+    this.bag = bag;
+    this.asked = asked;
+    this.start = context.monotonic();
+    this.validity = new Validity(context.snapshot.settings.check);
+    this.before = asked.quotas !== undefined && asked.quotas.size > 0 ? bag.reads() : undefined;
+  }
+
+  /** A rule refuses, or would if its policy did not only observe. */
+  refuse(rule: CheckRule, code: number, message: string): void {
+    const { mode } = rule.policy;
+    this.context.observer.refusal(rule.id, mode);
+    if (mode === "observe") this.observed.push(rule);
+    else this.refusals.push({ rule, code, message });
+  }
+
+  /** A rule applied: it has a say in how long the decision may be kept. */
+  takePart(rule: CheckRule, validForMs?: number, validUses?: number): void {
+    if (rule.policy.mode === "enforce") this.validity.takePart(rule, validForMs, validUses);
+  }
+
+  /** Something in a rule could not be evaluated. */
+  fault(rule: CheckRule, part: string, fault: Fault): void {
+    this.context.observer.ruleFault(rule.id, part, "fault");
+    this.context.log.debug({ rule: rule.id, part, fault: fault.message }, "a rule could not be evaluated");
+  }
+}

@@ -1,0 +1,73 @@
+import { createHash } from "node:crypto";
+import { Duration } from "../attributes/duration.ts";
+import { Fault } from "../attributes/fault.ts";
+import { Ip } from "../attributes/ip.ts";
+import { formatValue } from "../attributes/text.ts";
+import { Timestamp } from "../attributes/timestamp.ts";
+import type { Value } from "../attributes/value.ts";
+import type { LimitRule } from "../policy/snapshot.ts";
+
+/** The longest key that is passed on as it is; a longer one is replaced by its SHA-256. */
+export const maxKeyLength = 256;
+
+/**
+ * What all keys of a limit begin with: its id, algorithm, window and the names of `by:`, each preceded by its length.
+ * The amount is not part of it, so that a reload that changes only the amount keeps the counts.
+ */
+export function limitKeyPrefix({ limit, by }: Pick<LimitRule, "limit" | "by">): string {
+  const names = by.map(({ name }) => sized(name)).join("");
+  return bounded(`${sized(limit.id)}${sized(limit.algorithm)}${sized(String(limit.windowMs))}${by.length}(${names})`);
+}
+
+/**
+ * A key with one more value. A letter says what the value is and its length says where it ends, so that no text of a
+ * caller can be taken for another value, for an absent one or for two. An absent value is a value of its own, as is one
+ * that could not be computed.
+ */
+export function keyWith(key: string, value: Value | undefined | Fault): string {
+  if (typeof value === "string") return `${key}s${value.length}:${value}`;
+  if (value === undefined) return `${key}absent;`;
+  if (value instanceof Fault) return `${key}fault;`;
+  return key + letterOf(value) + sized(formatValue(value));
+}
+
+/** The key itself where it is short, else its prefix and a hash over all of it, which no short key can look like. */
+export function boundedKey(prefix: string, key: string): string {
+  return key.length <= maxKeyLength ? key : `${prefix}#${hash(key)}`;
+}
+
+/**
+ * What a deduplication id becomes for one charge: it holds only for this caller, this count and this name of it, so
+ * that nobody can repeat another one's charge, nor pay for one count and be served from another.
+ */
+export function chargeId(id: string, caller: string, key: string, name: string): string {
+  const whole = sized(caller) + sized(key) + sized(name) + sized(id);
+  return whole.length <= maxKeyLength ? whole : `#${hash(whole)}`;
+}
+
+function letterOf(value: Exclude<Value, string>): string {
+  switch (typeof value) {
+    case "number":
+    case "bigint":
+      return "n";
+    case "boolean":
+      return "b";
+  }
+  if (value instanceof Ip) return "i";
+  if (value instanceof Timestamp) return "t";
+  if (value instanceof Duration) return "d";
+  return value instanceof Uint8Array ? "y" : "m";
+}
+
+function sized(text: string): string {
+  return `${text.length}:${text}`;
+}
+
+function bounded(prefix: string): string {
+  return prefix.length <= maxKeyLength / 2 ? prefix : `#${hash(prefix)}`;
+}
+
+/** Over UTF-16, so that texts with lone surrogates, which all look alike in UTF-8, keep their difference. */
+function hash(text: string): string {
+  return createHash("sha256").update(Buffer.from(text, "utf16le")).digest("base64url");
+}

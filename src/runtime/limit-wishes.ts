@@ -1,0 +1,71 @@
+import type { Bag } from "../attributes/bag.ts";
+import { Fault } from "../attributes/fault.ts";
+import type { Value } from "../attributes/value.ts";
+import type { LimitRule } from "../policy/snapshot.ts";
+import type { Charge } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+import type { Asked } from "./decision.ts";
+import { boundedKey, chargeId, keyWith } from "./limit-key.ts";
+
+/** Whose count a request is charged to; `undefined` when a part is absent and `strict` says that the limit then does not apply. */
+export function countOf(
+  rule: LimitRule,
+  prefix: string,
+  bag: Bag,
+  strict: boolean,
+  observer: Observer,
+): string | undefined {
+  let key = prefix;
+  for (const { value } of rule.by) {
+    const held = value.evaluate(bag) as Value | undefined | Fault;
+    if (held === undefined && strict) return undefined;
+    // What cannot be computed is one count for all such requests: nobody gets past a limit by garbage.
+    if (held === undefined) observer.ruleFault(rule.id, "by", "absence");
+    else if (held instanceof Fault) observer.ruleFault(rule.id, "by", "fault");
+    key = keyWith(key, held);
+  }
+  return boundedKey(prefix, key);
+}
+
+/** What a request costs that does not say an amount itself; `undefined` when that cannot be said, or is below 0. */
+export function costOf(rule: LimitRule, bag: Bag, observer: Observer): number | undefined {
+  if (rule.cost === undefined) return 1;
+  const held = rule.cost.evaluate(bag);
+  if (held === undefined || held instanceof Fault) {
+    observer.ruleFault(rule.id, "cost", held === undefined ? "absence" : "fault");
+    return undefined;
+  }
+  const cost = Number(held);
+  if (cost >= 0) return cost;
+  observer.ruleFault(rule.id, "cost", "fault");
+  return undefined;
+}
+
+/** The charge itself. `name` is the one that the caller used, if it named the limit. */
+export function chargeOf(
+  rule: LimitRule,
+  key: string,
+  amount: number,
+  bestEffort: boolean,
+  asked: Asked,
+  name: string,
+): Charge {
+  const { limit } = rule;
+  if (asked.dedupId === undefined || asked.dedupId === "") return { limit, key, amount, bestEffort };
+  return { limit, key, amount, bestEffort, dedupId: chargeId(asked.dedupId, asked.caller ?? "", key, name) };
+}
+
+/** How a limit is said to people: `500 in 1 s`. */
+export function limitText({ limit }: LimitRule): string {
+  const { windowMs, amount } = limit;
+  const units = [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["m", 60_000],
+    ["s", 1000],
+  ] as const;
+  const unit = units.find(([, ms]) => windowMs % ms === 0);
+  if (unit === undefined) return `${amount}/${windowMs}ms`;
+  const count = windowMs / unit[1];
+  return `${amount}/${count === 1 ? "" : count}${unit[0]}`;
+}

@@ -1,0 +1,330 @@
+import type { Bag } from "../attributes/bag.ts";
+import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
+import type { Problem } from "../policy/problem.ts";
+import type { Adapter, Instance, Log } from "../sdk/index.ts";
+import type { Observer } from "../util/observer.ts";
+import type { Timers } from "../util/timers.ts";
+import { WeirError } from "../util/weir-error.ts";
+import { createCheck } from "./check.ts";
+import type { Check } from "./check.ts";
+import type { BreakerOptions } from "./circuit-breaker.ts";
+import type { Asked, Decision } from "./decision.ts";
+import { decisionIds } from "./decision-id.ts";
+import { createInstance } from "./instance.ts";
+import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
+import { within } from "./within.ts";
+
+export interface RuntimeOptions<T> {
+  /** Keeps the limits of `onError: local` while their own adapter fails; made without configuration. Answers at once. */
+  readonly fallback: Adapter;
+  readonly observer: Observer;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Milliseconds of a clock that is never set, such as `performance.now`. */
+  readonly monotonic: () => number;
+  /** That many random bytes that nobody can guess, such as `crypto.randomBytes`. */
+  readonly random: (bytes: number) => Uint8Array;
+  readonly timers: Timers;
+  /**
+   * Makes what else lives as long as a snapshot serves, such as its report rules. Called when all its instances are
+   * there and before it serves. When it throws, the snapshot does not serve.
+   */
+  prepare(snapshot: Snapshot, instanceOf: (adapter: string) => Instance): T;
+  /**
+   * Lets go of what {@link RuntimeOptions.prepare} made: after the last request of the snapshot and before those of its
+   * instances are closed that no other snapshot uses.
+   */
+  retire(prepared: T, deadlineMs: number): void | Promise<void>;
+  /** How long making an instance may take. Default 30 s. */
+  readonly createMs?: number;
+  /** How many calls may wait for one instance at once. Default 1,000. */
+  readonly maxWaiting?: number;
+  readonly breaker?: BreakerOptions;
+}
+
+/** One snapshot that serves. Whoever acquired it must release it, once. */
+export interface Serving<T> {
+  readonly snapshot: Snapshot;
+  /** What `prepare` made. */
+  readonly prepared: T;
+  /** Judges a request. Never throws, never rejects; the bag must stay as it is until the decision is there. */
+  check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
+  /** The instance behind an adapter's name in `weir.yaml`. Throws when there is none. */
+  instanceOf(adapter: string): Instance;
+  /** Says that the request is over. The instances of a snapshot that was replaced are closed after its last one. */
+  release(): void;
+}
+
+/** An instance that serves, for probes, listings and scrapes. */
+export interface ServingInstance {
+  readonly entry: AdapterEntry;
+  readonly instance: Instance;
+}
+
+/**
+ * Keeps the snapshot that serves and the instances of its adapters, and swaps both at once.
+ *
+ * An instance is made once, stays over a reload that does not change its configuration, and is closed once, after the
+ * last call of the last snapshot that uses it.
+ */
+export interface Runtime<T> {
+  /**
+   * Lets a snapshot serve: instances that are missing are made, then one reference is swapped. Answers problems, placed
+   * where `weir.yaml` names the adapter, when one cannot be made; everything is then as it was. Calls wait for each other.
+   */
+  activate(snapshot: Snapshot): Promise<readonly Problem[]>;
+  /** The snapshot that serves, held until it is released. Throws WEIR_SHUTTING_DOWN before the first and after `close`. */
+  acquire(): Serving<T>;
+  /** The instances of the snapshot that serves, in the order of `weir.yaml`. */
+  instances(): readonly ServingInstance[];
+  /**
+   * Ends the serving: requests under way may end, for half of `deadlineMs`; then every instance is closed. After
+   * `deadlineMs` it waits no longer and aborts what is left. Never rejects.
+   */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Makes a {@link Runtime} that does not serve yet. */
+export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
+  const { observer, log, now, monotonic, timers } = options;
+  const nextId = decisionIds(options.random);
+  /** How many snapshots use an instance; one that none uses is closed. */
+  const users = new Map<ManagedInstance, number>();
+  /** Snapshots that serve, or on which there are still requests. */
+  const holdings = new Set<Holding<T>>();
+  const endings = new Set<Promise<void>>();
+  let current: Holding<T> | undefined;
+  let fallback: ManagedInstance | undefined;
+  let closingMs: number | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const environment: InstanceEnvironment = {
+    observer,
+    log,
+    now,
+    monotonic,
+    timers,
+    timeoutMs: () => current?.snapshot.settings.check.adapterTimeoutMs ?? 1000,
+    createMs: options.createMs ?? 30_000,
+    ...(options.maxWaiting === undefined ? {} : { maxWaiting: options.maxWaiting }),
+    ...(options.breaker === undefined ? {} : { breaker: options.breaker }),
+  };
+
+  function use(instance: ManagedInstance): void {
+    users.set(instance, (users.get(instance) ?? 0) + 1);
+  }
+
+  /** One user fewer. Those that nobody uses any more are closed. */
+  async function drop(instances: readonly ManagedInstance[], deadlineMs: number): Promise<void> {
+    const unused = instances.filter((instance) => {
+      const left = (users.get(instance) ?? 0) - 1;
+      if (left > 0) users.set(instance, left);
+      // An instance that is not there was closed by force.
+      return left === 0 && users.delete(instance);
+    });
+    await Promise.all(unused.map((instance) => instance.close(deadlineMs)));
+  }
+
+  async function activate(snapshot: Snapshot): Promise<readonly Problem[]> {
+    refuseWhenClosing();
+    const { folder, shutdown } = snapshot.settings;
+    const local = (fallback ??= await createInstance(await fallbackEntry(options.fallback), folder, environment));
+    const problems: Problem[] = [];
+    const obtained = await Promise.all(
+      [...snapshot.adapters.values()].map(async (entry) => {
+        try {
+          return await obtain(entry, folder);
+        } catch (error) {
+          log.error({ adapter: entry.name, err: error }, "the adapter could not be made");
+          problems.push(problemOf(entry, error));
+          return undefined;
+        }
+      }),
+    );
+    const held = obtained.filter((instance) => instance !== undefined);
+    try {
+      if (problems.length === 0) {
+        refuseWhenClosing();
+        const next = hold(snapshot, held, local);
+        const before = current;
+        current = next;
+        before?.replace();
+        return [];
+      }
+    } catch (error) {
+      log.error({ err: error }, "the policies could not be prepared");
+      problems.push(unprepared(snapshot, error));
+    }
+    await drop(held, shutdown.deadlineMs);
+    return problems.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line));
+  }
+
+  /** The instance of an entry, in use from now on: one that is there with the same configuration, or a new one. */
+  async function obtain(entry: AdapterEntry, folder: string): Promise<ManagedInstance> {
+    for (const known of users.keys()) {
+      if (known.entry.name !== entry.name || known.entry.fingerprint !== entry.fingerprint) continue;
+      use(known);
+      return known;
+    }
+    const made = await createInstance(entry, folder, environment);
+    use(made);
+    return made;
+  }
+
+  function refuseWhenClosing(): void {
+    if (closingMs !== undefined) throw new WeirError("WEIR_SHUTTING_DOWN", "the hub is stopping");
+  }
+
+  function hold(snapshot: Snapshot, held: readonly ManagedInstance[], local: ManagedInstance): Holding<T> {
+    const byName = new Map(held.map((instance) => [instance.entry.name, instance]));
+    const managed = (adapter: string): ManagedInstance => {
+      const instance = byName.get(adapter);
+      if (instance === undefined) throw new WeirError("WEIR_INTERNAL", `no adapter is called ${adapter}`);
+      return instance;
+    };
+    const callsOf = (adapter: string) => managed(adapter).calls;
+    const instanceOf = (adapter: string): Instance => managed(adapter).instance;
+    const check = createCheck({ snapshot, callsOf, fallback: local.calls, observer, log, nextId, monotonic });
+    const prepared = options.prepare(snapshot, instanceOf);
+    const holding = new Holding(snapshot, prepared, check, instanceOf, held, (ended) => {
+      holdings.delete(ended);
+      const ending = end(ended).finally(() => endings.delete(ending));
+      endings.add(ending);
+    });
+    holdings.add(holding);
+    return holding;
+  }
+
+  /** After the last request of a snapshot that serves no more. */
+  async function end(ended: Holding<T>): Promise<void> {
+    const deadlineMs = closingMs ?? ended.snapshot.settings.shutdown.deadlineMs;
+    try {
+      await options.retire(ended.prepared, deadlineMs);
+    } catch (error) {
+      log.error({ err: error }, "what belonged to the last policies could not be let go");
+    }
+    await drop(ended.held, deadlineMs);
+  }
+
+  return {
+    activate(snapshot) {
+      const activated = turn.then(() => activate(snapshot));
+      turn = activated.catch(() => undefined);
+      return activated;
+    },
+
+    acquire() {
+      if (current === undefined) throw new WeirError("WEIR_SHUTTING_DOWN", "the hub does not serve");
+      return current.acquire();
+    },
+
+    instances: () => current?.held.map(({ entry, instance }) => ({ entry, instance })) ?? [],
+
+    async close(deadlineMs) {
+      closingMs = deadlineMs;
+      const start = monotonic();
+      const left = (): number => Math.max(0, deadlineMs - (monotonic() - start));
+      const requests = (async () => {
+        await turn;
+        const last = current;
+        current = undefined;
+        last?.replace();
+        await Promise.all([...holdings].map((holding) => holding.ended));
+      })();
+      await within(requests, deadlineMs / 2, timers);
+      // What requests still hold is taken from them.
+      current = undefined;
+      for (const holding of holdings) holding.force();
+      await within(Promise.all(endings), left(), timers);
+      await Promise.all([...users.keys()].map((instance) => instance.close(left())));
+      users.clear();
+      await fallback?.close(left());
+    },
+  };
+}
+
+/** One snapshot with the instances it holds, and how many requests are on it. */
+class Holding<T> implements Serving<T> {
+  readonly snapshot: Snapshot;
+  readonly prepared: T;
+  readonly check: Check;
+  readonly instanceOf: (adapter: string) => Instance;
+  readonly held: readonly ManagedInstance[];
+  /** Resolves when the last request is over and the snapshot serves no more. */
+  readonly ended: Promise<void>;
+  #end!: () => void;
+  #requests = 0;
+  #replaced = false;
+  #over = false;
+
+  constructor(
+    snapshot: Snapshot,
+    prepared: T,
+    check: Check,
+    instanceOf: (adapter: string) => Instance,
+    held: readonly ManagedInstance[],
+    onEnd: (ended: Holding<T>) => void,
+  ) {
+    this.snapshot = snapshot;
+    this.prepared = prepared;
+    this.check = check;
+    this.instanceOf = instanceOf;
+    this.held = held;
+    this.ended = new Promise((resolve) => {
+      this.#end = () => {
+        if (this.#over) return;
+        this.#over = true;
+        onEnd(this);
+        resolve();
+      };
+    });
+  }
+
+  acquire(): this {
+    this.#requests++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.#requests === 0 && this.#replaced) this.#end();
+  }
+
+  /** Says that another snapshot serves from now on. */
+  replace(): void {
+    this.#replaced = true;
+    if (this.#requests === 0) this.#end();
+  }
+
+  /** Ends it whatever is still under way. */
+  force(): void {
+    this.#replaced = true;
+    this.#end();
+  }
+}
+
+/** That something which is no adapter refused to be prepared. Placed at the first report rule: those are prepared. */
+function unprepared(snapshot: Snapshot, error: unknown): Problem {
+  const place = snapshot.reports[0]?.place ?? { file: snapshot.settings.policies, line: 1, column: 1 };
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof WeirError ? error.code : "WEIR_ADAPTER_LOAD";
+  return { ...place, code, severity: "error", message, length: 1 };
+}
+
+function problemOf(entry: AdapterEntry, error: unknown): Problem {
+  const cause = error instanceof Error ? error.message : String(error);
+  return {
+    ...entry.place,
+    code: "WEIR_ADAPTER_LOAD",
+    severity: "error",
+    message: `the adapter "${entry.name}" could not be made: ${cause}`,
+    length: entry.name.length,
+  };
+}
+
+async function fallbackEntry(adapter: Adapter): Promise<AdapterEntry> {
+  const config = await adapter.config["~standard"].validate({});
+  if (config.issues) throw new WeirError("WEIR_ADAPTER_CONFIG", `${adapter.name} cannot be made without configuration`);
+  const place = { file: "", line: 1, column: 1 };
+  return { name: "local", adapter, config: config.value, fingerprint: "", place };
+}

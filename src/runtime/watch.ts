@@ -1,0 +1,89 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Timers } from "../util/timers.ts";
+
+export interface WatchOptions {
+  /** The files and folders to watch, asked anew each time. Those that are not there are watched for. */
+  paths(): readonly string[];
+  /** Called when something has changed and then stood still for one interval; while its promise is pending nothing is looked at. */
+  onChange(): void | Promise<void>;
+  /**
+   * The {@link fingerprint} of what is known already, taken before it was read, so that nothing that happens in between
+   * is missed. Left out: what is found first.
+   */
+  readonly since?: string;
+  readonly timers: Timers;
+  /** How often it is looked, in milliseconds. Default 1 s. */
+  readonly intervalMs?: number;
+  /** Told what `onChange` throws. */
+  onError(error: unknown): void;
+}
+
+/** How deep folders are followed, and how many entries are looked at in all. */
+const maxDepth = 16;
+const maxEntries = 100_000;
+
+/**
+ * Watches files by looking at them again and again: an edit in place, an editor's rename, files that come and go, and a
+ * mounted folder whose symlink is swapped (as Kubernetes does with ConfigMaps) all look the same to it, on every file
+ * system. A change is told once it has stood still for one interval, so that a half-written file is not read.
+ *
+ * @returns a function that ends the watching
+ */
+export function watchFiles(options: WatchOptions): () => void {
+  const { timers, intervalMs = 1000 } = options;
+  let known = options.since;
+  let pending: string | undefined;
+  let ended = false;
+  let cancel: (() => void) | undefined;
+
+  const look = async (): Promise<void> => {
+    const seen = await fingerprint(options.paths());
+    if (ended) return;
+    if (known === undefined) known = seen;
+    else if (seen === known) pending = undefined;
+    else if (seen !== pending) pending = seen;
+    else {
+      known = seen;
+      pending = undefined;
+      await options.onChange();
+    }
+  };
+  const next = (): void => {
+    if (ended) return;
+    cancel = timers.after(intervalMs, () => {
+      look()
+        .catch((error: unknown) => options.onError(error))
+        .finally(next);
+    });
+  };
+
+  next();
+  return () => {
+    ended = true;
+    cancel?.();
+  };
+}
+
+/** A text that changes when a file, or anything in a folder, does: by content, size, time, identity, or by being there. */
+export async function fingerprint(paths: readonly string[]): Promise<string> {
+  const lines: string[] = [];
+  for (const path of paths) await describe(path, 0, lines);
+  return lines.join("\n");
+}
+
+async function describe(path: string, depth: number, lines: string[]): Promise<void> {
+  if (lines.length >= maxEntries) return;
+  try {
+    const found = await stat(path, { bigint: true });
+    if (!found.isDirectory()) {
+      lines.push(`${path} ${found.dev} ${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`);
+      return;
+    }
+    lines.push(`${path} ${found.dev} ${found.ino}`);
+    if (depth === maxDepth) return;
+    for (const name of (await readdir(path)).sort()) await describe(join(path, name), depth + 1, lines);
+  } catch (error) {
+    lines.push(`${path} ${(error as NodeJS.ErrnoException).code ?? "unreadable"}`);
+  }
+}
