@@ -1,0 +1,157 @@
+import { readFileSync } from "node:fs";
+import test from "ava";
+import promClient from "prom-client";
+import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts";
+import { hubMetricNames, type HubMetric } from "../../src/telemetry/hub-metric-names.ts";
+import { createHubMetrics, type HubMetrics } from "../../src/telemetry/hub-metrics.ts";
+import { snapshotOf } from "./hub.ts";
+
+function create(options: Partial<Parameters<typeof createHubMetrics>[0]> = {}): HubMetrics {
+  return createHubMetrics({
+    version: "1.2.3",
+    now: () => 5_000,
+    loaded: () => undefined,
+    queues: () => [],
+    ...options,
+  });
+}
+
+/** Samples of one hub metric as `label=value,...` to number. */
+async function samples(metrics: HubMetrics, name: string, part = name): Promise<Record<string, number>> {
+  const family = parseExposition(await metrics.render("prometheus"), "prometheus").get(name)!;
+  return Object.fromEntries(
+    [...family.samples]
+      .filter(([key]) => key.startsWith(`${part}{`))
+      .map(([key, value]) => [Object.values(JSON.parse(key.slice(key.indexOf("{"))) as object).join(" "), value]),
+  );
+}
+
+test("what rooms tell is counted under its labels", async (t) => {
+  const metrics = create();
+  const { observer } = metrics;
+  observer.call("mixer", "Check", "OK", 0.02);
+  observer.call("mixer", "Check", "OK", 2);
+  observer.call("mixer", "Check", "UNAVAILABLE", 1);
+  observer.decision(true, 0.01);
+  observer.decision(false, 0.01);
+  observer.decision(true, 0.01);
+  observer.refusal("p/r", "enforce");
+  observer.refusal("p/r", "observe");
+  observer.ruleFault("p/r", "when", "absence");
+  observer.adapterCall("redis", "quota", "timeout", 1000);
+  observer.adapterEvent("list", "refreshed", 2);
+  observer.adapterEvent("list", "refreshed", -2);
+  observer.dropped("log_entry", "closed", 3);
+  metrics.records.taken += 4;
+  t.deepEqual(await samples(metrics, "weir_calls_total"), { "mixer Check OK": 2, "mixer Check UNAVAILABLE": 1 });
+  t.deepEqual(await samples(metrics, "weir_decisions_total"), { allowed: 2, refused: 1 });
+  t.deepEqual(await samples(metrics, "weir_rule_refusals_total"), { "p/r enforce": 1, "p/r observe": 1 });
+  t.deepEqual(await samples(metrics, "weir_rule_faults_total"), { "p/r when absence": 1 });
+  t.deepEqual(await samples(metrics, "weir_adapter_calls_total"), { "redis quota timeout": 1 });
+  t.deepEqual(await samples(metrics, "weir_adapter_events_total"), { "list refreshed": 2 });
+  t.deepEqual(await samples(metrics, "weir_dropped_total"), { "log_entry closed": 3 });
+  t.deepEqual(await samples(metrics, "weir_records_total"), { taken: 4, full: 0 });
+  t.deepEqual(await samples(metrics, "weir_build_info"), { [`1.2.3 ${process.version}`]: 1 });
+});
+
+test("durations are cumulated in seconds; a clock that was set back counts as no time", async (t) => {
+  const metrics = create();
+  for (const ms of [0.01, 0.011, 2.5, 20_000, -5, NaN]) metrics.observer.decision(true, ms);
+  const buckets = await samples(metrics, "weir_decision_duration_seconds", "weir_decision_duration_seconds_bucket");
+  t.is(buckets["0.00001"], 3);
+  t.is(buckets["0.000025"], 4);
+  t.is(buckets["0.001"], 4);
+  t.is(buckets["0.0025"], 5);
+  t.is(buckets["10"], 5);
+  t.is(buckets["+Inf"], 6);
+  const [sum] = Object.values(
+    await samples(metrics, "weir_decision_duration_seconds", "weir_decision_duration_seconds_sum"),
+  );
+  t.true(Math.abs(sum! - 20.002521) < 1e-9);
+  t.deepEqual(await samples(metrics, "weir_decision_duration_seconds", "weir_decision_duration_seconds_count"), {
+    "": 6,
+  });
+});
+
+test("a reload tells result and time; a refused one keeps the time of the last good one", async (t) => {
+  let now = 5_000;
+  const metrics = create({ now: () => now });
+  t.deepEqual(await samples(metrics, "weir_reload_successful"), { "": 0 });
+  metrics.observer.reload(true, "a");
+  now = 9_000;
+  metrics.observer.reload(false, "b");
+  t.deepEqual(await samples(metrics, "weir_reloads_total"), { ok: 1, refused: 1 });
+  t.deepEqual(await samples(metrics, "weir_reload_successful"), { "": 0 });
+  t.deepEqual(await samples(metrics, "weir_reload_success_timestamp_seconds"), { "": 5 });
+});
+
+test("gauges are read when somebody scrapes", async (t) => {
+  const snapshot = await snapshotOf(`
+policy: p
+check:
+  - { name: d, deny: permission_denied }
+  - { name: l, limit: 5/s }
+report:
+  - { metric: m_total, type: counter }
+`);
+  const queue = { adapter: "stdout", entries: 2, bytes: 10, capacity: 100 };
+  const metrics = create({ loaded: () => snapshot, queues: () => [queue, queue, { ...queue, adapter: "other" }] });
+  t.deepEqual(await samples(metrics, "weir_snapshot_info"), { [snapshot.version]: 1 });
+  t.deepEqual(await samples(metrics, "weir_policies"), { "": 1 });
+  t.deepEqual(await samples(metrics, "weir_rules"), { deny: 1, limit: 1, metric: 1 });
+  t.deepEqual(await samples(metrics, "weir_queue_entries"), { stdout: 4, other: 2 });
+  t.deepEqual(await samples(metrics, "weir_queue_bytes"), { stdout: 20, other: 10 });
+  t.deepEqual(await samples(metrics, "weir_queue_capacity"), { stdout: 200, other: 100 });
+});
+
+test("a metric has a most of series, and counts the rest under other", async (t) => {
+  const metrics = create();
+  for (let i = 0; i < 25_000; i++) metrics.observer.refusal(`p/${i}`, "enforce");
+  const found = await samples(metrics, "weir_rule_refusals_total");
+  t.is(Object.keys(found).length, 20_001);
+  t.is(found["other other"], 5_000);
+});
+
+test("both formats show the process's metrics too, again and again, and no registry but our own is touched", async (t) => {
+  const metrics = create();
+  metrics.observer.call("mixer", "Check", "OK", 1);
+  for (let i = 0; i < 2; i++) {
+    const plain = parseExposition(await metrics.render("prometheus"), "prometheus");
+    t.is(plain.get("process_cpu_seconds_total")!.type, "counter");
+    t.is(plain.get("nodejs_eventloop_lag_seconds")!.type, "gauge");
+    t.is(plain.get("weir_calls_total")!.type, "counter");
+    const open = parseExposition(`${await metrics.render("openmetrics")}# EOF\n`, "openmetrics");
+    t.is(open.get("process_cpu_seconds")!.type, "counter");
+    t.is(open.get("weir_calls")!.type, "counter");
+  }
+  t.deepEqual(promClient.register.getMetricsAsArray(), []);
+});
+
+test("every metric of the table is shown, with its labels, and none that is not in it", async (t) => {
+  const metrics = create();
+  const shown = [...parseExposition(await metrics.render("prometheus"), "prometheus")]
+    .filter(([name]) => name.startsWith("weir_"))
+    .map(([name, { type, help }]) => [name, type, help]);
+  const table: [string, HubMetric][] = Object.entries(hubMetricNames);
+  t.deepEqual(
+    shown,
+    table.map(([name, { type, help }]) => [name, type, help]),
+  );
+});
+
+test("docs/metrics.md has every metric as the table has it, and none besides", (t) => {
+  const rows = readFileSync("docs/metrics.md", "utf8").matchAll(
+    /^\| `(weir_\w+)` *\| (\w+) *\| ([^|]*?) *\| (.*?) *\|$/gm,
+  );
+  const documented = [...rows].map(([, name, type, labels, help]) => [
+    name,
+    type,
+    labels!.replaceAll(/[`\s]/g, ""),
+    help,
+  ]);
+  const table: [string, HubMetric][] = Object.entries(hubMetricNames);
+  t.deepEqual(
+    documented,
+    table.map(([name, { type, labels, help }]) => [name, type, labels.join(","), help]),
+  );
+});

@@ -1,0 +1,312 @@
+import test from "ava";
+import fc from "fast-check";
+import type { Exported, LogEntry } from "../../src/sdk/index.ts";
+import { defaultQueueLimits, ExportQueue, type QueueLimits } from "../../src/telemetry/queue.ts";
+import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
+
+type Answer = Exported | Promise<Exported> | Error;
+
+/** A queue whose adapter answers as it is told, and takes all once it is told nothing more. */
+function setUp(
+  answers: (Answer | ((batch: readonly LogEntry[], signal: AbortSignal) => Answer))[] = [],
+  limits: Partial<QueueLimits> = {},
+) {
+  const clock = new FakeClock();
+  const observer = new FakeObserver();
+  const log = fakeLog();
+  const batches: { readonly at: number; readonly names: string }[] = [];
+  const start = clock.now();
+  const queue = new ExportQueue({
+    adapter: "out",
+    deliver(batch, { signal }) {
+      batches.push({ at: clock.now() - start, names: batch.map(({ name }) => name).join("") });
+      const next = answers.shift();
+      const answer = typeof next === "function" ? next(batch, signal) : next;
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+    limits: { ...defaultQueueLimits, ...limits },
+    observer,
+    log,
+    now: clock.now,
+    random: () => 1,
+    after: clock.after,
+  });
+  const push = (names: string): void => {
+    for (const name of names) queue.push({ name, timeMs: 0, severity: "info", fields: {} });
+  };
+  return { queue, clock, observer, log, batches, push };
+}
+
+const failed = (delivered: number, retry = true): Exported => ({ delivered, retry, reason: "backend is down" });
+
+test("a batch goes out when its first entry has waited long enough", async (t) => {
+  const { push, clock, batches, observer } = setUp([], { delayMs: 200 });
+  push("ab");
+  await clock.advance(150);
+  push("c");
+  await clock.advance(49);
+  t.deepEqual(batches, []);
+  await clock.advance(1);
+  t.deepEqual(batches, [{ at: 200, names: "abc" }]);
+  t.deepEqual(observer.told, ["adapter out logs ok"]);
+  t.is(clock.pending, 0, "a queue that is empty sets no timer");
+});
+
+test("a full batch goes out at once, and what is left waits for its own time", async (t) => {
+  const { push, clock, batches } = setUp([], { batch: 3, delayMs: 200 });
+  push("abcdefgh");
+  await clock.advance(0);
+  t.deepEqual(
+    batches.map(({ names }) => names),
+    ["abc", "def"],
+  );
+  await clock.advance(200);
+  t.deepEqual(batches[2], { at: 200, names: "gh" });
+});
+
+test("one batch is under way at a time, and entries that come meanwhile keep their order", async (t) => {
+  let deliver = (): void => {};
+  const { push, clock, batches } = setUp([new Promise((resolve) => (deliver = () => resolve(undefined)))], {
+    batch: 2,
+  });
+  push("abcd");
+  await clock.advance(1000);
+  t.deepEqual(
+    batches.map(({ names }) => names),
+    ["ab"],
+  );
+  push("e");
+  deliver();
+  await clock.advance(0);
+  t.deepEqual(
+    batches.map(({ names }) => names),
+    ["ab", "cd"],
+  );
+  await clock.advance(200);
+  t.deepEqual(
+    batches.map(({ names }) => names),
+    ["ab", "cd", "e"],
+  );
+});
+
+test("what may be retried is offered again, later and later, from where delivery stopped", async (t) => {
+  const { push, clock, batches, observer, log } = setUp([failed(0), new Error("broken"), failed(1), failed(0)], {
+    delayMs: 0,
+    backoffMs: 100,
+    maxBackoffMs: 150,
+  });
+  push("abc");
+  await clock.advance(1000);
+  t.deepEqual(batches, [
+    { at: 0, names: "abc" },
+    { at: 100, names: "abc" },
+    { at: 250, names: "abc" },
+    { at: 350, names: "bc" },
+    { at: 500, names: "bc" },
+  ]);
+  t.deepEqual(observer.told, [...Array<string>(4).fill("adapter out logs fault"), "adapter out logs ok"]);
+  t.deepEqual(log.lines, ["warn: adapter out does not take log entries", "info: adapter out takes log entries again"]);
+});
+
+test("the pause before a retry has chance in it, half to whole", async (t) => {
+  for (const [random, at] of [
+    [0, 50],
+    [0.5, 75],
+  ] as const) {
+    const clock = new FakeClock();
+    let calls = 0;
+    const queue = new ExportQueue({
+      adapter: "out",
+      deliver: () => (calls++ === 0 ? failed(0) : undefined),
+      limits: { ...defaultQueueLimits, delayMs: 0, backoffMs: 100 },
+      observer: new FakeObserver(),
+      log: fakeLog(),
+      now: clock.now,
+      random: () => random,
+      after: clock.after,
+    });
+    queue.push({ name: "a", timeMs: 0, severity: "info", fields: {} });
+    await clock.advance(at - 1);
+    t.is(calls, 1);
+    await clock.advance(1);
+    t.is(calls, 2);
+  }
+});
+
+test("a batch that no attempt delivers is dropped and counted, and the next has its chance", async (t) => {
+  const { push, clock, batches, observer } = setUp([failed(0), failed(0), failed(0)], {
+    batch: 2,
+    attempts: 3,
+    backoffMs: 10,
+  });
+  push("abc");
+  await clock.advance(1000);
+  t.deepEqual(
+    batches.map(({ names }) => names),
+    ["ab", "ab", "ab", "c"],
+  );
+  t.true(observer.told.includes("dropped log_entry retries_exhausted 2"));
+});
+
+test("what is refused for good is dropped and counted at once", async (t) => {
+  const { push, clock, batches, observer } = setUp([failed(1, false)], { delayMs: 0 });
+  push("abc");
+  await clock.advance(1000);
+  t.deepEqual(
+    batches.map(({ names }) => names),
+    ["abc"],
+  );
+  t.deepEqual(observer.told, ["adapter out logs fault", "dropped log_entry refused 2"]);
+});
+
+test("an adapter that does not answer is told to stop, and its batch is offered again", async (t) => {
+  let aborted = false;
+  const never = (_: readonly LogEntry[], signal: AbortSignal): Answer => {
+    signal.addEventListener("abort", () => (aborted = true));
+    return new Promise(() => {});
+  };
+  const { push, clock, batches, observer } = setUp([never], { delayMs: 0, timeoutMs: 500, backoffMs: 10 });
+  push("a");
+  await clock.advance(499);
+  t.false(aborted);
+  await clock.advance(11);
+  t.true(aborted);
+  t.deepEqual(
+    batches.map(({ names }) => names),
+    ["a", "a"],
+  );
+  t.deepEqual(observer.told, ["adapter out logs timeout", "adapter out logs ok"]);
+});
+
+test("an answer that makes no sense delivers no more than the batch", async (t) => {
+  const { push, clock, observer, queue } = setUp([failed(99), failed(-5), failed(NaN), null as never], { delayMs: 0 });
+  push("a");
+  await clock.advance(10);
+  t.is(queue.length, 0);
+  push("bc");
+  await clock.advance(10_000);
+  t.is(queue.length, 0);
+  t.is(observer.told.filter((line) => line.startsWith("dropped")).length, 0);
+});
+
+test("room is bounded by entries and by bytes", async (t) => {
+  const { queue, push, clock } = setUp([], { entries: 3, bytes: 1000 });
+  push("ab");
+  t.is(queue.room, 1);
+  push("c");
+  t.is(queue.room, 0);
+  await clock.advance(1000);
+  t.is(queue.room, 3);
+  queue.push({ name: "large", timeMs: 0, severity: "info", fields: { text: "x".repeat(5000) } });
+  t.is(queue.room, 0);
+  await clock.advance(1000);
+  t.deepEqual([queue.room, queue.bytes], [3, 0]);
+});
+
+test("close delivers what waits without waiting for more", async (t) => {
+  const { queue, push, clock, batches } = setUp([], { batch: 2, delayMs: 60_000 });
+  push("abc");
+  const closed = queue.close(1000);
+  await clock.advance(0);
+  await closed;
+  t.deepEqual(
+    batches.map(({ names }) => names),
+    ["ab", "c"],
+  );
+  t.is(queue.room, 0);
+  t.is(clock.pending, 0);
+});
+
+test("close gives up at its deadline, drops what is left and stops the delivery under way", async (t) => {
+  let aborted = false;
+  const { queue, push, clock, observer } = setUp([
+    (_, signal) => {
+      signal.addEventListener("abort", () => (aborted = true));
+      return new Promise(() => {});
+    },
+  ]);
+  push("ab");
+  let done = false;
+  const closed = queue.close(300).then(() => (done = true));
+  await clock.advance(299);
+  t.false(done);
+  await clock.advance(1);
+  await closed;
+  t.true(aborted);
+  t.deepEqual(observer.told, ["dropped log_entry closed 2"]);
+});
+
+test("close waits for a delivery that is under way", async (t) => {
+  let deliver = (): void => {};
+  const { queue, push, clock, observer } = setUp([new Promise((resolve) => (deliver = () => resolve(undefined)))], {
+    delayMs: 0,
+  });
+  push("a");
+  await clock.advance(0);
+  const closed = queue.close(1000);
+  deliver();
+  await clock.advance(0);
+  await closed;
+  t.deepEqual(observer.told, ["adapter out logs ok"]);
+  t.is(clock.pending, 0);
+});
+
+test("closing a queue that is empty takes no time", async (t) => {
+  const { queue, clock } = setUp();
+  await queue.close(1000);
+  t.is(clock.pending, 0);
+});
+
+test("whatever the adapter answers, entries arrive in order and each is delivered or counted as dropped", async (t) => {
+  const answer = fc.oneof(
+    fc.constant(undefined),
+    fc.record({ delivered: fc.nat(6), retry: fc.boolean(), reason: fc.constant("x") }),
+    fc.constant(new Error("broken")),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(answer, { maxLength: 30 }),
+      fc.array(fc.nat(9), { maxLength: 10 }),
+      async (answers, pushes) => {
+        let delivered = 0;
+        let last = -1;
+        const scripted = answers.map((given) => (batch: readonly LogEntry[]): Answer => {
+          take(given instanceof Error ? 0 : Math.min(batch.length, given?.delivered ?? batch.length), batch);
+          return given;
+        });
+        const take = (count: number, batch: readonly LogEntry[]): void => {
+          for (const { timeMs } of batch.slice(0, count)) {
+            t.true(timeMs > last);
+            last = timeMs;
+            delivered++;
+          }
+        };
+        const { queue, clock, observer } = setUp(
+          [
+            ...scripted,
+            ...Array.from(
+              { length: 200 },
+              () => (batch: readonly LogEntry[]) => take(batch.length, batch) as undefined,
+            ),
+          ],
+          { batch: 5, attempts: 3 },
+        );
+        let n = 0;
+        for (const count of pushes) {
+          for (let i = 0; i < count; i++) queue.push({ name: "x", timeMs: n++, severity: "info", fields: {} });
+          await clock.advance(50);
+        }
+        const closed = queue.close(1e6);
+        await clock.advance(1e6);
+        await closed;
+        const dropped = observer.told
+          .filter((line) => line.startsWith("dropped"))
+          .reduce((sum, line) => sum + Number(line.split(" ")[3]), 0);
+        t.is(delivered + dropped, n);
+        t.deepEqual([queue.length, queue.bytes], [0, 0]);
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
