@@ -68,3 +68,11 @@ const maxDetails = 1024;
 export function statusDetails(message: string): string {
   return message.slice(0, maxDetails).replace(/\p{Surrogate}/gu, "\ufffd");
 }
+
+/** HTTP statuses of refusals by gRPC code, as Istio's proxies map them. */
+const httpStatuses = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
+
+/** The HTTP status with which a proxy refuses a request for a gRPC status code. */
+export function httpStatusOf(code: number): number {
+  return httpStatuses[code] ?? 500;
+}

@@ -1,0 +1,125 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Log } from "../../sdk/index.ts";
+import { listen } from "../../util/listen.ts";
+import type { Observer } from "../../util/observer.ts";
+import { WeirError } from "../../util/weir-error.ts";
+import { toStatus } from "../status.ts";
+import { HttpCall } from "./http-call.ts";
+import { readBody } from "./body.ts";
+import type { HttpAnswer, HttpDoor, HttpRoute } from "./route.ts";
+
+export interface HttpServerOptions {
+  readonly doors: readonly HttpDoor[];
+  /** The largest body taken, in bytes. */
+  readonly limits: { readonly messageBytes: number };
+  readonly observer: Observer;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** The HTTP listener. */
+export interface HttpServer {
+  /** Listens on `host:port`; port 0 takes a free one. Answers the address that it listens on. Throws WEIR_LISTEN. */
+  listen(address: string): Promise<string>;
+  /** Takes no new connection, answers what was asked, and ends. When `force` is aborted, what is left is cut. */
+  drain(force: AbortSignal): Promise<void>;
+}
+
+const maxConnections = 10_000;
+/** A caller has this long to send its headers, and this long to send all of its request. */
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
+/** How long an idle connection is kept: longer than the minute after which common load balancers let go of theirs. */
+const keepAliveMs = 65_000;
+
+/** Makes the HTTP listener for the routes of all doors. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { observer, log, now } = options;
+  const routes = new Map<string, Map<string, { door: string; route: HttpRoute }>>();
+  for (const door of options.doors) {
+    for (const route of door.routes) {
+      const methods = routes.get(route.path) ?? new Map<string, { door: string; route: HttpRoute }>();
+      routes.set(route.path, methods.set(route.method, { door: door.name, route }));
+    }
+  }
+  let draining = false;
+
+  const send = (response: ServerResponse, { status, headers, json }: HttpAnswer): void => {
+    const body = Buffer.from(JSON.stringify(json));
+    response.writeHead(status, {
+      "content-type": "application/json",
+      "content-length": body.length,
+      "cache-control": "no-store",
+      ...(draining && { connection: "close" }),
+      ...headers,
+    });
+    response.end(body);
+  };
+
+  const answer = async (path: string, request: IncomingMessage, response: ServerResponse, route: HttpRoute) => {
+    const body = route.method === "POST" ? await readBody(request, options.limits.messageBytes) : noBody;
+    return await route.handle({ path, body, call: new HttpCall(request, response) });
+  };
+
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const startedMs = now();
+    const path = pathOf(request.url);
+    const methods = routes.get(path);
+    const found = methods?.get(request.method ?? "");
+    let result: HttpAnswer;
+    try {
+      if (methods === undefined) throw new WeirError("WEIR_NOT_FOUND", "there is nothing at this path");
+      if (found === undefined) {
+        throw new WeirError("WEIR_METHOD_NOT_ALLOWED", `this path takes ${[...methods.keys()].join(", ")}`);
+      }
+      result = await answer(path, request, response, found.route);
+    } catch (error) {
+      const { code, message, http, fault } = toStatus(error);
+      if (fault !== undefined) log.error({ err: fault, path: found?.route.path }, "a request failed");
+      const headers = {
+        ...(http === 405 && { allow: [...methods!.keys()].join(", ") }),
+        // What is left of the body is not waited for.
+        ...(http === 413 && !request.complete && { connection: "close" }),
+      };
+      result = { status: http, headers, json: { error: { code, message } } };
+    }
+    observer.call(found?.door ?? "http", found?.route.name ?? "unknown", String(result.status), now() - startedMs);
+    if (!response.destroyed) send(response, result);
+  };
+
+  const server = createServer(
+    {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveMs,
+      noDelay: true,
+    },
+    (request, response) => void serve(request, response),
+  );
+  server.maxConnections = maxConnections;
+  server.on("drop", () => observer.dropped("connection", "too_many", 1));
+
+  return {
+    listen: (address) => listen(server, address),
+    async drain(force) {
+      draining = true;
+      if (!server.listening) return;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const cut = () => server.closeAllConnections();
+      if (force.aborted) cut();
+      else force.addEventListener("abort", cut, { once: true });
+      await closed;
+      force.removeEventListener("abort", cut);
+    },
+  };
+}
+
+const noBody = new Uint8Array();
+
+/** The path of a request's target, without its query. */
+function pathOf(target = ""): string {
+  const query = target.indexOf("?");
+  return query < 0 ? target : target.slice(0, query);
+}

@@ -1,0 +1,69 @@
+import { Bag } from "../../attributes/bag.ts";
+import { WeirError } from "../../util/weir-error.ts";
+import type { DoorOptions } from "../call.ts";
+import { statusOf } from "../status.ts";
+import { fillBag } from "./attributes.ts";
+import { bodyObject } from "./check-route.ts";
+import { isObject } from "./json.ts";
+import type { HttpRoute } from "./route.ts";
+
+/** The most records whose mistakes are told one by one. */
+const maxErrors = 100;
+
+/** When a caller whose records were not taken does best to come again, in seconds. */
+const retryAfter = "1";
+
+/**
+ * `POST /v1/report`: takes the records in the body. A record that is wrong costs only itself. At the first that finds a
+ * queue full the hub stops: it and those after it are not taken, and the answer is 429.
+ */
+export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "observer">): HttpRoute {
+  return {
+    method: "POST",
+    path: "/v1/report",
+    name: "report",
+    handle({ body }) {
+      const { reports } = bodyObject(body, ["reports"]);
+      if (!Array.isArray(reports)) throw new WeirError("WEIR_REQUEST_MALFORMED", "reports is a list of records");
+      const errors: { index: number; code: string; message: string }[] = [];
+      let taken = 0;
+      let broken = 0;
+      let next = 0;
+      const session = open();
+      try {
+        const bag = new Bag(session.layout);
+        for (const record of reports as readonly unknown[]) {
+          bag.clear();
+          try {
+            fillBag(bag, session.vocabulary, attributesOf(record));
+          } catch (error) {
+            if (!(error instanceof WeirError)) throw error;
+            if (broken < maxErrors) errors.push({ index: next, code: error.code, message: error.message });
+            broken++;
+            next++;
+            continue;
+          }
+          if (session.report(bag) === "full") break;
+          taken++;
+          next++;
+        }
+      } finally {
+        session.end();
+      }
+      if (broken > 0) observer.dropped("record", "broken", broken);
+      const notTaken = reports.length - next;
+      const answer = { taken, not_taken: notTaken, broken, errors };
+      if (notTaken === 0) return { status: 200, json: answer };
+      const { code, message, http } = statusOf(
+        "WEIR_REPORT_NOT_TAKEN",
+        `a queue is full: the records from ${next} on were not taken; send them again later`,
+      );
+      return { status: http, headers: { "retry-after": retryAfter }, json: { ...answer, error: { code, message } } };
+    },
+  };
+}
+
+/** A record is its attributes, as they stand or under `attributes` as in a check. */
+function attributesOf(record: unknown): unknown {
+  return isObject(record) && "attributes" in record && Object.keys(record).length === 1 ? record["attributes"] : record;
+}
