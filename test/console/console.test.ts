@@ -1,0 +1,376 @@
+import { connect } from "node:net";
+import { request } from "node:http";
+import test, { type ExecutionContext } from "ava";
+import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts";
+import { createConsole } from "../../src/console/console.ts";
+import { pages } from "../../src/console/pages.ts";
+import type { AdapterView, HubView } from "../../src/console/view.ts";
+import { fakeLog } from "../telemetry/fakes.ts";
+import { snapshotOf } from "../telemetry/hub.ts";
+
+const policies = `
+policy: ratings
+namespace: bookinfo
+match: destination.service.name == "ratings"
+mode: observe
+check:
+  - { name: only-reviews, deny: permission_denied, unless: source.namespace == "reviews", message: no, cache: 30s }
+  - { name: per-key, limit: 500/s, burst: 1000, by: { key: request.api_key }, cost: "2" }
+  - { name: tag, headers: { request: { set: { x-plan: '"gold"' } }, response: { remove: [x-internal] } } }
+report:
+  - { metric: requests_total, type: counter, labels: { code: response.code } }
+  - { log: access, fields: { path: request.path }, when: response.code >= 500 }
+---
+policy: empty
+`;
+
+const exposing = (name: string, pieces: readonly (string | Error)[]): AdapterView => ({
+  name,
+  adapter: "prometheus",
+  provides: ["metrics"],
+  config: { maxSeries: 5 },
+  instance: {
+    async *expose() {
+      for (const piece of pieces) {
+        if (piece instanceof Error) throw piece;
+        yield piece;
+      }
+    },
+  },
+});
+
+function hubView(view: Partial<HubView> = {}): HubView {
+  return {
+    version: "1.2.3",
+    startedMs: Date.UTC(2026, 0, 1),
+    listeners: () => ({ grpc: "127.0.0.1:9091" }),
+    loaded: () => ({ version: "abc", policies: [], checks: [], reports: [] }),
+    lastReload: () => ({ ok: true, timeMs: Date.UTC(2026, 0, 1), problems: [] }),
+    adapters: () => [],
+    draining: () => false,
+    metrics: async (format) => `# HELP weir_x X.\n# TYPE weir_x gauge\nweir_x ${format === "openmetrics" ? 2 : 1}\n`,
+    ...view,
+  };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+  readonly json: () => Record<string, unknown>;
+}
+
+/** Starts a console and gives a function that asks it. */
+async function start(t: ExecutionContext, view: Partial<HubView> = {}) {
+  const log = fakeLog();
+  const now = (): number => Date.UTC(2026, 0, 1, 0, 1);
+  const admin = createConsole({ hub: hubView(view), log, now });
+  const address = await admin.start("127.0.0.1:0");
+  t.teardown(() => admin.close());
+  const ask = (
+    path: string,
+    options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  ): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      const { method = "GET", headers = {} } = options;
+      const asked = request(`http://${address}${path}`, { method, headers, agent: false }, (response) => {
+        let body = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => (body += chunk));
+        response.on("error", reject);
+        response.on("end", () =>
+          resolve({
+            status: response.statusCode!,
+            headers: response.headers,
+            body,
+            json: () => JSON.parse(body) as Record<string, unknown>,
+          }),
+        );
+      });
+      asked.on("error", reject);
+      asked.end(options.body);
+    });
+  return { admin, address, ask, log };
+}
+
+test("the index lists every page, and each page answers GET and HEAD without anything to keep or to run", async (t) => {
+  const { ask } = await start(t);
+  const index = await ask("/");
+  t.is(index.headers["content-type"], "text/plain; charset=utf-8");
+  for (const path of pages.keys()) {
+    t.true(index.body.includes(`${path} `), path);
+    const got = await ask(`${path}?x=1`);
+    t.is(got.status, 200, path);
+    t.is(got.headers["cache-control"], "no-store");
+    t.is(got.headers["x-content-type-options"], "nosniff");
+    t.is(got.headers["access-control-allow-origin"], undefined);
+    const head = await ask(path, { method: "HEAD" });
+    t.deepEqual([head.status, head.body, head.headers["content-type"]], [200, "", got.headers["content-type"]], path);
+  }
+});
+
+test("what is not there or not allowed is an error in the house's shape", async (t) => {
+  const { ask } = await start(t);
+  for (const path of ["/nothing", "//", "/../etc/passwd", "/metrics/", "/__proto__"]) {
+    const answer = await ask(path);
+    t.is(answer.status, 404, path);
+    t.like(answer.json(), { error: { code: "WEIR_NOT_FOUND" } });
+  }
+  for (const method of ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
+    const answer = await ask("/status", { method, body: method === "POST" ? "x".repeat(100_000) : "" });
+    t.is(answer.status, 405, method);
+    t.is(answer.headers["allow"], "GET, HEAD");
+    t.like(answer.json(), { error: { code: "WEIR_METHOD_NOT_ALLOWED" } });
+  }
+});
+
+test("one scrape joins the hub's metrics and those of every instance, in the format asked for", async (t) => {
+  const adapters = (): AdapterView[] => [
+    exposing("one", ["# HELP a A.\n# TYPE a gauge\n", "a 1\n"]),
+    { ...exposing("none", []), instance: {} },
+    exposing("two", ["", "# HELP b B.\n# TYPE b gauge\nb 2"]),
+  ];
+  const { ask } = await start(t, { adapters });
+  const plain = await ask("/metrics");
+  t.is(plain.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+  t.deepEqual([...parseExposition(plain.body, "prometheus").keys()], ["weir_x", "a", "b"]);
+  const open = await ask("/metrics", {
+    headers: { accept: "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1" },
+  });
+  t.is(open.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  t.is(parseExposition(open.body, "openmetrics").get("weir_x")!.samples.get("weir_x{}"), 2);
+});
+
+for (const [accept, format] of [
+  ["", "text/plain"],
+  ["*/*", "text/plain"],
+  ["application/openmetrics-text", "application/openmetrics-text"],
+  ["application/openmetrics-text;version=0.0.1", "text/plain"],
+  ["application/openmetrics-text;q=0.3, text/plain;q=0.5", "text/plain"],
+  ["application/openmetrics-text;q=0", "text/plain"],
+  ["Application/OpenMetrics-Text; Version=1.0.0; Q=0.5, text/plain; q=0.5", "application/openmetrics-text"],
+  ["text/html;q=nonsense,,;;;,application/openmetrics-text;q=x", "text/plain"],
+] as const) {
+  test(`a scraper that accepts "${accept}" gets ${format}`, async (t) => {
+    const { ask } = await start(t);
+    const { headers } = await ask("/metrics", { headers: { accept } });
+    t.true(String(headers["content-type"]).startsWith(format));
+  });
+}
+
+test("an instance that fails to expose costs only its own metrics", async (t) => {
+  const adapters = (): AdapterView[] => [
+    exposing("broken", ["# HELP a A.\n# TYPE a gauge\na 1\n", new Error("broken")]),
+    exposing("fine", ["# HELP b B.\n# TYPE b gauge\nb 2\n"]),
+  ];
+  const { ask, log } = await start(t, { adapters });
+  t.deepEqual([...parseExposition((await ask("/metrics")).body, "prometheus").keys()], ["weir_x", "a", "b"]);
+  t.deepEqual(log.lines, ["error: adapter broken failed to expose its metrics"]);
+});
+
+test("few scrapes run at once, and more are told to come again", async (t) => {
+  let release = (): void => {};
+  let begun = 0;
+  let allBegun = (): void => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const eight = new Promise<void>((resolve) => (allBegun = resolve));
+  const metrics = async (): Promise<string> => {
+    if (++begun === 8) allBegun();
+    await held;
+    return "";
+  };
+  const { ask } = await start(t, { metrics });
+  const scrapes = Array.from({ length: 8 }, () => ask("/metrics"));
+  await eight;
+  const refused = await ask("/metrics");
+  t.is(refused.status, 503);
+  t.is(refused.headers["retry-after"], "1");
+  t.like(refused.json(), { error: { code: "WEIR_CONSOLE_BUSY" } });
+  t.is((await ask("/healthz")).status, 200, "health does not wait");
+  release();
+  t.deepEqual(
+    (await Promise.all(scrapes)).map(({ status }) => status),
+    Array<number>(8).fill(200),
+  );
+  t.is((await ask("/metrics")).status, 200);
+});
+
+test("ready says why not, each reason", async (t) => {
+  const unready = (reason: string | undefined): AdapterView => ({
+    ...exposing("redis", []),
+    instance: { unready: () => reason },
+  });
+  const throwing: AdapterView = {
+    ...exposing("bad", []),
+    instance: {
+      unready: () => {
+        throw new Error("oops");
+      },
+    },
+  };
+  for (const [view, reasons] of [
+    [{}, []],
+    [{ adapters: () => [unready(undefined)] }, []],
+    [{ lastReload: () => ({ ok: false, timeMs: 0, problems: ["x"] }) }, []],
+    [{ draining: () => true }, ["the hub is stopping"]],
+    [{ loaded: () => undefined }, ["no policies are loaded yet"]],
+    [
+      { adapters: () => [unready("no connection"), throwing] },
+      ["adapter redis: no connection", "adapter bad: it cannot say whether it is ready: oops"],
+    ],
+  ] as [Partial<HubView>, string[]][]) {
+    const { ask } = await start(t, view);
+    const answer = await ask("/readyz");
+    t.deepEqual(answer.json(), { ready: reasons.length === 0, reasons });
+    t.is(answer.status, reasons.length === 0 ? 200 : 503);
+    t.is((await ask("/healthz")).status, 200);
+  }
+});
+
+test("status tells what serves and why the last reload was refused", async (t) => {
+  const problem = 'policies/a.yaml:3:5: error[WEIR_POLICY_UNKNOWN_KEY]: unknown key "dney"';
+  const { ask } = await start(t, {
+    lastReload: () => ({ ok: false, timeMs: Date.UTC(2026, 0, 1, 0, 0, 30), problems: [problem] }),
+  });
+  t.deepEqual((await ask("/status")).json(), {
+    version: "1.2.3",
+    started: "2026-01-01T00:00:00.000Z",
+    uptime_seconds: 60,
+    ready: true,
+    draining: false,
+    listeners: { grpc: "127.0.0.1:9091" },
+    policies: { version: "abc", policies: 0, check_rules: 0, report_rules: 0 },
+    last_reload: { ok: false, time: "2026-01-01T00:00:30.000Z", problems: [problem] },
+  });
+  t.deepEqual((await ask("/version")).json(), { version: "1.2.3" });
+});
+
+test("policies shows every rule with what it was written as", async (t) => {
+  const snapshot = await snapshotOf(policies);
+  const { ask } = await start(t, { loaded: () => snapshot });
+  const { version, policies: shown } = (await ask("/policies")).json() as { version: string; policies: object[] };
+  t.is(version, snapshot.version);
+  t.is(shown.length, 2);
+  t.deepEqual(shown[0], { name: "empty", place: "policies/test.yaml:14:1", mode: "enforce", check: [], report: [] });
+  const { match, check, report, ...policy } = shown[1] as { match: string; check: object[]; report: object[] };
+  t.deepEqual(policy as object, {
+    name: "ratings",
+    place: "policies/test.yaml:2:1",
+    mode: "observe",
+    namespace: "bookinfo",
+  });
+  t.true(match.includes('destination.service.name == "ratings"'));
+  t.like(check, [
+    {
+      id: "ratings/only-reviews",
+      kind: "deny",
+      unless: 'source.namespace == "reviews"',
+      code: "permission_denied",
+      message: "no",
+      cache_ms: 30_000,
+    },
+    {
+      id: "ratings/per-key",
+      kind: "limit",
+      limit: { algorithm: "token-bucket", amount: 500, window_ms: 1000, burst: 1000 },
+      by: { key: "request.api_key" },
+      cost: "2",
+      via: "memory",
+      at: "check",
+      on_error: "allow",
+    },
+    {
+      id: "ratings/tag",
+      kind: "headers",
+      request: [{ operation: "set", name: "x-plan", value: '"gold"' }],
+      response: [{ operation: "remove", name: "x-internal" }],
+    },
+  ]);
+  t.like(report, [
+    { kind: "log", log: "access", when: "response.code >= 500", fields: { path: "request.path" }, to: "stdout" },
+    { kind: "metric", metric: "requests_total", type: "counter", labels: { code: "response.code" }, to: "prometheus" },
+  ]);
+});
+
+test("adapters shows configurations without secrets", async (t) => {
+  const config = {
+    url: "redis://user:hunter2@redis:6379/0?token=abc#x",
+    plain: "https://example.org/list",
+    password: "hunter2",
+    apiKey: "hunter2",
+    maxKeys: 5,
+    keyPrefix: "weir:",
+    tls: { key: "-----BEGIN PRIVATE KEY-----\nhunter2", rejectUnauthorized: true, clientSecret: ["hunter2"] },
+    headers: { Authorization: "Bearer hunter2", Cookie: "hunter2", Accept: "text/plain" },
+    entries: Array.from({ length: 150 }, (_, i) => `entry-${i}`),
+    long: "x".repeat(5000),
+    fn: () => "hunter2",
+    none: undefined,
+    big: 5n,
+    deep: { a: { b: { c: { d: { e: { f: { g: { h: "hunter2" } } } } } } } },
+  };
+  const { ask } = await start(t, {
+    adapters: () => [{ ...exposing("redis", []), config, instance: { unready: () => "down" } }],
+  });
+  const { body, json } = await ask("/adapters");
+  t.false(body.includes("hunter2"));
+  t.false(body.includes("abc"));
+  const [adapter] = json()["adapters"] as [Record<string, unknown>];
+  t.like(adapter, { name: "redis", adapter: "prometheus", provides: ["metrics"], ready: false, reason: "down" });
+  const shown = adapter["config"] as Record<string, unknown>;
+  t.like(shown, {
+    url: "redis://***@redis:6379/0?***",
+    plain: "https://example.org/list",
+    password: "***",
+    apiKey: "***",
+    maxKeys: 5,
+    keyPrefix: "weir:",
+    headers: { Authorization: "***", Cookie: "***", Accept: "text/plain" },
+  });
+  t.is((shown["entries"] as string[]).length, 101);
+  t.is((shown["entries"] as string[])[100], "... 50 more");
+  t.is((shown["long"] as string).length, 1003);
+});
+
+test("a fault inside is told without its text", async (t) => {
+  const { ask, log } = await start(t, {
+    listeners: () => {
+      throw new Error("secret inside");
+    },
+  });
+  const answer = await ask("/status");
+  t.is(answer.status, 503);
+  t.deepEqual(answer.json(), { error: { code: "WEIR_INTERNAL", message: "a fault in Weir; the log has the cause" } });
+  t.is(log.lines.length, 1);
+});
+
+test("bytes that are no HTTP, and headers without end, are refused and the console lives", async (t) => {
+  const { address, ask } = await start(t);
+  for (const bytes of ["\0\xff garbage\r\n\r\n", `GET / HTTP/1.1\r\nx: ${"y".repeat(100_000)}\r\n\r\n`]) {
+    const answer = await new Promise<string>((resolve) => {
+      let text = "";
+      const socket = connect(Number(address.split(":")[1]), "127.0.0.1", () => socket.write(bytes));
+      socket.on("data", (chunk) => (text += chunk.toString()));
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(text));
+    });
+    t.regex(answer, /^HTTP\/1\.1 4\d\d /);
+  }
+  t.is((await ask("/healthz")).status, 200);
+});
+
+test("an address that is taken is told as such, and close ends connections that are open", async (t) => {
+  const { admin, address } = await start(t);
+  const other = createConsole({ hub: hubView(), log: fakeLog(), now: () => 0 });
+  await t.throwsAsync(() => other.start(address), {
+    code: "WEIR_LISTEN",
+    message: `cannot listen on ${address} for admin`,
+  });
+  const closed = new Promise<void>((resolve) => {
+    const socket = connect(Number(address.split(":")[1]), "127.0.0.1", () => void admin.close());
+    socket.on("error", () => {});
+    socket.on("close", () => resolve());
+  });
+  await closed;
+  t.pass();
+});
