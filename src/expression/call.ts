@@ -92,7 +92,7 @@ function call(c: Compilation, overload: Overload, args: readonly Part[], operand
     return c.problem(at, made.message, overload.name === "matches" ? { code: "WEIR_EXPRESSION_REGEX" } : undefined);
   }
   const runs = args.map((arg, i) => inLoop(c, coerced(arg, overload.params[i]!)));
-  const run = applied(made, runs);
+  const run = c.inLoop ? applied(made, runs) : (appliedToSlot(made, args, constants) ?? applied(made, runs));
   const result = overload.refine === undefined ? { type, run } : unboxed(type, run);
   if (constants.length > 0 && constants.every((constant) => constant !== undefined)) {
     const value = (made as (...values: unknown[]) => unknown)(...constants);
@@ -107,6 +107,20 @@ function constantOf(arg: Part, param: Type): unknown {
   if (arg.constant === undefined) return undefined;
   if (isDyn(param)) return box(arg.type.kind, arg.constant.value);
   return isDyn(arg.type) || arg.type.kind === "null" ? undefined : arg.constant.value;
+}
+
+/** A function of a string slot and perhaps a constant: `request.path.startsWith("/api")`. */
+function appliedToSlot(made: Apply, args: readonly Part[], constants: readonly unknown[]): Run | undefined {
+  const [subject] = args;
+  const [, constant] = constants;
+  if (subject?.slot === undefined || subject.type.kind !== "string" || args.length > 2) return undefined;
+  if (args.length === 2 && constant === undefined) return undefined;
+  const f = made as (a: unknown, b: unknown) => unknown;
+  const { slot, run } = subject;
+  return (bag) => {
+    const value = bag.get(slot);
+    return typeof value === "string" ? f(value, constant) : run(bag);
+  };
 }
 
 function applied(made: Apply, runs: readonly Run[]): Run {
