@@ -14,6 +14,10 @@ export function paired(a: TargetResult, b: TargetResult, of: (a: Slice, b: Slice
 export const ratio = (a: TargetResult, b: TargetResult): number =>
   paired(a, b, (x, y) => x.answered / x.seconds / (y.answered / y.seconds));
 
+/** The throughput of a to that of b, were all of the core theirs: the ratio of their CPU a call, turned round. */
+export const ratioByCpu = (a: TargetResult, b: TargetResult): number =>
+  paired(a, b, (x, y) => y.serverCpu / y.answered / (x.serverCpu / x.answered));
+
 /** What makes a line's figures doubtful. Calls that failed make them void. */
 export function doubts(results: readonly TargetResult[]): string[] {
   const notes: string[] = [];
