@@ -5,6 +5,8 @@ export interface Io {
   out(text: string): void;
   /** Writes to standard error as it is. */
   err(text: string): void;
+  /** Whether standard output is a terminal that shows colours. Default false. */
+  readonly color?: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The folder that relative paths of the command line are meant from. */
   readonly cwd: string;

@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import type { Bag } from "../../attributes/bag.ts";
+import type { AdapterEntry } from "../../policy/snapshot.ts";
+import { createRuntime } from "../../runtime/runtime.ts";
+import type { Adapter, Log } from "../../sdk/index.ts";
+import { createQueues } from "../../telemetry/queues.ts";
+import { createReporter } from "../../telemetry/report.ts";
+import type { Reporter } from "../../telemetry/report.ts";
+import type { Outcome } from "./outcome.ts";
+import { createRecorder } from "./recorder.ts";
+import { standIn } from "./stand-in.ts";
+import type { Suite } from "./suite.ts";
+import type { AdapterAnswer, Answers, Step, TestCase } from "./test-file.ts";
+import { createVirtualClock } from "./virtual-clock.ts";
+
+/** A hub for one case: the real rooms over stand-ins of adapters, on a clock of its own. */
+export interface World {
+  /** Moves the clock. */
+  advance(ms: number): Promise<void>;
+  /** Does a step once, and tells what came of it. */
+  act(step: Step, bag: Bag): Promise<Outcome>;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly suite: Suite;
+  readonly testCase: TestCase;
+  /** The adapters that come with Weir, by name. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
+}
+
+/** What a test of policies does not look at. */
+const silent: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+
+/** How much virtual time the end of a case may take. */
+const closeMs = 60_000;
+
+/** Rejects when an adapter that a test cannot do without cannot be made: a list whose file is not there. */
+export async function createWorld({ suite, testCase, adapters }: WorldOptions): Promise<World> {
+  const { test, snapshot } = suite;
+  const clock = createVirtualClock(test.startMs);
+  const recorder = createRecorder();
+  const { observer } = recorder;
+  const now = (): number => clock.now();
+
+  let answers: readonly Answers[] = [testCase.answers, test.answers];
+  const answersOf = (name: string): AdapterAnswer[] =>
+    answers.map((each) => each.get(name)?.value).filter((each) => each !== undefined);
+  const entries = new Map<string, AdapterEntry>();
+  for (const entry of snapshot.adapters.values()) {
+    const local = isLocal(entry, adapters);
+    entries.set(
+      entry.name,
+      standIn({ entry, answersOf, recorder, local, real: wantsReal(entry.name, suite, testCase) }),
+    );
+  }
+
+  const { timers } = clock;
+  const limits = { delayMs: 0 };
+  const queues = createQueues({ observer, log: silent, now, random: () => 0.5, after: timers.after, limits });
+  const runtime = createRuntime<Reporter>({
+    fallback: adapters.get("memory")!,
+    observer,
+    log: silent,
+    now,
+    monotonic: now,
+    random: randomBytes,
+    timers,
+    prepare: (prepared, instanceOf) =>
+      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: { taken: 0, full: 0 }, now }),
+    retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
+  });
+  const close = (): Promise<void> => clock.until(runtime.close(closeMs), recorder.outside);
+  const problems = await runtime.activate({ ...snapshot, adapters: entries });
+  if (problems.length > 0) {
+    await close();
+    throw new Error(problems.map(({ message }) => message).join("; "));
+  }
+
+  return {
+    advance: (ms) => (ms > 0 ? clock.advance(ms) : Promise.resolve()),
+    async act(step, bag) {
+      answers = [step.answers, testCase.answers, test.answers];
+      const serving = runtime.acquire();
+      try {
+        if (step.kind === "report") {
+          const record = serving.prepared.report(bag);
+          await clock.settle();
+          return { record, ...recorder.take() };
+        }
+        const decided = serving.check(bag, step.asked);
+        const decision = decided instanceof Promise ? await clock.until(decided, recorder.outside) : decided;
+        return { decision, ...recorder.take() };
+      } finally {
+        serving.release();
+      }
+    },
+    close,
+  };
+}
+
+/** Whether an adapter works without the outside world: it counts in memory, or judges by entries and files. */
+function isLocal({ adapter, config }: AdapterEntry, adapters: ReadonlyMap<string, Adapter>): boolean {
+  if (adapters.get(adapter.name) !== adapter) return false;
+  if (adapter.name === "memory") return true;
+  return adapter.name === "list" && (config as { readonly url?: string }).url === undefined;
+}
+
+/** Whether any part of the test that this case sees asks for the adapter itself. */
+function wantsReal(name: string, { test }: Suite, testCase: TestCase): boolean {
+  return [test.answers, testCase.answers, ...testCase.steps.map((step) => step.answers)].some((answers) => {
+    const said = answers.get(name)?.value;
+    return said?.answer?.kind === "real" || said?.for.some(({ answer }) => answer.kind === "real") === true;
+  });
+}
+
+function ignore(): void {}
