@@ -18,6 +18,8 @@ export function readBuckets(reading: Reading, raw: RawBuckets): readonly number[
     reading.tell(raw.node, { code: "WEIR_POLICY_SHAPE", message, hint });
   let bounds: number[];
   if ("items" in raw) {
+    // An item that is no number was told.
+    if (raw.node.kind === "list" && raw.items.length < raw.node.items.length) return undefined;
     bounds = raw.items.map((item) => item.value);
     const wrong = raw.items.find((item, i) => i > 0 && item.value <= raw.items[i - 1]!.value);
     if (wrong !== undefined) return reading.mismatch(wrong.node, "a bound above the one before it");

@@ -35,11 +35,9 @@ export function compilePolicy(set: PolicySet, reading: Reading, raw: RawPolicy):
     const compiled = compileReportRule(context, rule);
     if (compiled !== undefined) set.reports.push(compiled);
   }
-  if (
-    keyNode(raw.node, "check") === undefined &&
-    keyNode(raw.node, "report") === undefined &&
-    raw.policy !== undefined
-  ) {
+  const hasRules = keyNode(raw.node, "check") !== undefined || keyNode(raw.node, "report") !== undefined;
+  // In a document with a mistake the rules may stand under the very key that was not known.
+  if (!hasRules && raw.policy !== undefined && reading.problems.errors === 0) {
     const message = `the policy "${policy.name}" has no rules`;
     reading.tell(raw.policy.node, { code: "WEIR_POLICY_NO_RULES", message, severity: "warning" });
   }

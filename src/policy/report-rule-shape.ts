@@ -22,7 +22,7 @@ export const exponentialShape = record("exponential buckets", {
 
 const bucketList = list("a list of bounds", number("a number"));
 const bucketRule = variants(
-  "buckets by rule",
+  "a rule of buckets",
   {},
   {
     linear: { linear: { shape: linearShape, description: "Bounds at equal distances.", required: true } },

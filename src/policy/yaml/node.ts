@@ -35,7 +35,7 @@ export interface Entry {
 
 /** What a value is, for "expected ..., got ...". */
 export function describe(node: Node): string {
-  if (node.kind === "map") return "a map";
+  if (node.kind === "map") return node.entries.length === 0 ? "an empty map" : "a map";
   if (node.kind === "list") return "a list";
   if (node.value === null) return "nothing";
   if (node.text === "") return "an empty text";

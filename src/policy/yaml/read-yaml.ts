@@ -82,8 +82,12 @@ function explain(error: YAMLError, source: Source): Finding {
       return syntax("a text cannot begin with this character", "put the text in quotes");
     case "MULTILINE_IMPLICIT_KEY":
       return syntax("a key must end on its line with a colon");
-    case "BAD_ALIAS":
-      return syntax("an alias of an anchor that does not exist", `a text that begins with "*" must be in quotes`);
+    case "BAD_INDENT":
+      if (!error.message.startsWith("Flow")) break;
+      return syntax("a bracket is not closed, or what stands within it is not indented");
+    case "MISSING_CHAR":
+      if (!error.message.endsWith("quote")) break;
+      return syntax("a quote was opened and is not closed before this place");
     case "UNEXPECTED_TOKEN":
       if (!/^[[\]{},]/.test(source.text.slice(error.pos[0], error.pos[0] + 1))) break;
       return syntax("a bracket or a comma ends a text that stands within brackets", "put the text in quotes");
@@ -130,7 +134,10 @@ class Reading {
 
   #alias(name: string, [start, end]: readonly [number, number, number]): Node | undefined {
     const anchored = this.#anchors.get(name);
-    if (anchored === undefined) return this.#refuse(start, end, "an alias within the value that it stands for");
+    if (anchored === undefined && this.#anchors.has(name))
+      return this.#refuse(start, end, "an alias within the value that it stands for");
+    if (anchored === undefined)
+      return this.#refuse(start, end, "an alias of no anchor", `a text that begins with "*" must be in quotes`);
     this.#aliased += anchored.values;
     if (this.#aliased <= maxAliasedValues) return anchored.node;
     return this.#refuse(start, end, `aliases stand for more than ${maxAliasedValues} values`);
@@ -160,8 +167,8 @@ class Reading {
     return entries;
   }
 
-  #refuse(start: number, end: number, message: string): undefined {
-    this.#problems.add(problemAt(this.#source, start, end, syntax(message)));
+  #refuse(start: number, end: number, message: string, hint?: string): undefined {
+    this.#problems.add(problemAt(this.#source, start, end, syntax(message, hint)));
   }
 }
 

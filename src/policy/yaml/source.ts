@@ -22,7 +22,9 @@ export interface Finding {
   readonly severity?: "error" | "warning";
 }
 
-export function sourceOf(file: string, text: string): Source {
+/** A text with its lines found. A byte order mark at its start is no part of it. */
+export function sourceOf(file: string, bytes: string): Source {
+  const text = bytes.startsWith("\ufeff") ? bytes.slice(1) : bytes;
   const lines = [0];
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines.push(at + 1);
   return { file, text, lines };

@@ -1,0 +1,36 @@
+import { z } from "zod";
+import type { Adapter, Capability, Inputs } from "../../src/sdk/index.ts";
+
+/** An adapter that can be named and configured; no test makes an instance of it. */
+export function fakeAdapter(
+  name: string,
+  provides: readonly Capability[],
+  more: { readonly input?: Inputs; readonly config?: Adapter["config"] } = {},
+): Adapter {
+  return {
+    name,
+    provides,
+    config: more.config ?? z.strictObject({}),
+    ...(more.input !== undefined && { input: more.input }),
+    create: () => {
+      throw new Error("no instance is made while policies are compiled");
+    },
+  };
+}
+
+/** Stand-ins for the adapters that come with Weir: a policy set is compiled against any. */
+export const adapters: ReadonlyMap<string, Adapter> = new Map(
+  [
+    fakeAdapter("memory", ["quota"], { config: z.strictObject({ maxKeys: z.int().positive().default(1000) }) }),
+    fakeAdapter("prometheus", ["metrics"]),
+    fakeAdapter("log", ["logs"]),
+    fakeAdapter("list", ["check"], {
+      input: { value: "any" },
+      config: z.strictObject({
+        entries: z.array(z.string()).default([]),
+        refresh: z.object({ every: z.number().min(1) }).optional(),
+      }),
+    }),
+    fakeAdapter("geo", ["check"], { input: { ip: "ip", depth: "int64", "note?": "string" } }),
+  ].map((adapter) => [adapter.name, adapter]),
+);
