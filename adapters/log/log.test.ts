@@ -33,10 +33,10 @@ testAdapter(test.serial, log, {
   refusedConfigs: [{ to: "" }, { to: 1 }, { maxSize: 5 }, { maxSize: "1B" }, { maxSize: "big" }, { maxFiles: 0 }],
   logs: {
     delivered: () =>
-      readLines(contractFile).map(({ time: _, severity: _severity, log: name, ...fields }) => ({
-        name: name as string,
-        fields,
-      })),
+      readLines(contractFile).map(({ log: name, ...rest }) => {
+        const { time: _time, severity: _severity, ...fields } = rest;
+        return { name: name as string, fields };
+      }),
   },
 });
 
@@ -246,4 +246,11 @@ test("a stream that cannot be written is a result and no exception", async (t) =
   const fd = openSync("/dev/null", "r");
   t.teardown(() => closeSync(fd));
   t.like(await createStreamSink(fd).write(Buffer.from("a\n")), { written: 0 });
+});
+
+test("the README has every key of the configuration", (t) => {
+  const documented = [...readFileSync("adapters/log/README.md", "utf8").matchAll(/^\| `(\w+)` *\|/gm)].map(
+    ([, key]) => key,
+  );
+  t.deepEqual(documented, Object.keys(log.config.shape));
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import test from "ava";
@@ -466,3 +467,10 @@ function get(
       .end();
   });
 }
+
+test("the README has every key of the configuration", (t) => {
+  const documented = [...readFileSync("adapters/prometheus/README.md", "utf8").matchAll(/^\| `(\w+)` *\|/gm)].map(
+    ([, key]) => key,
+  );
+  t.deepEqual(documented, Object.keys(prometheus.config.shape));
+});

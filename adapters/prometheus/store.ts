@@ -65,7 +65,7 @@ export class Store {
     checkNames(group, prefix);
     const table = this.#table(group.labels);
     const families = group.metrics.map((spec) => this.#open(spec, prefix + spec.name, table));
-    const remembered = new Array<string | undefined>(group.labels.length).fill(undefined);
+    const remembered = group.labels.map((): string | undefined => undefined);
     const tuple = new Int32Array(group.labels.length);
     let version = this.#interner.version;
     let closed = false;

@@ -1,11 +1,10 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Log } from "../sdk/index.ts";
 import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
-import { WeirError } from "../util/weir-error.ts";
+import { listen } from "../util/listen.ts";
 import { pages, type Page } from "./pages.ts";
 import type { HubView } from "./view.ts";
 
@@ -85,17 +84,9 @@ export function createConsole(options: ConsoleOptions): Console {
 
   return {
     async start(address) {
-      const colon = address.lastIndexOf(":");
-      const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-      try {
-        server.listen(Number(address.slice(colon + 1)), host === "" ? undefined : host);
-        await once(server, "listening");
-      } catch (cause) {
-        throw new WeirError("WEIR_LISTEN", `cannot listen on ${address} for admin`, { cause });
-      }
+      const bound = await listen(server, address);
       server.on("error", (error) => log.error({ err: error }, "the admin listener had an error"));
-      const bound = server.address() as AddressInfo;
-      return `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`;
+      return bound;
     },
     async close() {
       if (!server.listening) return;

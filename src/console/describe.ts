@@ -31,16 +31,24 @@ export function whyNotReady(hub: HubView): string[] {
   const reasons: string[] = [];
   if (hub.draining()) reasons.push("the hub is stopping");
   if (hub.loaded() === undefined) reasons.push("no policies are loaded yet");
-  for (const { name, instance } of hub.adapters()) {
+  for (const { entry, instance } of hub.adapters()) {
     const reason = unreadyReason(instance);
-    if (reason !== undefined) reasons.push(`adapter ${name}: ${reason}`);
+    if (reason !== undefined) reasons.push(`adapter ${entry.name}: ${reason}`);
   }
   return reasons;
 }
 
-export function describeAdapter({ name, adapter, provides, config, instance }: AdapterView): Described {
+export function describeAdapter({ entry, instance }: AdapterView): Described {
+  const { name, adapter, config } = entry;
   const reason = unreadyReason(instance);
-  return { name, adapter, provides, ready: reason === undefined, reason, config: maskConfig(config) };
+  return {
+    name,
+    adapter: adapter.name,
+    provides: adapter.provides,
+    ready: reason === undefined,
+    reason,
+    config: maskConfig(config),
+  };
 }
 
 function unreadyReason(instance: AdapterView["instance"]): string | undefined {

@@ -5,7 +5,7 @@ import type { HubView } from "./view.ts";
 /** The text of one scrape: the hub's own metrics and what each instance exposes. An instance that fails costs only its own. */
 export async function* scrape(hub: HubView, format: ExpositionFormat, log: Log): AsyncGenerator<string> {
   yield await hub.metrics(format);
-  for (const { name, instance } of hub.adapters()) {
+  for (const { entry, instance } of hub.adapters()) {
     if (instance.expose === undefined) continue;
     let last = "\n";
     try {
@@ -15,7 +15,7 @@ export async function* scrape(hub: HubView, format: ExpositionFormat, log: Log):
         yield piece;
       }
     } catch (error) {
-      log.error({ adapter: name, err: error }, `adapter ${name} failed to expose its metrics`);
+      log.error({ adapter: entry.name, err: error }, `adapter ${entry.name} failed to expose its metrics`);
     }
     if (!last.endsWith("\n")) yield "\n";
   }

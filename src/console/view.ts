@@ -1,5 +1,5 @@
-import type { Snapshot } from "../policy/snapshot.ts";
-import type { Capability, Exposition } from "../sdk/index.ts";
+import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
+import type { Instance } from "../sdk/index.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
 
 /** What the console sees of the hub. Everything is read when somebody asks; nothing here changes anything. */
@@ -31,17 +31,8 @@ export interface ReloadView {
   readonly problems: readonly string[];
 }
 
-/** One running adapter instance. */
+/** One running adapter instance, and what `weir.yaml` says of it. Its configuration is shown with secrets masked. */
 export interface AdapterView {
-  /** Its name in `weir.yaml`. */
-  readonly name: string;
-  /** The adapter's own name. */
-  readonly adapter: string;
-  readonly provides: readonly Capability[];
-  /** Validated. Shown with secrets masked. */
-  readonly config: unknown;
-  readonly instance: {
-    unready?(): string | undefined;
-    expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
-  };
+  readonly entry: Pick<AdapterEntry, "name" | "adapter" | "config">;
+  readonly instance: Pick<Instance, "expose" | "unready">;
 }

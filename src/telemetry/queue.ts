@@ -1,8 +1,6 @@
 import type { Log, LogEntry, Methods } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
-
-/** Runs a job once after some milliseconds, unless the function that it returns is called before. */
-export type After = (ms: number, job: () => void) => () => void;
+import type { Timers } from "../util/timers.ts";
 
 export interface QueueLimits {
   /** Entries waiting, those being delivered included. */
@@ -44,7 +42,7 @@ export interface QueueOptions {
   readonly now: () => number;
   /** 0 up to 1. */
   readonly random: () => number;
-  readonly after: After;
+  readonly timers: Timers;
 }
 
 /** What became of one offer of a batch. */
@@ -122,7 +120,7 @@ export class ExportQueue {
     this.#closing = true;
     if (this.#entries.length > 0 || this.#delivering !== undefined) {
       const emptied = new Promise<void>((resolve) => this.#idle.push(resolve));
-      const cancel = this.#options.after(deadlineMs, () => this.#finish());
+      const cancel = this.#options.timers.after(deadlineMs, () => this.#finish());
       if (this.#delivering === undefined && this.#attempts === 0) this.#arm(0);
       await emptied;
       cancel();
@@ -141,7 +139,7 @@ export class ExportQueue {
 
   #arm(ms: number): void {
     this.#cancelTimer?.();
-    this.#cancelTimer = this.#options.after(ms, () => {
+    this.#cancelTimer = this.#options.timers.after(ms, () => {
       this.#cancelTimer = undefined;
       void this.#send();
     });
@@ -185,10 +183,10 @@ export class ExportQueue {
   }
 
   async #offer(batch: readonly LogEntry[], controller: AbortController): Promise<Offered> {
-    const { deliver, limits, after } = this.#options;
+    const { deliver, limits, timers } = this.#options;
     let cancel = (): void => {};
     const timeout = new Promise<Offered>((resolve) => {
-      cancel = after(limits.timeoutMs, () => {
+      cancel = timers.after(limits.timeoutMs, () => {
         const reason = `not delivered within ${limits.timeoutMs} ms`;
         resolve({ delivered: 0, retry: true, outcome: "timeout", reason });
         controller.abort(new Error(reason));

@@ -1,16 +1,16 @@
 import type { Log, Methods } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
-import { defaultQueueLimits, ExportQueue, type After, type QueueLimits } from "./queue.ts";
+import type { Timers } from "../util/timers.ts";
+import { defaultQueueLimits, ExportQueue, type QueueLimits } from "./queue.ts";
 
 export interface QueuesOptions {
   readonly observer: Observer;
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** 0 up to 1. Default: Math.random. */
-  readonly random?: () => number;
-  /** Default: setTimeout. */
-  readonly after?: After;
+  /** 0 up to 1, such as Math.random. */
+  readonly random: () => number;
+  readonly timers: Timers;
   /** Default: {@link defaultQueueLimits}. */
   readonly limits?: Partial<QueueLimits>;
 }
@@ -41,7 +41,7 @@ export interface Queues {
 }
 
 export function createQueues(options: QueuesOptions): Queues {
-  const { observer, log, now, random = Math.random, after = afterTimeout } = options;
+  const { observer, log, now, random, timers } = options;
   const held = new Map<ExportingInstance, { readonly queue: ExportQueue; users: number }>();
 
   return {
@@ -50,7 +50,7 @@ export function createQueues(options: QueuesOptions): Queues {
       if (entry === undefined) {
         const deliver = instance.logs.bind(instance);
         const limits = { ...defaultQueueLimits, ...options.limits, entries };
-        const queue = new ExportQueue({ adapter, deliver, limits, observer, log, now, random, after });
+        const queue = new ExportQueue({ adapter, deliver, limits, observer, log, now, random, timers });
         held.set(instance, (entry = { queue, users: 0 }));
       }
       entry.users++;
@@ -72,8 +72,3 @@ export function createQueues(options: QueuesOptions): Queues {
       })),
   };
 }
-
-const afterTimeout: After = (ms, job) => {
-  const timer = setTimeout(job, ms);
-  return () => clearTimeout(timer);
-};

@@ -1,22 +1,22 @@
 import { setImmediate } from "node:timers/promises";
-import type { After } from "../../src/telemetry/queue.ts";
 import type { Log } from "../../src/sdk/index.ts";
 import type { Observer } from "../../src/util/observer.ts";
+import type { Timers } from "../../src/util/timers.ts";
 
 /** A clock that moves when told, and the timers on it. */
-export class FakeClock {
+export class FakeClock implements Timers {
   #now = 1_000_000;
   #timers: { readonly at: number; readonly job: () => void }[] = [];
 
   readonly now = (): number => this.#now;
 
-  readonly after: After = (ms, job) => {
+  after(ms: number, job: () => void): () => void {
     const timer = { at: this.#now + ms, job };
     this.#timers.push(timer);
     return () => {
       this.#timers = this.#timers.filter((other) => other !== timer);
     };
-  };
+  }
 
   /** How many timers are set. */
   get pending(): number {

@@ -83,7 +83,7 @@ export class TestHub {
 
   constructor(options: Partial<QueuesOptions> = {}) {
     const { observer, log, clock } = this;
-    this.queues = createQueues({ observer, log, now: clock.now, random: () => 0, after: clock.after, ...options });
+    this.queues = createQueues({ observer, log, now: clock.now, random: () => 0, timers: clock, ...options });
   }
 
   openRecorder(group: MetricGroup): MetricRecorder {

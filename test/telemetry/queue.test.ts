@@ -30,7 +30,7 @@ function setUp(
     log,
     now: clock.now,
     random: () => 1,
-    after: clock.after,
+    timers: clock,
   });
   const push = (names: string): void => {
     for (const name of names) queue.push({ name, timeMs: 0, severity: "info", fields: {} });
@@ -124,7 +124,7 @@ test("the pause before a retry has chance in it, half to whole", async (t) => {
       log: fakeLog(),
       now: clock.now,
       random: () => random,
-      after: clock.after,
+      timers: clock,
     });
     queue.push({ name: "a", timeMs: 0, severity: "info", fields: {} });
     await clock.advance(at - 1);
