@@ -14,9 +14,13 @@ const cwd = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const options = { cwd, adapters: builtinAdapters, monotonic: () => 0 };
 const coverage = createCoverage();
 
-for (const path of await findTestFiles(["test/cases/decisions", "policies"], cwd)) {
-  const file = path.slice(cwd.length + 1);
-  const loaded = await loadSuite(path, options);
+// ava wants all tests declared at once, so everything is loaded before the first.
+const paths = await findTestFiles(["test/cases/decisions", "policies"], cwd);
+const files = await Promise.all(
+  paths.map(async (path) => ({ file: path.slice(cwd.length + 1), loaded: await loadSuite(path, options) })),
+);
+
+for (const { file, loaded } of files) {
   if ("problems" in loaded) {
     test(`${file} is in order`, (t) => t.fail(loaded.problems.map((problem) => formatProblem(problem)).join("\n")));
     continue;

@@ -23,7 +23,7 @@ export function formatRun(run: RunResult, options: TextOptions = {}): string {
   if (run.unreached.length > 0) {
     lines.push(paint("No case reached:", "yellow"));
     for (const { rule, place } of run.unreached.slice(0, maxLines)) {
-      lines.push(`  ${rule}  ${paint(`${place.file}:${place.line}`, "dim")}`);
+      lines.push(`  ${visible(rule)}  ${paint(visible(`${place.file}:${place.line}`), "dim")}`);
     }
     lines.push(...more(run.unreached.length), "");
   }
@@ -39,7 +39,7 @@ export function formatRun(run: RunResult, options: TextOptions = {}): string {
 
 function formatFile({ file, problems, cases }: FileResult, paint: Paint, options: TextOptions): string[] {
   return [
-    paint(file, "bold"),
+    paint(visible(file), "bold"),
     ...problems.map((problem) => formatProblem(problem, options)),
     ...cases.flatMap((each) => formatCase(each, paint)),
   ];
@@ -62,9 +62,9 @@ export function formatFailure(
   ];
   const width = Math.max(0, ...tried.slice(0, maxLines).map(({ name }) => name.length));
   return [
-    paint(where.join(", "), "dim"),
+    paint(visible(where.join(", ")), "dim"),
     ...differences.flatMap(({ what, expected, found }) => [
-      `${what}`,
+      visible(what),
       `  expected ${paint(show(expected), "green")}`,
       `  found    ${paint(show(found), "red")}`,
     ]),
@@ -75,7 +75,7 @@ export function formatFailure(
 }
 
 function formatTried({ name, verdict, why }: Tried, width: number, paint: Paint): string {
-  return `${name.padEnd(width)}  ${verdict}${why === undefined ? "" : paint(`  (${visible(why)})`, "dim")}`;
+  return `${visible(name).padEnd(width)}  ${visible(verdict)}${why === undefined ? "" : paint(`  (${visible(why)})`, "dim")}`;
 }
 
 function more(count: number): string[] {
@@ -86,7 +86,7 @@ function more(count: number): string[] {
 export function show(value: JsonValue): string {
   if (value === null) return "nothing";
   if (typeof value === "string")
-    return /^[\w./:@-]+( [\w./:@-]+)*$/.test(value) ? value : visible(JSON.stringify(value));
+    return /^[\w./:@-]+( [\w./:@-]+)*$/.test(value) && !value.includes(": ") ? value : visible(JSON.stringify(value));
   if (typeof value !== "object") return String(value);
   if (Array.isArray(value)) return `[${(value as readonly JsonValue[]).map(show).join(", ")}]`;
   const parts = Object.entries(value).map(([key, each]) => `${visible(key)}: ${show(each as JsonValue)}`);

@@ -65,6 +65,7 @@ export interface TestCase {
 
 /** One check, or one report, or several alike. */
 export interface Step {
+  /** Where its expectation stands, else the step itself. */
   readonly place: Place;
   readonly kind: "check" | "report";
   /** How far the clock moves before it. */

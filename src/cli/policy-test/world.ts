@@ -57,7 +57,7 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
 
   const { timers } = clock;
   const limits = { delayMs: 0 };
-  const queues = createQueues({ observer, log: silent, now, random: () => 0.5, after: timers.after, limits });
+  const queues = createQueues({ observer, log: silent, now, random: () => 0.5, timers, limits });
   const runtime = createRuntime<Reporter>({
     fallback: adapters.get("memory")!,
     observer,

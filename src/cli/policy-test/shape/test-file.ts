@@ -163,7 +163,7 @@ function acting(
   // Where it could not be read, which was told, it still is an expectation.
   const expect: Expectation | undefined = read.expect && (shape.read(read.expect, reading)?.value ?? {});
   return {
-    place: placeAt(reading.source, node.start),
+    place: placeAt(reading.source, (read.expect ?? node).start),
     kind,
     asked: read.ask ?? {},
     answers: read.adapters ?? new Map(),
