@@ -37,14 +37,14 @@ export namespace Verdict {
  * New words for the sender's dictionary. Each direction of a stream has a dictionary of its own; it starts empty, and
  * lasts as long as the stream.
  *
- * The receiver cuts its copy to the first `first` words and appends `words`. So `first` equal to the number of words held
- * appends, and `first: 0` begins anew. It does so before it reads the rest of the message, in the order in which
- * messages come, and whatever becomes of the rest of the message.
+ * `first: 0` begins anew with `words`; `first` equal to the number of words held appends them. The receiver takes the
+ * words before it reads the rest of the message, in the order in which messages come, and keeps them whatever the rest
+ * turns out to be. Only of a message whose own fields cannot be told apart it takes nothing.
  *
- * A `first` above the number of words held, or more than 8,192 words or 1 MiB of text after appending, is an error of
- * the message (WEIR_STREAM_DICTIONARY): the receiver's dictionary stays as it was. The sender does best to begin anew,
- * since its later messages count on words that the receiver does not have; each of them fails until then, none is
- * misread.
+ * Any other `first`, and more than 4,096 words or 256 KiB of text, is an error of the message (WEIR_STREAM_DICTIONARY)
+ * that leaves the dictionary as it was. The sender then begins anew. Messages that it sent in between count on words
+ * that the receiver does not have; each of them fails, none is misread. The hub bounds its own dictionary likewise, by
+ * beginning anew from time to time.
  */
 export interface Dictionary {
   first: number;

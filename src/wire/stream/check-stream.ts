@@ -1,0 +1,104 @@
+import { Bag } from "../../attributes/bag.ts";
+import type { Int64 } from "../../attributes/value.ts";
+import type { Decision } from "../../runtime/decision.ts";
+import type { Call, Incoming, Outgoing } from "../call.ts";
+import type { AttributeDecoder } from "../mixer/attribute-decoder.ts";
+import { asBuffer, Reader } from "../protobuf/reader.ts";
+import { Writer } from "../protobuf/writer.ts";
+import type { Session } from "../session.ts";
+import { toStatus } from "../status.ts";
+import { decisionAnswer, errorAnswer } from "./answer.ts";
+import { ClientDictionary, HubDictionary } from "./dictionary.ts";
+import { Pace } from "./pace.ts";
+import { readCheckRequest, StreamRequest } from "./request.ts";
+import type { StreamDoorOptions } from "./stream-door.ts";
+
+/** One stream of checks. Every message is judged by the policies that serve when it comes. */
+export class CheckStream implements Incoming {
+  readonly #options: StreamDoorOptions;
+  readonly #decoder: AttributeDecoder;
+  readonly #caller: string;
+  readonly #pace: Pace;
+  readonly #clientWords = new ClientDictionary();
+  readonly #hubWords = new HubDictionary();
+  readonly #reader = new Reader();
+  readonly #writer = new Writer();
+  /** A bag that no check holds. */
+  #spare: Bag | undefined;
+
+  constructor(out: Outgoing, call: Call, options: StreamDoorOptions, decoder: AttributeDecoder) {
+    this.#options = options;
+    this.#decoder = decoder;
+    this.#caller = call.peer;
+    this.#pace = new Pace(out, options.limits?.checksAtWork ?? 256);
+  }
+
+  message(message: Uint8Array): Promise<void> | undefined {
+    const request = new StreamRequest();
+    let session: Session | undefined;
+    try {
+      const buffer = asBuffer(message);
+      readCheckRequest(this.#reader.reset(buffer), request);
+      if (request.dictionary !== undefined) this.#clientWords.take(request.dictionary);
+      session = this.#options.open();
+      const bag = this.#bag(session);
+      for (const { start, end } of request.attributes) {
+        this.#decoder.change(bag, buffer, start, end, this.#clientWords.words);
+      }
+      const { quotas, dedupId } = request;
+      const judged = session.check(bag, { ...(quotas && { quotas }), dedupId, caller: this.#caller });
+      if (judged instanceof Promise) this.#later(judged, request.index, bag, session);
+      else {
+        this.#pace.send(this.#answer(request.index, judged, bag));
+        this.#spare = bag;
+        session.end();
+      }
+    } catch (error) {
+      session?.end();
+      this.#pace.send(this.#error(request.index, error));
+    }
+    return this.#pace.rest();
+  }
+
+  end(): void {
+    this.#pace.halfClose();
+  }
+
+  drained(): void {
+    this.#pace.drained();
+  }
+
+  gone(): void {
+    this.#pace.gone();
+  }
+
+  #bag({ layout }: Session): Bag {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    if (spare?.layout !== layout) return new Bag(layout);
+    spare.clear();
+    return spare;
+  }
+
+  #later(judged: Promise<Decision>, index: Int64, bag: Bag, session: Session): void {
+    this.#pace.start();
+    judged
+      .then((decision) => this.#answer(index, decision, bag))
+      .catch((error: unknown) => this.#error(index, error))
+      .then((answer) => {
+        session.end();
+        this.#pace.finish(answer);
+      });
+  }
+
+  #answer(index: Int64, decision: Decision, bag: Bag): Uint8Array {
+    return decisionAnswer(this.#writer, index, decision, bag, this.#hubWords);
+  }
+
+  #error(index: Int64, error: unknown): Uint8Array {
+    const status = toStatus(error);
+    if (status.fault !== undefined) this.#options.log.error({ err: status.fault, door: "stream" }, "a check failed");
+    else this.#options.observer.dropped("check", "broken", 1);
+    return errorAnswer(this.#writer, index, 4, status);
+  }
+}

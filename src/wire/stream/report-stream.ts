@@ -1,0 +1,89 @@
+import { Bag } from "../../attributes/bag.ts";
+import { WeirError } from "../../util/weir-error.ts";
+import type { Incoming, Outgoing } from "../call.ts";
+import type { AttributeDecoder } from "../mixer/attribute-decoder.ts";
+import { asBuffer, Reader } from "../protobuf/reader.ts";
+import { Writer } from "../protobuf/writer.ts";
+import { toStatus } from "../status.ts";
+import { errorAnswer, takenAnswer, type Taken } from "./answer.ts";
+import { ClientDictionary } from "./dictionary.ts";
+import { Pace } from "./pace.ts";
+import { readReportRequest, StreamRequest } from "./request.ts";
+import type { StreamDoorOptions } from "./stream-door.ts";
+
+/** The most records of a message whose mistakes are told one by one. */
+const maxErrors = 32;
+
+/** One stream of reports. */
+export class ReportStream implements Incoming {
+  readonly #options: StreamDoorOptions;
+  readonly #decoder: AttributeDecoder;
+  readonly #pace: Pace;
+  readonly #clientWords = new ClientDictionary();
+  readonly #reader = new Reader();
+  readonly #writer = new Writer();
+  #bag: Bag | undefined;
+
+  constructor(out: Outgoing, options: StreamDoorOptions, decoder: AttributeDecoder) {
+    this.#options = options;
+    this.#decoder = decoder;
+    this.#pace = new Pace(out, 1);
+  }
+
+  message(message: Uint8Array): Promise<void> | undefined {
+    const request = new StreamRequest();
+    try {
+      const buffer = asBuffer(message);
+      readReportRequest(this.#reader.reset(buffer), request);
+      if (request.dictionary !== undefined) this.#clientWords.take(request.dictionary);
+      this.#pace.send(takenAnswer(this.#writer, request.index, this.#take(buffer, request)));
+    } catch (error) {
+      const status = toStatus(error);
+      if (status.fault !== undefined) this.#options.log.error({ err: status.fault, door: "stream" }, "a report failed");
+      else this.#options.observer.dropped("report", "broken", 1);
+      this.#pace.send(errorAnswer(this.#writer, request.index, 2, status));
+    }
+    return this.#pace.rest();
+  }
+
+  end(): void {
+    this.#pace.halfClose();
+  }
+
+  drained(): void {
+    this.#pace.drained();
+  }
+
+  gone(): void {
+    this.#pace.gone();
+  }
+
+  #take(buffer: Buffer, { attributes, isDelta }: StreamRequest): Taken {
+    const errors: { position: number; code: WeirError["code"]; message: string }[] = [];
+    let taken = 0;
+    let broken = 0;
+    const session = this.#options.open();
+    try {
+      const bag = this.#bag?.layout === session.layout ? this.#bag : new Bag(session.layout);
+      this.#bag = bag;
+      bag.clear();
+      for (const [position, { start, end }] of attributes.entries()) {
+        if (!isDelta) bag.clear();
+        try {
+          this.#decoder.change(bag, buffer, start, end, this.#clientWords.words);
+        } catch (error) {
+          if (!(error instanceof WeirError)) throw error;
+          if (broken < maxErrors) errors.push({ position, code: error.code, message: error.message });
+          broken++;
+          continue;
+        }
+        if (session.report(bag) === "full") break;
+        taken++;
+      }
+    } finally {
+      session.end();
+    }
+    if (broken > 0) this.#options.observer.dropped("record", "broken", broken);
+    return { taken, notTaken: attributes.length - taken - broken, broken, errors };
+  }
+}

@@ -1,0 +1,119 @@
+import type { Int64 } from "../../attributes/value.ts";
+import { WeirError } from "../../util/weir-error.ts";
+import { malformed, type Reader } from "../protobuf/reader.ts";
+import type { NewWords } from "./dictionary.ts";
+
+/** A part of a message's bytes. */
+export interface Part {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A weir.v1.CheckRequest or ReportRequest, its attributes not yet decoded. Filled field by field, so that what was read before a mistake is known. */
+export class StreamRequest {
+  /** 64 bits, whatever their sign. */
+  index: Int64 = 0;
+  dictionary: NewWords | undefined;
+  /** The attributes of a check (one at most) or the records of a report. */
+  readonly attributes: Part[] = [];
+  quotas: Map<string, { amount: number; bestEffort: boolean }> | undefined;
+  dedupId = "";
+  isDelta = false;
+}
+
+/** Longer ids are no ids; they would be kept for the time in which a retry may come. */
+const maxDedupId = 256;
+
+const tags = { index: 0x08, dictionary: 0x12, attributes: 0x1a, quotas: 0x22, dedupId: 0x2a, encoding: 0x20 } as const;
+
+/** Reads a CheckRequest into `request`. Throws a `WeirError` where it is none. */
+export function readCheckRequest(reader: Reader, request: StreamRequest): void {
+  while (reader.more) {
+    const tag = reader.tag();
+    if (tag === tags.quotas) readQuota(reader, (request.quotas ??= new Map()));
+    else if (tag === tags.dedupId) {
+      request.dedupId = reader.string();
+      if (request.dedupId.length > maxDedupId)
+        throw malformed(`deduplication_id is longer than ${maxDedupId}`, reader.pos);
+    } else {
+      readCommon(tag, reader, request);
+      if (request.attributes.length > 1) throw malformed("attributes come twice", reader.pos);
+    }
+  }
+}
+
+/** Reads a ReportRequest into `request`. Throws a `WeirError` where it is none. */
+export function readReportRequest(reader: Reader, request: StreamRequest): void {
+  while (reader.more) {
+    const tag = reader.tag();
+    if (tag !== tags.encoding) readCommon(tag, reader, request);
+    else {
+      const encoding = reader.uint32();
+      if (encoding > 1) throw malformed(`there is no encoding ${encoding}`, reader.pos);
+      request.isDelta = encoding === 1;
+    }
+  }
+}
+
+/** The fields that both requests have. */
+function readCommon(tag: number, reader: Reader, request: StreamRequest): void {
+  if (tag === tags.index) request.index = reader.int64();
+  else if (tag === tags.dictionary) {
+    if (request.dictionary !== undefined) throw malformed("the dictionary comes twice", reader.pos);
+    request.dictionary = within(reader, readDictionary);
+  } else if (tag === tags.attributes) {
+    const end = reader.delimited();
+    request.attributes.push({ start: reader.pos, end });
+    reader.pos = end;
+  } else reader.skip(tag);
+}
+
+function readDictionary(reader: Reader): NewWords {
+  let first = 0;
+  const words: string[] = [];
+  while (reader.more) {
+    const tag = reader.tag();
+    if (tag === 0x08) first = reader.uint32();
+    else if (tag === 0x12) words.push(reader.string());
+    else reader.skip(tag);
+  }
+  return { first, words };
+}
+
+/** An entry of map<string, QuotaRequest>. */
+function readQuota(reader: Reader, quotas: Map<string, { amount: number; bestEffort: boolean }>): void {
+  within(reader, () => {
+    let name = "";
+    let amount: Int64 = 0;
+    let bestEffort = false;
+    while (reader.more) {
+      const tag = reader.tag();
+      if (tag === 0x0a) name = reader.string();
+      else if (tag === 0x12) {
+        within(reader, () => {
+          while (reader.more) {
+            const inner = reader.tag();
+            if (inner === 0x08) amount = reader.int64();
+            else if (inner === 0x10) bestEffort = reader.bool();
+            else reader.skip(inner);
+          }
+        });
+      } else reader.skip(tag);
+    }
+    if (typeof amount !== "number" || amount < 0) {
+      throw new WeirError("WEIR_REQUEST_QUOTA", `the amount of quota ${name.slice(0, 60)} is ${amount}`);
+    }
+    quotas.set(name, { amount, bestEffort });
+  });
+}
+
+/** Reads a message within the message. */
+function within<T>(reader: Reader, read: (reader: Reader) => T): T {
+  const end = reader.end;
+  const stop = reader.delimited();
+  reader.end = stop;
+  const value = read(reader);
+  reader.end = end;
+  reader.pos = stop;
+  return value;
+}
