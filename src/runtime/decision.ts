@@ -54,11 +54,18 @@ export interface Decision {
   readonly id: string;
   /** The version of the snapshot that decided. */
   readonly version: string;
+  /**
+   * Whether the request may pass. Limits that the caller named have no say in it: what they grant is in `quotas`, and a
+   * caller that is granted 0 refuses by itself.
+   */
   readonly allowed: boolean;
   /** gRPC status code: 0 when allowed. */
   readonly code: number;
   readonly message: string;
-  /** `policy/rule` of each rule that refused, sorted; empty when allowed. The first names code and direct response. */
+  /**
+   * `policy/rule` of each rule that refused, sorted, but those last that refuse because an adapter did not answer; empty
+   * when allowed. The first names code and direct response.
+   */
   readonly rules: readonly string[];
   /** `policy/rule` of each rule that would have refused, were its policy not in mode observe. */
   readonly observed: readonly string[];
@@ -75,6 +82,9 @@ export interface Decision {
   readonly validForMs: number;
   /** How many uses the answer is good for; 0: it must not be kept. */
   readonly validUses: number;
-  /** What was read to decide, limits left out. */
+  /**
+   * What was read to decide. What was read only for a limit that the caller named is in that limit's outcome; for a
+   * caller that names none, what showed that a limit does not apply belongs to the answer.
+   */
   readonly reads: Reads;
 }

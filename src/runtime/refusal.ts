@@ -23,9 +23,14 @@ export interface Refusal {
 const maxTold = 8;
 const maxPart = 1000;
 
-/** Puts refusals into the order of their rules' policy and name. */
+/**
+ * Puts refusals into the order of their rules' policy and name. Those that only say that nobody could judge come last:
+ * a client that lets requests pass while the hub is unavailable must not take a refusal for that.
+ */
 export function sortRefusals(refusals: Refusal[]): void {
-  if (refusals.length > 1) refusals.sort((a, b) => a.rule.ordinal - b.rule.ordinal);
+  if (refusals.length < 2) return;
+  const unjudged = ({ code }: Refusal): number => (code === codes.unavailable ? 1 : 0);
+  refusals.sort((a, b) => unjudged(a) - unjudged(b) || a.rule.ordinal - b.rule.ordinal);
 }
 
 /** One message for all refusals, in their order. */
