@@ -31,6 +31,11 @@ export class PatternCache {
   readonly #memories: Map<string, boolean>[] = [];
   #remembered = 0;
 
+  /** How many texts are remembered at the moment. */
+  get remembered(): number {
+    return this.#remembered;
+  }
+
   /** A pattern in RE2 syntax, found anywhere in the text unless it is anchored. A fault says why it is none. */
   regex(source: string): Pattern | Fault {
     const known = this.#patterns.get(source);
