@@ -40,6 +40,13 @@ function compareDecision(expect: Expectation, decision: Decision, bag: Bag, diff
   const { request, response } = expect.headers ?? {};
   if (request !== undefined) sameEdits(differences, "headers.request", request, decision.requestHeaders);
   if (response !== undefined) sameEdits(differences, "headers.response", response, decision.responseHeaders);
+  if (expect.quotas?.size === 0) sameNames(differences, "quotas", [...decision.quotas.keys()]);
+  if (expect.limits?.size === 0)
+    sameNames(
+      differences,
+      "limits",
+      decision.limits.map(({ rule }) => rule),
+    );
   for (const [name, quota] of expect.quotas ?? []) {
     compareQuota(`quotas.${name}`, quota, decision.quotas.get(name), bag, differences);
   }
@@ -50,6 +57,11 @@ function compareDecision(expect: Expectation, decision: Decision, bag: Bag, diff
   if (expect.validForMs !== undefined) sameMs(differences, "valid_for", expect.validForMs, decision.validForMs);
   if (expect.validUses !== undefined) same(differences, "valid_uses", expect.validUses, decision.validUses);
   if (expect.reads !== undefined) sameReads(differences, "reads", expect.reads, decision.reads, bag);
+}
+
+/** An empty map of what is expected says that there is nothing. */
+function sameNames(differences: Difference[], what: string, found: readonly string[]): void {
+  if (found.length > 0) differences.push({ what, expected: {}, found });
 }
 
 function compareHttp(expected: NonNullable<Expectation["http"]>, { http }: Decision, differences: Difference[]): void {

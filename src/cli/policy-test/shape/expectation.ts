@@ -158,15 +158,15 @@ export const checkRecord = record("what is expected of a check", {
       }),
       ({ node: _, ...read }) => read,
     ),
-    description: "Header changes. `request: {}` says that there is none.",
+    description: "All changes of headers. `request: {}`: there is none.",
   },
   quotas: {
     shape: made(mapOf("a map of quotas", quota), toMap),
-    description: "The answers for the limits that were named: an amount, or a map.",
+    description: "The answers for the limits that were named: an amount, or a map. `{}`: there is none.",
   },
   limits: {
     shape: made(mapOf("a map of limits", limit), toMap),
-    description: "Where limits stand after the check, by rule.",
+    description: "Where limits stand after the check, by rule. `{}`: none was judged.",
   },
   valid_for: { shape: period, description: "How long the answer may be kept." },
   valid_uses: { shape: count, description: "How many uses the answer is good for." },
