@@ -33,7 +33,7 @@ export interface RuntimeOptions<T> {
   prepare(snapshot: Snapshot, instanceOf: (adapter: string) => Instance): T;
   /**
    * Lets go of what {@link RuntimeOptions.prepare} made: after the last request of the snapshot and before those of its
-   * instances are closed that no other snapshot uses.
+   * instances are closed that no other snapshot uses. It is waited for no longer than `deadlineMs`.
    */
   retire(prepared: T, deadlineMs: number): void | Promise<void>;
   /** How long making an instance may take. Default 30 s. */
@@ -96,7 +96,8 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
   const endings = new Set<Promise<void>>();
   let current: Holding<T> | undefined;
   let fallback: ManagedInstance | undefined;
-  let closingMs: number | undefined;
+  /** While closing: when it must be over, by the monotonic clock. */
+  let closeBy: number | undefined;
   let turn: Promise<unknown> = Promise.resolve();
 
   const environment: InstanceEnvironment = {
@@ -173,7 +174,7 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
   }
 
   function refuseWhenClosing(): void {
-    if (closingMs !== undefined) throw new WeirError("WEIR_SHUTTING_DOWN", "the hub is stopping");
+    if (closeBy !== undefined) throw new WeirError("WEIR_SHUTTING_DOWN", "the hub is stopping");
   }
 
   function hold(snapshot: Snapshot, held: readonly ManagedInstance[], local: ManagedInstance): Holding<T> {
@@ -198,13 +199,16 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
 
   /** After the last request of a snapshot that serves no more. */
   async function end(ended: Holding<T>): Promise<void> {
-    const deadlineMs = closingMs ?? ended.snapshot.settings.shutdown.deadlineMs;
+    const left = (): number =>
+      closeBy === undefined ? ended.snapshot.settings.shutdown.deadlineMs : Math.max(0, closeBy - monotonic());
     try {
-      await options.retire(ended.prepared, deadlineMs);
+      // Half of the time, so that some is left to close the instances.
+      const retireMs = left() / 2;
+      await within(Promise.resolve(options.retire(ended.prepared, retireMs)), retireMs, timers);
     } catch (error) {
       log.error({ err: error }, "what belonged to the last policies could not be let go");
     }
-    await drop(ended.held, deadlineMs);
+    await drop(ended.held, left());
   }
 
   return {
@@ -222,9 +226,9 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     instances: () => current?.held.map(({ entry, instance }) => ({ entry, instance })) ?? [],
 
     async close(deadlineMs) {
-      closingMs = deadlineMs;
-      const start = monotonic();
-      const left = (): number => Math.max(0, deadlineMs - (monotonic() - start));
+      const end = monotonic() + deadlineMs;
+      closeBy = end;
+      const left = (): number => Math.max(0, end - monotonic());
       const requests = (async () => {
         await turn;
         const last = current;
@@ -236,7 +240,8 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
       // What requests still hold is taken from them.
       current = undefined;
       for (const holding of holdings) holding.force();
-      await within(Promise.all(endings), left(), timers);
+      // Each of these ends by itself in the time that is left.
+      await Promise.all(endings);
       await Promise.all([...users.keys()].map((instance) => instance.close(left())));
       users.clear();
       await fallback?.close(left());

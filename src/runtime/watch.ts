@@ -13,11 +13,14 @@ export interface WatchOptions {
    */
   readonly since?: string;
   readonly timers: Timers;
-  /** How often it is looked, in milliseconds. Default 1 s. */
+  /** How often it is looked, in milliseconds. Default 1 s; with more files than one a millisecond, less often. */
   readonly intervalMs?: number;
   /** Told what `onChange` throws. */
   onError(error: unknown): void;
 }
+
+/** How many times something may keep changing before it is told all the same. */
+const maxUnsettled = 10;
 
 /** How deep folders are followed, and how many entries are looked at in all. */
 const maxDepth = 16;
@@ -34,24 +37,33 @@ export function watchFiles(options: WatchOptions): () => void {
   const { timers, intervalMs = 1000 } = options;
   let known = options.since;
   let pending: string | undefined;
+  let unsettled = 0;
+  let waitMs = intervalMs;
   let ended = false;
   let cancel: (() => void) | undefined;
 
   const look = async (): Promise<void> => {
     const seen = await fingerprint(options.paths());
     if (ended) return;
+    // A millisecond for each file: looking at many costs no more of a core than looking at few.
+    waitMs = Math.max(intervalMs, seen.split("\n").length);
     if (known === undefined) known = seen;
-    else if (seen === known) pending = undefined;
-    else if (seen !== pending) pending = seen;
-    else {
+    else if (seen === known) {
+      pending = undefined;
+      unsettled = 0;
+    } else if (seen !== pending && unsettled < maxUnsettled) {
+      pending = seen;
+      unsettled++;
+    } else {
       known = seen;
       pending = undefined;
+      unsettled = 0;
       await options.onChange();
     }
   };
   const next = (): void => {
     if (ended) return;
-    cancel = timers.after(intervalMs, () => {
+    cancel = timers.after(waitMs, () => {
       look()
         .catch((error: unknown) => options.onError(error))
         .finally(next);

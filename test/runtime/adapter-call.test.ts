@@ -1,0 +1,187 @@
+import test from "ava";
+import type { Call, Instance, Verdict } from "../../src/sdk/index.ts";
+import { AdapterCalls } from "../../src/runtime/adapter-call.ts";
+import { CircuitBreaker } from "../../src/runtime/circuit-breaker.ts";
+import { Failure } from "../../src/runtime/failure.ts";
+import { fakeClock, logLines, recorder, settled } from "./world.ts";
+
+function calling(instance: Partial<Instance>, options: { maxWaiting?: number } = {}) {
+  const clock = fakeClock();
+  const { observer, told } = recorder();
+  const { log, lines } = logLines();
+  const calls = new AdapterCalls({
+    name: "x",
+    instance,
+    timeoutMs: () => 1000,
+    observer,
+    log,
+    now: () => clock.now(),
+    monotonic: () => clock.now(),
+    timers: clock,
+    breaker: { failures: 3, openMs: 1000, maxOpenMs: 4000 },
+    ...options,
+  });
+  const kindOf = async (answer: unknown): Promise<string> => {
+    const settledAnswer = await answer;
+    return settledAnswer instanceof Failure ? settledAnswer.kind : "ok";
+  };
+  return { calls, clock, told, lines, kindOf };
+}
+
+const allow: Verdict = { allow: true };
+
+test("an answer that comes at once is passed on at once, without timer", (t) => {
+  const { calls, clock, told } = calling({ check: () => allow });
+  t.is(calls.check({}), allow);
+  t.is(clock.waiting, 0);
+  t.deepEqual(told, ["call x check ok"]);
+});
+
+test("a call that takes too long ends as a timeout, and its signal is aborted", async (t) => {
+  let signal: AbortSignal | undefined;
+  const { calls, clock, kindOf } = calling({
+    check: (_input, call: Call) => {
+      signal = call.signal;
+      return new Promise(() => undefined);
+    },
+  });
+  const answer = kindOf(calls.check({}));
+  await clock.advance(999);
+  t.false(signal!.aborted);
+  await clock.advance(1);
+  t.is(await answer, "timeout");
+  t.true(signal!.aborted);
+});
+
+test("a caller's deadline shortens a call, but says nothing of the adapter", async (t) => {
+  const { calls, clock, kindOf } = calling({ check: () => new Promise(() => undefined) });
+  for (let i = 0; i < 5; i++) {
+    const answer = kindOf(calls.check({}, clock.now() + 10));
+    await clock.advance(10);
+    t.is(await answer, "timeout");
+  }
+  const answer = kindOf(calls.check({}, clock.now() - 10));
+  await clock.advance(0);
+  t.is(await answer, "timeout", "not open: the breaker has not counted them");
+});
+
+test("no more calls wait than may, and those that ignore their deadline still count", async (t) => {
+  const ends: (() => void)[] = [];
+  const { calls, clock, kindOf } = calling(
+    { check: () => new Promise((resolve) => ends.push(() => resolve(allow))) },
+    { maxWaiting: 2 },
+  );
+  const [one, two] = [kindOf(calls.check({})), kindOf(calls.check({}))];
+  t.is(await kindOf(calls.check({})), "busy");
+  await clock.advance(1000);
+  t.deepEqual([await one, await two], ["timeout", "timeout"]);
+  t.is(await kindOf(calls.check({})), "busy");
+  for (const end of ends) end();
+  await settled();
+  const third = kindOf(calls.check({}));
+  ends[2]!();
+  t.is(await third, "ok");
+});
+
+test("after failures in a row the adapter is left alone, then tried once, and answers again", async (t) => {
+  let asked = 0;
+  let up = false;
+  const { calls, clock, kindOf, lines } = calling({
+    check: async () => {
+      asked++;
+      if (!up) throw new Error("down");
+      return allow;
+    },
+  });
+  for (const expected of ["fault", "fault", "fault", "open", "open"]) t.is(await kindOf(calls.check({})), expected);
+  t.is(asked, 3);
+  await clock.advance(1000);
+  const trial = calls.check({});
+  t.is(await kindOf(calls.check({})), "open", "one call at a time is the trial");
+  t.is(await kindOf(trial), "fault");
+  await clock.advance(1000);
+  t.is(await kindOf(calls.check({})), "open", "it stays open twice as long");
+  await clock.advance(1000);
+  up = true;
+  t.is(await kindOf(calls.check({})), "ok");
+  t.is(await kindOf(calls.check({})), "ok");
+  t.deepEqual(
+    lines.map(({ level }) => level),
+    ["warn", "info"],
+    "one line when it begins to fail and one when it ends",
+  );
+});
+
+test("what is thrown at once is a fault of one request and does not leave the adapter alone", async (t) => {
+  const { calls, kindOf } = calling({
+    check: () => {
+      throw new Error("this input");
+    },
+  });
+  for (let i = 0; i < 20; i++) t.is(await kindOf(calls.check({})), "fault");
+});
+
+test("grants must be one a charge, each of the right shape", async (t) => {
+  const limit = { id: "p/l", algorithm: "token-bucket", amount: 1, windowMs: 1, burst: 1 } as const;
+  const charge = { limit, key: "k", amount: 1, bestEffort: false };
+  const good = { allowed: true, granted: 1, remaining: 0, resetMs: 0, validForMs: 0 };
+  for (const [grants, kind] of [
+    [[good], "ok"],
+    [[], "fault"],
+    [[good, good], "fault"],
+    [[undefined], "fault"],
+    [[{ ...good, granted: NaN }], "fault"],
+    [[{ ...good, allowed: 1 }], "fault"],
+    [undefined, "fault"],
+  ] as const) {
+    const { calls, kindOf } = calling({ quota: () => grants as never });
+    t.is(await kindOf(calls.quota([charge])), kind, JSON.stringify(grants));
+  }
+});
+
+test("a refund that fails or is not supported is counted", async (t) => {
+  const charge = {
+    limit: { id: "p/l", algorithm: "token-bucket", amount: 1, windowMs: 1, burst: 1 } as const,
+    key: "k",
+    amount: 1,
+    bestEffort: false,
+  };
+  const none = calling({});
+  none.calls.refund([charge, charge]);
+  t.deepEqual(none.told, ["dropped refund not_supported 2"]);
+  const failing = calling({ refund: () => Promise.reject(new Error("down")) });
+  failing.calls.refund([charge]);
+  await settled();
+  t.true(failing.told.includes("dropped refund fault 1"));
+});
+
+test("idle waits for the calls under way", async (t) => {
+  let end!: () => void;
+  const { calls } = calling({ check: () => new Promise((resolve) => (end = () => resolve(allow))) });
+  void calls.check({});
+  let idle = false;
+  const waiting = calls.idle().then(() => (idle = true));
+  await settled();
+  t.false(idle);
+  end();
+  await waiting;
+  t.true(idle);
+});
+
+test("a breaker closes on the first success and counts only failures in a row", (t) => {
+  let now = 0;
+  const breaker = new CircuitBreaker(() => now, { failures: 2, openMs: 10, maxOpenMs: 15 });
+  const call = (ok: boolean): boolean => {
+    if (!breaker.admits()) return false;
+    breaker.done(ok);
+    return true;
+  };
+  t.true(call(false) && call(true) && call(false) && call(true) && call(false) && call(false));
+  t.false(breaker.admits());
+  now = 10;
+  t.true(call(false));
+  now = 24;
+  t.false(breaker.admits());
+  now = 25;
+  t.true(call(true) && call(false) && call(true));
+});
