@@ -62,8 +62,8 @@ test("docs/testing-policies.md has no other table", (t) => {
 function asFile(example: string): string {
   const indented = example.replaceAll(/^/gm, "  ");
   const aCase = "cases: [{ name: a, expect: allow }]\n";
-  if (/^- name:/.test(example)) return `cases:\n${indented}`;
-  if (/^- /.test(example)) return `cases:\n  - name: a\n    steps:\n${indented.replaceAll(/^/gm, "    ")}`;
+  if (example.startsWith("- name:")) return `cases:\n${indented}`;
+  if (example.startsWith("- ")) return `cases:\n  - name: a\n    steps:\n${indented.replaceAll(/^/gm, "    ")}`;
   return example.includes("cases:") ? example : `${example}${aCase}`;
 }
 

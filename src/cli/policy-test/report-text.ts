@@ -99,5 +99,6 @@ function plain(text: string): string {
 
 /** Text of files must not steer the terminal it is shown on, and stays on its line. */
 function visible(text: string): string {
+  // oxlint-disable-next-line no-control-regex
   return text.replaceAll(/\s+/g, " ").replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }

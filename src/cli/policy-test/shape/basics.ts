@@ -86,3 +86,15 @@ export function made<T, U>(
     },
   };
 }
+
+/** What a record reads, without its node; nothing where a `required` key has no value, which was told. */
+export function valuesOf<T extends { readonly node: unknown }, const K extends keyof T & string = never>(
+  shape: Shape<T>,
+  required: readonly K[] = [],
+): Shape<Omit<T, "node" | K> & { readonly [N in K]: NonNullable<T[N]> }> {
+  return made(shape, (read) => {
+    if (required.some((key) => read[key] === undefined)) return undefined;
+    const values = Object.entries(read).filter(([key]) => key !== "node");
+    return Object.fromEntries(values) as Omit<T, "node" | K> & { readonly [N in K]: NonNullable<T[N]> };
+  });
+}

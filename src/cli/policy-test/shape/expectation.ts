@@ -4,7 +4,7 @@ import { choice, integer, number, text } from "../../../policy/shape/scalars.ts"
 import type { Located, Shape } from "../../../policy/shape/shape.ts";
 import { keyNode } from "../../../policy/yaml/node.ts";
 import type { Expectation, ExpectedEdits, ExpectedText } from "../test-file.ts";
-import { anyCode, bool, either, json, made, oneOrMore, refusalCode } from "./basics.ts";
+import { anyCode, bool, either, json, made, oneOrMore, refusalCode, valuesOf } from "./basics.ts";
 
 const count = made(integer("a whole number", 0, Number.MAX_SAFE_INTEGER), plain);
 const period = made(durationMs(0, 366 * 86_400_000), plain);
@@ -29,7 +29,7 @@ const reads = {
     "All that was read: `request.path`, `request.headers[x]` for a key, `m[*]` for a whole map, with `-` before what was absent.",
 } as const;
 
-const edits: Shape<ExpectedEdits> = made(
+const edits: Shape<ExpectedEdits> = valuesOf(
   record("header changes", {
     set: { shape: texts, description: "Headers that are replaced." },
     append: {
@@ -38,7 +38,6 @@ const edits: Shape<ExpectedEdits> = made(
     },
     remove: { shape: rules, description: "Headers that are removed." },
   }),
-  ({ node: _, ...read }) => read,
 );
 
 /** The keys of a quota under `quotas:`. */
@@ -53,7 +52,7 @@ export const quotaRecord = record("the answer for a quota", {
 const quota = either(
   "an amount, or a map that says more",
   made(count, (granted) => ({ granted })),
-  made(quotaRecord, ({ node: _, ...read }) => read),
+  valuesOf(quotaRecord),
 );
 
 /** The keys of a limit under `limits:`. */
@@ -66,7 +65,7 @@ export const limitRecord = record("the state of a limit", {
   retry_after: { shape: period, description: "Until the request could pass." },
   degraded: { shape: bool, description: "Whether the limit's store did not answer." },
 });
-const limit = made(limitRecord, ({ node: _, ...read }) => read);
+const limit = valuesOf(limitRecord);
 
 /** The keys of an entry of `metrics:`. */
 export const metricRecord = record("a metric", {
@@ -79,7 +78,7 @@ export const metricRecord = record("a metric", {
   },
   absent: { shape: bool, description: "`true`: there is no such series.", default: "false" },
 });
-const metric = made(metricRecord, ({ node: _, name, ...read }) => (name === undefined ? undefined : { name, ...read }));
+const metric = valuesOf(metricRecord, ["name"]);
 
 /** The keys of an entry of `logs:`. */
 export const logRecord = record("a log entry", {
@@ -96,9 +95,7 @@ export const logRecord = record("a log entry", {
   },
   absent: { shape: bool, description: "`true`: there is no such entry.", default: "false" },
 });
-const log = made(logRecord, ({ node: _, log: name, ...read }) =>
-  name === undefined ? undefined : { log: name, ...read },
-);
+const log = valuesOf(logRecord, ["log"]);
 
 /** The keys of an entry of `faults:`. */
 export const faultRecord = record("a fault", {
@@ -110,15 +107,15 @@ export const faultRecord = record("a fault", {
     default: "any",
   },
 });
-const fault = made(faultRecord, ({ node: _, rule, ...read }) => (rule === undefined ? undefined : { rule, ...read }));
+const fault = valuesOf(faultRecord, ["rule"]);
 
 /** The keys of an entry of `dropped:`. */
 export const dropRecord = record("something dropped", {
-  what: { shape: word, description: "What it is: `header`, `sample` ...", required: true },
+  what: { shape: word, description: "What it is: `header`, `metric_sample` ...", required: true },
   reason: { shape: word, description: "Why it was dropped.", default: "any" },
   count: { shape: count, description: "How often.", default: "any" },
 });
-const drop = made(dropRecord, ({ node: _, what, ...read }) => (what === undefined ? undefined : { what, ...read }));
+const drop = valuesOf(dropRecord, ["what"]);
 
 const common = {
   faults: {
@@ -140,23 +137,21 @@ export const checkRecord = record("what is expected of a check", {
   observed: { shape: rules, description: "All rules that would refuse, were their policies enforced." },
   message: { shape: message, description: "The message, or `contains:` with a part of it." },
   http: {
-    shape: made(
+    shape: valuesOf(
       record("a direct response", {
         status: { shape: made(integer("an HTTP status", 100, 599), plain), description: "HTTP status." },
         body: { shape: word, description: "Body." },
         headers: { shape: texts, description: "Headers, some or all." },
       }),
-      ({ node: _, ...read }) => read,
     ),
     description: "The direct response.",
   },
   headers: {
-    shape: made(
+    shape: valuesOf(
       record("header changes of the request, of the response, or both", {
         request: { shape: edits, description: "All changes on the way to the service." },
         response: { shape: edits, description: "All changes on the way back." },
       }),
-      ({ node: _, ...read }) => read,
     ),
     description: "All changes of headers. `request: {}`: there is none.",
   },
@@ -212,7 +207,7 @@ export const reportRecord = record("what is expected of a report", {
 });
 
 /** `expect:` of a report. */
-export const reportExpectation: Shape<Located<Expectation>> = made(reportRecord, ({ node: _, ...value }, node) => ({
+export const reportExpectation: Shape<Located<Expectation>> = made(valuesOf(reportRecord), (value, node) => ({
   value,
   node,
 }));
