@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { defineAdapter, parseSize } from "weir/sdk";
 import { z } from "zod";
 import { createFileSink } from "./file-sink.ts";
-import { createLineWriter } from "./line-writer.ts";
+import { LineWriter } from "./line-writer.ts";
 import { createStreamSink } from "./stream-sink.ts";
 
 const size = z.string().transform((text, context) => {
@@ -26,9 +26,9 @@ export default defineAdapter({
     maxFiles: z.int().min(1).max(1000).default(5),
   }),
   async create({ to, maxSize, maxFiles }, host) {
-    if (to === "stdout") return createLineWriter(createStreamSink(1));
-    if (to === "stderr") return createLineWriter(createStreamSink(2));
+    if (to === "stdout") return new LineWriter(createStreamSink(process.stdout));
+    if (to === "stderr") return new LineWriter(createStreamSink(process.stderr));
     const path = resolve(host.folder, to);
-    return createLineWriter(await createFileSink({ path, maxBytes: maxSize, maxFiles }));
+    return new LineWriter(await createFileSink({ path, maxBytes: maxSize, maxFiles }));
   },
 });

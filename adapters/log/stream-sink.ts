@@ -1,40 +1,23 @@
-import { write } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import type { Writable } from "node:stream";
 import type { Sink } from "./line-writer.ts";
 
-/** How often to look, before the rest is left to the queue's own retries. */
-const maxPauses = 50;
-
 /**
- * A sink on an open file descriptor. `process.stdout` would block the whole process while the reader of a pipe is slow;
- * a plain write on another thread does not. `pause` waits for a reader that is slow before looking again.
+ * A sink on a stream that is not ours to end, such as `process.stdout`. A batch counts as written when the stream has
+ * passed it on; while its reader is slow, that batch waits in the stream and the others where they are.
  */
-export function createStreamSink(fd: number, pause: () => Promise<void> = () => sleep(20)): Sink {
+export function createStreamSink(stream: Writable): Sink {
+  // What went wrong is told to the write's callback; without a listener it would end the process.
+  const ignore = (): void => {};
+  stream.on("error", ignore);
   return {
-    async write(lines) {
-      let written = 0;
-      for (let pauses = 0; written < lines.length;) {
-        try {
-          written += await writeSome(fd, lines, written);
-          pauses = 0;
-        } catch (error) {
-          // A pipe that somebody set to non-blocking says so when it is full.
-          if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || pauses++ >= maxPauses) {
-            return { written, reason: (error as Error).message };
-          }
-          await pause();
-        }
-      }
-      return { written };
+    write: (lines) =>
+      new Promise((resolve) => {
+        stream.write(lines, (error) => {
+          resolve(error ? { written: 0, reason: error.message } : { written: lines.length });
+        });
+      }),
+    async close() {
+      stream.off("error", ignore);
     },
-    async close() {},
   };
-}
-
-function writeSome(fd: number, bytes: Buffer, from: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    write(fd, bytes, from, bytes.length - from, null, (error, count) =>
-      error === null ? resolve(count) : reject(error),
-    );
-  });
 }

@@ -31,7 +31,7 @@ export default defineAdapter({
       .regex(/^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/, "expected letters, digits, _ and :, no digit at the start")
       .default(""),
     /** The longest label value, in UTF-16 units; what is longer is cut. */
-    maxLabelLength: z.int().min(16).max(65_536).default(1024),
+    maxLabelLength: z.int().min(16).max(65_536).default(256),
     /** An address of its own, `HOST:PORT`, in place of the admin listener's. */
     listen: z
       .string()

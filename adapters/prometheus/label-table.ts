@@ -177,7 +177,7 @@ export class LabelTable {
 }
 
 /** The most text of labels kept from one scrape to the next, in characters a table; beyond it text is made anew. */
-const maxKeptText = 32 * 1024 * 1024;
+const maxKeptText = 16 * 1024 * 1024;
 
 /** Adds one value's integer to the hash of a tuple. */
 export function mix(hash: number, id: number): number {
