@@ -1,5 +1,5 @@
 import { Ip } from "../../attributes/ip.ts";
-import { hashBytes, sameBytes } from "./word-hash.ts";
+import { hashBytes } from "./word-hash.ts";
 
 /** Makes addresses from bytes and remembers those of late, with the text that they were turned into. Its size is fixed. */
 export class AddressCache {
@@ -10,16 +10,20 @@ export class AddressCache {
     this.#places = new Array<Ip | undefined>(places).fill(undefined);
   }
 
-  /** The address in 4 or 16 bytes of a buffer; `undefined` for any other length. */
-  address(buffer: Buffer, start: number, end: number): Ip | undefined {
-    const hash = hashBytes(buffer, start, end);
+  /** The address in 4 or 16 bytes of a buffer, which `view` shows too; `undefined` for any other length. */
+  address(buffer: Buffer, view: DataView, start: number, end: number): Ip | undefined {
+    const hash = hashBytes(view, start, end);
     const place = hash & (this.#places.length - 1);
     const kept = this.#places[place];
-    if (kept !== undefined && kept.bytes.length === end - start && sameBytes(buffer, start, end, kept.bytes, 0)) {
-      return kept;
-    }
+    if (kept !== undefined && isSame(kept.bytes, buffer, start, end)) return kept;
     const ip = Ip.fromBytes(buffer, start, end);
     if (ip !== undefined) this.#places[place] = ip;
     return ip;
   }
+}
+
+function isSame(kept: Uint8Array, buffer: Buffer, start: number, end: number): boolean {
+  if (kept.length !== end - start) return false;
+  for (let i = 0; i < kept.length; i++) if (kept[i] !== buffer[start + i]) return false;
+  return true;
 }

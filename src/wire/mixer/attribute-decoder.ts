@@ -43,8 +43,11 @@ export class AttributeDecoder {
   #table: AttributeTable | undefined;
   #words: Words;
   #isChange = false;
-  /** Key and value of the entry of words that was read last. */
+  /** Of the entry that is being read: which typed map it is of, its key, and where it ends. */
+  #rank: Rank = 0;
   #key = 0;
+  #stop = 0;
+  /** The value of an entry of a string map: the index of a word. */
   #number = 0;
 
   constructor() {
@@ -128,19 +131,23 @@ export class AttributeDecoder {
   #attributes(table: AttributeTable, reader: Reader, gathered: boolean): boolean {
     const end = reader.end;
     while (reader.pos < end) {
-      if (this.#skipEntries(table, reader)) continue;
-      const tag = reader.tag();
-      if (tag > 127 || rankOfTag[tag]! < 0) {
-        if (tag === wordTag && !gathered) return false;
-        reader.skip(tag);
-        continue;
+      let hasValue = this.#shortEntry(reader);
+      if (!hasValue) {
+        const tag = reader.tag();
+        if (tag > 127 || rankOfTag[tag]! < 0) {
+          if (tag === wordTag && !gathered) return false;
+          reader.skip(tag);
+          continue;
+        }
+        this.#rank = rankOfTag[tag] as Rank;
+        this.#stop = reader.end = reader.delimited();
+        hasValue = this.#entry(reader, valueTags[this.#rank]);
       }
-      const rank = rankOfTag[tag] as Rank;
-      const stop = reader.delimited();
-      reader.end = stop;
-      const hasValue = this.#entry(reader, valueTags[rank]);
+      const rank = this.#rank;
+      const stop = this.#stop;
       const slot = this.#attributeSlot(table);
       if (slot >= 0 && this.#isFirstChoice(table, slot, rank)) {
+        reader.end = stop;
         if (rank !== table.rankOfSlot[slot]) this.#putFault(table, slot, rank);
         else if (rank === 1) this.#map(table.maps[slot]!, reader, hasValue);
         else this.#staged.put(slot, rank, this.#value(table, slot, rank, reader, hasValue));
@@ -152,38 +159,31 @@ export class AttributeDecoder {
   }
 
   /**
-   * Steps over entries of attributes that have no slot, as long as they are short and have their key first: most of a message.
+   * Reads the beginning of an entry of a typed map, up to its value, when it is of the usual form: a short entry with
+   * its key first, in one or two bytes. Else `false`, and the reader stays where it is.
    */
-  #skipEntries(table: AttributeTable, reader: Reader): boolean {
+  #shortEntry(reader: Reader): boolean {
     const buffer = reader.buffer;
-    const end = reader.end - 4;
-    const words = this.#words;
     let pos = reader.pos;
-    while (pos < end) {
-      const length = buffer[pos + 1]!;
-      let key = buffer[pos + 3]!;
-      if (rankOfTag[buffer[pos]!]! < 0 || length > 0x7f || buffer[pos + 2] !== keyTag) break;
-      if (key > 0x7f) {
-        const high = buffer[pos + 4]!;
-        if (high > 0x7f) break;
-        key = (key & 0x7f) | (high << 7);
-      }
-      let slot: number;
-      if ((key & 1) === 0) {
-        key >>>= 1;
-        if (key >= globalCount) break;
-        slot = table.slotOfGlobal[key]!;
-      } else {
-        key = -(key >>> 1) - 1;
-        if (-key > words.count) break;
-        const symbol = words.symbol(key);
-        slot = symbol < 0 ? -1 : table.slotOfSymbol[symbol]!;
-      }
-      if (slot >= 0) break;
-      pos += length + 2;
+    if (pos + 6 > reader.end) return false;
+    const tag = buffer[pos]!;
+    const length = buffer[pos + 1]!;
+    const stop = pos + 2 + length;
+    if (tag > 127 || length > 127 || stop > reader.end || buffer[pos + 2] !== keyTag) return false;
+    const rank = rankOfTag[tag]!;
+    if (rank < 0) return false;
+    let key = buffer[pos + 3]!;
+    pos += 4;
+    if (key > 127) {
+      const high = buffer[pos++]!;
+      if (high > 127) return false;
+      key = (key & 127) | (high << 7);
     }
-    if (pos === reader.pos || pos > reader.end) return false;
-    reader.pos = pos;
+    if (pos >= stop || buffer[pos] !== valueTags[rank]) return false;
+    this.#key = (key >>> 1) ^ -(key & 1);
+    this.#rank = rank as Rank;
+    this.#stop = stop;
+    reader.pos = pos + 1;
     return true;
   }
 
@@ -276,7 +276,7 @@ export class AttributeDecoder {
     const stop = hasValue ? reader.delimited() : reader.pos;
     if (rank === 7) {
       if (type === "bytes") return Uint8Array.from(reader.buffer.subarray(reader.pos, stop));
-      const ip = this.#addresses.address(reader.buffer, reader.pos, stop);
+      const ip = this.#addresses.address(reader.buffer, this.#own.view, reader.pos, stop);
       return ip ?? new Fault(`${name} came as ${stop - reader.pos} bytes; an address has 4 or 16`);
     }
     // Timestamp and Duration are written alike: seconds, then nanoseconds.

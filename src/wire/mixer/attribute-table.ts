@@ -2,7 +2,7 @@ import { Fault } from "../../attributes/fault.ts";
 import type { Layout, Slot } from "../../attributes/layout.ts";
 import type { AttributeType } from "../../attributes/value.ts";
 import { globalIndex, globalWords } from "./dictionary.ts";
-import { hashBytes, sameBytes } from "./word-hash.ts";
+import { hashBytes, sameBytes, viewOf } from "./word-hash.ts";
 
 /**
  * The typed maps of a CompressedAttributes, in the order in which an attribute that several of them bring is looked up:
@@ -54,7 +54,7 @@ export class AttributeTable {
   readonly rankOfSlot: Uint8Array;
   readonly maps: readonly (MapTable | undefined)[];
   readonly #symbols = new Map<string, number>();
-  readonly #symbolBytes: Buffer[] = [];
+  readonly #symbolBytes: DataView[] = [];
   /** A bit for each shape that some symbol has: most words of a message are told to be none by this alone. */
   readonly #shapes = new Uint8Array(4096);
   readonly #buckets: Int32Array;
@@ -71,10 +71,10 @@ export class AttributeTable {
     this.slotOfSymbol = new Int32Array(size).fill(-1);
     for (const symbol of this.#symbols.values()) {
       const bytes = this.#symbolBytes[symbol]!;
-      const bucket = hashBytes(bytes, 0, bytes.length) & (this.#buckets.length - 1);
+      const bucket = hashBytes(bytes, 0, bytes.byteLength) & (this.#buckets.length - 1);
       this.#next[symbol] = this.#buckets[bucket]!;
       this.#buckets[bucket] = symbol;
-      if (bytes.length > 0) this.#shapes[shape(bytes, 0, bytes.length)] = 1;
+      if (bytes.byteLength > 0) this.#shapes[shape(bytes, 0, bytes.byteLength)] = 1;
     }
     this.rankOfSlot = Uint8Array.from(layout.slots, (slot) => rankOfType[slot.type]);
     const maps = new Array<MapTable | undefined>(layout.size).fill(undefined);
@@ -89,13 +89,13 @@ export class AttributeTable {
   }
 
   /** The symbol that these bytes are, or -1. */
-  symbolOfBytes(buffer: Uint8Array, start: number, end: number): number {
+  symbolOfBytes(view: DataView, start: number, end: number): number {
     if (start === end) return this.symbolOfText("");
-    if (this.#shapes[shape(buffer, start, end)] === 0) return -1;
-    const bucket = hashBytes(buffer, start, end) & (this.#buckets.length - 1);
+    if (this.#shapes[shape(view, start, end)] === 0) return -1;
+    const bucket = hashBytes(view, start, end) & (this.#buckets.length - 1);
     for (let symbol = this.#buckets[bucket]!; symbol >= 0; symbol = this.#next[symbol]!) {
       const bytes = this.#symbolBytes[symbol]!;
-      if (bytes.length === end - start && sameBytes(buffer, start, end, bytes, 0)) return symbol;
+      if (bytes.byteLength === end - start && sameBytes(view, start, end, bytes, 0)) return symbol;
     }
     return -1;
   }
@@ -120,7 +120,7 @@ export class AttributeTable {
   #addSymbol(word: string): void {
     if (this.#symbols.has(word)) return;
     this.#symbols.set(word, this.#symbolBytes.length);
-    this.#symbolBytes.push(Buffer.from(word));
+    this.#symbolBytes.push(viewOf(Buffer.from(word)));
   }
 
   #mapTable(map: Slot): MapTable {
@@ -143,7 +143,8 @@ export class AttributeTable {
 }
 
 /** A number of 12 bits from a word's length, its first byte and its last two. */
-function shape(buffer: Uint8Array, start: number, end: number): number {
-  const last = buffer[end - 1]! + (end - start > 1 ? buffer[end - 2]! * 8 : 0);
-  return ((end - start) * 37 + buffer[start]! * 5 + last * 3) & 4095;
+function shape(view: DataView, start: number, end: number): number {
+  const length = end - start;
+  const last = view.getUint8(end - 1) + (length > 1 ? view.getUint8(end - 2) * 8 : 0);
+  return (length * 37 + view.getUint8(start) * 5 + last * 3) & 4095;
 }

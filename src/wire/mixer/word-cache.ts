@@ -1,4 +1,4 @@
-import { hashBytes, sameBytes } from "./word-hash.ts";
+import { hashBytes, sameBytes, viewOf } from "./word-hash.ts";
 
 /** Words above this are decoded each time: they are seldom repeated, and a few of them would fill the cache. */
 const maxBytes = 64;
@@ -13,6 +13,7 @@ export class WordCache {
   readonly #hashes: Int32Array;
   readonly #lengths: Uint8Array;
   readonly #bytes: Uint8Array;
+  readonly #view: DataView;
   readonly #texts: string[];
   /** For each pair of places, which one was used last. */
   readonly #recent: Uint8Array;
@@ -23,25 +24,26 @@ export class WordCache {
     this.#hashes = new Int32Array(places);
     this.#lengths = new Uint8Array(places);
     this.#bytes = new Uint8Array(places * maxBytes);
+    this.#view = viewOf(this.#bytes);
     this.#texts = new Array<string>(places).fill("");
     this.#recent = new Uint8Array(places / 2);
   }
 
-  /** The text of a part of a buffer. Bytes that are not UTF-8 become U+FFFD. */
-  text(buffer: Buffer, start: number, end: number): string {
+  /** The text of a part of a buffer, which `view` shows too. Bytes that are not UTF-8 become U+FFFD. */
+  text(buffer: Buffer, view: DataView, start: number, end: number): string {
     const length = end - start;
     if (length > maxBytes) return buffer.toString("utf8", start, end);
     if (length === 0) return "";
-    const hash = hashBytes(buffer, start, end);
+    const hash = hashBytes(view, start, end);
     const pair = hash & this.#mask;
     for (let side = 0; side < 2; side++) {
       const place = pair * 2 + side;
       if (
         this.#hashes[place] === hash &&
         this.#lengths[place] === length &&
-        sameBytes(buffer, start, end, this.#bytes, place * maxBytes)
+        sameBytes(view, start, end, this.#view, place * maxBytes)
       ) {
-        this.#recent[pair] = side;
+        if (this.#recent[pair] !== side) this.#recent[pair] = side;
         return this.#texts[place]!;
       }
     }

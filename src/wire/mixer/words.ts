@@ -1,6 +1,7 @@
 import { globalWords } from "./dictionary.ts";
 import type { AttributeTable } from "./attribute-table.ts";
 import type { WordCache } from "./word-cache.ts";
+import { viewOf } from "./word-hash.ts";
 
 const nothing = Buffer.alloc(0);
 
@@ -21,6 +22,7 @@ const usualWords = 1024;
 export class Words {
   count = 0;
   #buffer: Buffer = nothing;
+  #view = viewOf(nothing);
   #starts = new Int32Array(64);
   #ends = new Int32Array(64);
   #symbols = new Int32Array(64);
@@ -37,9 +39,17 @@ export class Words {
     this.#cache = cache;
   }
 
+  /** Shows the bytes of the buffer that was last given to {@link Words.reset}. */
+  get view(): DataView {
+    return this.#view;
+  }
+
   /** Empties the list. Words added as bytes from now on are parts of `buffer`. */
   reset(buffer: Buffer = nothing): void {
-    this.#buffer = buffer;
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer;
+      this.#view = viewOf(buffer);
+    }
     this.count = 0;
     this.#unbind();
     if (this.#starts.length > usualWords) {
@@ -89,7 +99,7 @@ export class Words {
       const text = this.#texts[at];
       const symbol =
         text === undefined
-          ? table.symbolOfBytes(this.#buffer, this.#starts[at]!, this.#ends[at]!)
+          ? table.symbolOfBytes(this.#view, this.#starts[at]!, this.#ends[at]!)
           : table.symbolOfText(text);
       this.#symbols[at] = symbol;
       if (symbol >= 0 && symbol < globalWords.length) {
@@ -119,7 +129,7 @@ export class Words {
     if (index >= 0) return globalWords[index];
     const at = -index - 1;
     if (at >= this.count) return undefined;
-    return (this.#texts[at] ??= this.#cache.text(this.#buffer, this.#starts[at]!, this.#ends[at]!));
+    return (this.#texts[at] ??= this.#cache.text(this.#buffer, this.#view, this.#starts[at]!, this.#ends[at]!));
   }
 
   #grow(): number {
