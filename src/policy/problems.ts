@@ -13,8 +13,19 @@ export class Problems {
     const key = `${problem.file}:${problem.line}:${problem.column}:${problem.code}:${problem.message}`;
     if (this.#kept.has(key)) return;
     if (problem.severity === "error") this.#errors++;
-    if (this.#kept.size >= maxProblems) this.#omitted++;
+    if (this.full) this.#omitted++;
     else this.#kept.set(key, problem);
+  }
+
+  /** Counts an error that need not be worked out, because no more are kept. */
+  omit(): void {
+    this.#errors++;
+    this.#omitted++;
+  }
+
+  /** Whether no more problems are kept. */
+  get full(): boolean {
+    return this.#kept.size >= maxProblems;
   }
 
   /** How many errors there were so far. */

@@ -111,6 +111,7 @@ export function readFields(
 }
 
 export function tellUnknown(reading: Reading, key: ScalarNode, known: readonly string[]): void {
+  if (reading.problems.full) return reading.problems.omit();
   const near = nearest(key.text, known);
   let hint = near === undefined ? `known keys are ${known.join(", ")}` : `did you mean "${near}"?`;
   if (key.text === "<<") hint = "merge keys are not supported; an alias may stand for a whole value";

@@ -13,8 +13,8 @@ const maxFlowDepth = 32;
 const maxIndent = 128;
 /** Characters of one key or value. */
 const maxScalar = 65_536;
-/** Tokens of one file, unless its size explains more. */
-const maxTokens = 400_000;
+/** Tokens for each character, line ends left out. What people write has fewer; a text of nothing but errors has more. */
+const maxDensity = 0.65;
 
 /**
  * The lexer of the YAML library, which stops at what the parser behind it would spend its stack or minutes of time on.
@@ -25,7 +25,7 @@ export class GuardedLexer {
   refusal: Refusal | undefined;
 
   *lex(text: string): Generator<string, void> {
-    const tokensAllowed = Math.max(maxTokens, text.length / 3);
+    const tokensAllowed = 1000 + text.length * maxDensity;
     let offset = 0;
     let lineStart = 0;
     let flow = 0;
@@ -34,7 +34,6 @@ export class GuardedLexer {
     let leading = true;
     let isScalar = false;
     for (const token of new Lexer().lex(text)) {
-      if (++tokens > tokensAllowed) return this.#refuse(offset, "the file has too many parts for its size");
       if (token === CST.DOCUMENT || token === CST.FLOW_END || token === CST.SCALAR) {
         isScalar = token === CST.SCALAR;
         yield token;
@@ -42,6 +41,8 @@ export class GuardedLexer {
       }
       const type = isScalar ? "scalar" : CST.tokenType(token);
       isScalar = false;
+      if (type !== "newline" && ++tokens > tokensAllowed)
+        return this.#refuse(offset, "the file has too many parts for its size");
       const isBlank = type === "space" || type === "newline" || type === "comment";
       if (!isBlank) {
         if (token.length > maxScalar) return this.#refuse(offset, `a value has more than ${maxScalar} characters`);

@@ -139,6 +139,7 @@ class Reading {
     if (anchored === undefined)
       return this.#refuse(start, end, "an alias of no anchor", `a text that begins with "*" must be in quotes`);
     this.#aliased += anchored.values;
+    this.#values += anchored.values;
     if (this.#aliased <= maxAliasedValues) return anchored.node;
     return this.#refuse(start, end, `aliases stand for more than ${maxAliasedValues} values`);
   }

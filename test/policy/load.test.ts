@@ -1,0 +1,227 @@
+import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import test from "ava";
+import type { ExecutionContext } from "ava";
+import { loadPolicies } from "../../src/policy/index.ts";
+import type { Loaded, LoadOptions } from "../../src/policy/index.ts";
+import { adapters } from "./adapters.ts";
+
+/** A folder of its own with these files, gone after the test. */
+async function folderWith(t: ExecutionContext, files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "weir-load-"));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
+  return folder;
+}
+
+const load = (cwd: string, options: Partial<LoadOptions> = {}) => loadPolicies({ cwd, adapters, ...options });
+
+const problemsOf = (loaded: Loaded) =>
+  ("problems" in loaded ? loaded.problems : loaded.warnings).map(
+    ({ file, line, column, code, message }) => `${file}:${line}:${column} ${code} ${message}`,
+  );
+
+const policy = (name: string) => `policy: ${name}\ncheck: [{ name: x, deny: aborted }]\n`;
+
+test("finds policies in folders within the folder, and leaves tests and hidden files out", async (t) => {
+  const cwd = await folderWith(t, {
+    "policies/a.yaml": policy("a"),
+    "policies/team/b.yml": policy("b"),
+    "policies/team/b.test.yaml": "tests: no policy",
+    "policies/.a.yaml.swp": "no policy",
+    "policies/.hidden/c.yaml": "no: policy",
+    "policies/README.md": "no policy",
+  });
+  const loaded = await load(cwd);
+  t.deepEqual(problemsOf(loaded), []);
+  t.deepEqual("snapshot" in loaded && loaded.snapshot.policies.map(({ name, place }) => [name, place.file]), [
+    ["a", "policies/a.yaml"],
+    ["b", "policies/team/b.yml"],
+  ]);
+  t.deepEqual(loaded.files, [
+    join(cwd, "weir.yaml"),
+    join(cwd, "policies"),
+    join(cwd, "policies/team"),
+    join(cwd, "policies/a.yaml"),
+    join(cwd, "policies/team/b.yml"),
+  ]);
+});
+
+test("weir.yaml may lie among the policies, and its paths are meant from where it lies", async (t) => {
+  const cwd = await folderWith(t, { "etc/weir.yaml": "policies: .\n", "etc/a.yaml": policy("a") });
+  const loaded = await load(cwd, { config: "etc/weir.yaml" });
+  t.deepEqual(problemsOf(loaded), []);
+  t.is("snapshot" in loaded && loaded.snapshot.settings.folder, join(cwd, "etc"));
+  t.is("snapshot" in loaded && loaded.snapshot.policies.length, 1);
+});
+
+test("a folder that is handed in wins over the one of weir.yaml", async (t) => {
+  const cwd = await folderWith(t, { "weir.yaml": "policies: nowhere\n", "other/a.yaml": policy("a") });
+  t.deepEqual(problemsOf(await load(cwd, { policies: "other" })), []);
+});
+
+test("a mounted ConfigMap is read once, through its links", async (t) => {
+  const cwd = await folderWith(t, { "mount/..2026_11_21/a.yaml": policy("a") });
+  await symlink("..2026_11_21", join(cwd, "mount/..data"));
+  await symlink("..data/a.yaml", join(cwd, "mount/a.yaml"));
+  const loaded = await load(cwd, { policies: "mount" });
+  t.deepEqual(problemsOf(loaded), []);
+  t.is("snapshot" in loaded && loaded.snapshot.policies.length, 1);
+});
+
+test("links to folders are followed, not in circles", async (t) => {
+  const cwd = await folderWith(t, { "policies/a.yaml": policy("a"), "shared/b.yaml": policy("b") });
+  await symlink("../shared", join(cwd, "policies/shared"));
+  await symlink("..", join(cwd, "policies/up"));
+  await symlink("self", join(cwd, "policies/self"));
+  const loaded = await load(cwd);
+  t.deepEqual(problemsOf(loaded), []);
+  t.is("snapshot" in loaded && loaded.snapshot.policies.length, 2);
+});
+
+test("what cannot be read is a problem of its own, beside those of the files that can", async (t) => {
+  const cwd = await folderWith(t, {
+    "policies/bad.yaml": "chek: []\n",
+    "policies/bytes.yaml": Uint8Array.of(0x61, 0x0a, 0xff, 0xfe),
+    "policies/folder.yaml/x.txt": "",
+    "policies/big.yaml": `# ${"x".repeat(1024)}`,
+    "weir.yaml": "limits: { policy: 1KiB }\n",
+  });
+  await symlink("nowhere.yaml", join(cwd, "policies/link.yaml"));
+  t.deepEqual(problemsOf(await load(cwd)), [
+    'policies/bad.yaml:1:1 WEIR_POLICY_SHAPE a policy needs the key "policy": a name of letters, digits and . _ - (at most 100 characters)',
+    'policies/bad.yaml:1:1 WEIR_POLICY_UNKNOWN_KEY unknown key "chek"',
+    "policies/big.yaml:1:1 WEIR_FILE_TOO_LARGE the file is larger than 1024 bytes",
+    "policies/bytes.yaml:1:1 WEIR_FILE_UNREADABLE the file could not be read: it is not UTF-8 text (line 2)",
+    "policies/folder.yaml:1:1 WEIR_FILE_UNREADABLE the file could not be read: a folder stands where a file is expected",
+    "policies/link.yaml:1:1 WEIR_FILE_UNREADABLE the file could not be read: its link leads nowhere",
+  ]);
+});
+
+test("a file and a folder without permission", async (t) => {
+  if (process.getuid?.() === 0) return void t.pass("the superuser may read everything");
+  const cwd = await folderWith(t, { "policies/a.yaml": policy("a"), "policies/team/b.yaml": policy("b") });
+  await chmod(join(cwd, "policies/a.yaml"), 0);
+  await chmod(join(cwd, "policies/team"), 0);
+  const found = problemsOf(await load(cwd));
+  await chmod(join(cwd, "policies/team"), 0o700);
+  t.deepEqual(found, [
+    "policies/a.yaml:1:1 WEIR_FILE_UNREADABLE the file could not be read: its permissions do not allow it to be read",
+    "policies/team:1:1 WEIR_FILE_UNREADABLE the file could not be read: its permissions do not allow it to be read",
+  ]);
+});
+
+test("a folder that is not there", async (t) => {
+  const cwd = await folderWith(t, { file: "" });
+  t.deepEqual(problemsOf(await load(cwd)), [
+    "policies:1:1 WEIR_FILE_UNREADABLE the file could not be read: there is no such file or folder",
+  ]);
+  t.deepEqual(problemsOf(await load(cwd, { policies: "file" })), [
+    "file:1:1 WEIR_FILE_UNREADABLE the file could not be read: a file stands where a folder is expected",
+  ]);
+});
+
+test("an empty folder is warned of", async (t) => {
+  const cwd = await folderWith(t, { "policies/README": "" });
+  const loaded = await load(cwd);
+  t.true("snapshot" in loaded);
+  t.deepEqual(problemsOf(loaded), [
+    "policies:1:1 WEIR_POLICY_NO_RULES the folder has no policy files (*.yaml): every request passes",
+  ]);
+});
+
+test("a weir.yaml that is named must be there; one that is not named need not be, but must be readable", async (t) => {
+  const cwd = await folderWith(t, { "policies/a.yaml": policy("a") });
+  t.deepEqual(problemsOf(await load(cwd)), []);
+  t.deepEqual(problemsOf(await load(cwd, { config: "weir.yml" })), [
+    "weir.yml:1:1 WEIR_FILE_UNREADABLE the file could not be read: there is no such file or folder",
+  ]);
+  await symlink("nowhere", join(cwd, "weir.yaml"));
+  t.deepEqual(problemsOf(await load(cwd)), [
+    "weir.yaml:1:1 WEIR_FILE_UNREADABLE the file could not be read: its link leads nowhere",
+  ]);
+});
+
+test("paths outside the current folder are shown whole", async (t) => {
+  const cwd = await folderWith(t, { "in/x": "", "out/a.yaml": "chek: 1\npolicy: a\n" });
+  t.deepEqual(problemsOf(await load(join(cwd, "in"), { policies: "../out" })), [
+    `${join(cwd, "out/a.yaml")}:1:1 WEIR_POLICY_UNKNOWN_KEY unknown key "chek"`,
+  ]);
+});
+
+const adapterModule = (name: string, more = "") =>
+  `export default { name: "${name}", provides: ["check"], input: { value: "any" }, create() { return { check: () => ({ allow: true }) }; },
+    config: { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value: { ...value, seen: true } }) } } ${more} };`;
+
+test("adapters of one's own are imported by path and by package, and used by rules", async (t) => {
+  const cwd = await folderWith(t, {
+    "etc/weir.yaml": `policies: ../policies
+adapters:
+  path: { adapter: ./adapters/billing.mjs, key: 1 }
+  package: { adapter: "@acme/weir-geo" }
+  common: { adapter: old-style }
+`,
+    "etc/adapters/billing.mjs": adapterModule("billing"),
+    "etc/node_modules/@acme/weir-geo/package.json": `{ "name": "@acme/weir-geo", "type": "module", "exports": { ".": { "import": "./lib/main.js" } } }`,
+    "etc/node_modules/@acme/weir-geo/lib/main.js": adapterModule("geo"),
+    "etc/node_modules/old-style/package.json": `{ "name": "old-style", "type": "module", "main": "index.js" }`,
+    "etc/node_modules/old-style/index.js": adapterModule("old"),
+    "policies/a.yaml": "policy: a\ncheck: [{ name: x, ask: path, with: { value: request.path } }]\n",
+  });
+  const loaded = await load(cwd, { config: "etc/weir.yaml" });
+  t.deepEqual(problemsOf(loaded), []);
+  if (!("snapshot" in loaded)) return;
+  const { adapters: entries } = loaded.snapshot;
+  t.deepEqual(
+    ["path", "package", "common"].map((name) => entries.get(name)?.adapter.name),
+    ["billing", "geo", "old"],
+  );
+  t.deepEqual(entries.get("path")?.config, { key: 1, seen: true });
+});
+
+test("a module that is no adapter says what it lacks", async (t) => {
+  const cases: Readonly<Record<string, readonly [module: string, flaw: string]>> = {
+    "none.mjs": ["export const a = 1;", "it has no default export"],
+    "text.mjs": ['export default "x";', "its default export is no object"],
+    "name.mjs": [adapterModule("Bad Name"), "name is not made of lower case letters, digits and dashes"],
+    "provides.mjs": [adapterModule("x", ", provides: []"), "provides is no list of capabilities"],
+    "strange.mjs": [
+      adapterModule("x", ', provides: ["fly"]'),
+      'provides names "fly", known are check, quota, metrics, logs',
+    ],
+    "config.mjs": [adapterModule("x", ", config: {}"), "config is no Standard Schema"],
+    "create.mjs": [adapterModule("x", ", create: 1"), "create is no function"],
+    "input.mjs": [adapterModule("x", ", input: 1"), "input is no object"],
+  };
+  const entries = Object.keys(cases).map((file, i) => `  a${i}: { adapter: ./${file} }\n`);
+  const cwd = await folderWith(t, {
+    ...Object.fromEntries(Object.entries(cases).map(([file, [text]]) => [file, text])),
+    "throws.mjs": 'throw new Error("boom");',
+    "config-throws.mjs": adapterModule("x", ', config: { "~standard": { validate() { throw new Error("bang"); } } }'),
+    "weir.yaml": `adapters:\n${entries.join("")}  t: { adapter: ./throws.mjs }\n  u: { adapter: ./config-throws.mjs }\n`,
+    "policies/a.yaml": policy("a"),
+  });
+  t.deepEqual(problemsOf(await load(cwd)), [
+    ...Object.entries(cases).map(
+      ([file, [, flaw]], i) =>
+        `weir.yaml:${i + 2}:18 WEIR_ADAPTER_LOAD "./${file}" does not export an adapter: ${flaw}`,
+    ),
+    'weir.yaml:10:17 WEIR_ADAPTER_LOAD the module "./throws.mjs" could not be imported: boom',
+    "weir.yaml:11:3 WEIR_ADAPTER_CONFIG the adapter's check of its configuration failed: bang",
+  ]);
+});
+
+test("a file that is replaced by a rename is read anew", async (t) => {
+  const cwd = await folderWith(t, { "policies/a.yaml": policy("a"), "new.yaml": policy("b") });
+  const before = await load(cwd);
+  await rename(join(cwd, "new.yaml"), join(cwd, "policies/a.yaml"));
+  const after = await load(cwd);
+  t.deepEqual(
+    [before, after].map((loaded) => "snapshot" in loaded && loaded.snapshot.policies[0]?.name),
+    ["a", "b"],
+  );
+});
