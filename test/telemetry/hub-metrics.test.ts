@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import test from "ava";
 import promClient from "prom-client";
 import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts";
@@ -154,4 +154,17 @@ test("docs/metrics.md has every metric as the table has it, and none besides", (
     documented,
     table.map(([name, { type, labels, help }]) => [name, type, labels.join(","), help]),
   );
+});
+
+test("docs/metrics.md names everything that the code says it drops", (t) => {
+  const page = readFileSync("docs/metrics.md", "utf8");
+  const rows = [...page.matchAll(/^\| (`\w+`(?:, `\w+`)*) *\| (`\w+`.*?) *\|/gm)];
+  const dropped = readdirSync("src", { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .flatMap((file) => [...readFileSync(`src/${file}`, "utf8").matchAll(/\.dropped\("(\w+)", (?:"(\w+)")?/g)]);
+  t.true(dropped.length > 5);
+  for (const [, what, reason] of dropped) {
+    const row = rows.find(([, whats, reasons]) => whats!.includes(`\`${what}\``) && reasons!.includes(reason ?? ""));
+    t.truthy(row, `${what} ${reason}`);
+  }
 });
