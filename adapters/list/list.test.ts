@@ -242,13 +242,11 @@ test("a redirect is followed", async (t) => {
 test("whatever goes wrong with a URL later leaves the last good list", async (t) => {
   let answer: (response: ServerResponse) => void = (response) => response.end("acme\n");
   const url = await served(t, (_request, response) => answer(response));
-  const { host, check } = await running({ url, refresh: "10s", timeout: "100ms", maxBytes: "1KB" });
+  const { host, check } = await running({ url, refresh: "10s", maxBytes: "1KB" });
   const wrong: (typeof answer)[] = [
     (response) => response.writeHead(500).end("oops"),
     (response) => response.writeHead(204).end(),
     (response) => response.destroy(),
-    (response) => void response,
-    (response) => void response.write("acme\n"),
     (response) => response.end("x".repeat(1001)),
     (response) => response.end(Buffer.from([0xff])),
     (response) => response.writeHead(302, { location: "/" }).end(),
@@ -262,6 +260,18 @@ test("whatever goes wrong with a URL later leaves the last good list", async (t)
   answer = (response) => response.end("globex\n");
   await host.advance(10_000);
   t.true(check("globex").allow);
+});
+
+test("a URL that falls silent, before or within its answer, leaves the last good list", async (t) => {
+  let answer: (response: ServerResponse) => void = (response) => response.end("acme\n");
+  const url = await served(t, (_request, response) => answer(response));
+  const { host, check } = await running({ url, refresh: "10s", timeout: "1s" });
+  for (const [i, next] of [() => undefined, (response: ServerResponse) => void response.write("globex\n")].entries()) {
+    answer = next;
+    await host.advance(10_000);
+    t.is(host.events.get("refresh_failed"), i + 1);
+    t.true(check("acme").allow);
+  }
 });
 
 test("a URL that never ends is cut off at maxBytes", async (t) => {

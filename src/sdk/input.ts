@@ -26,9 +26,11 @@ type RequiredNames<I extends Inputs> = Exclude<keyof I & string, `${string}?`>;
 type OptionalNames<I extends Inputs> = Extract<keyof I & string, `${string}?`>;
 type Bare<N extends string> = N extends `${infer B}?` ? B : N;
 
-/** What `check` receives for declared inputs. */
-export type InputTypes<I extends Inputs> = {
-  readonly [N in RequiredNames<I>]: InputTypeMap[I[N]];
-} & {
-  readonly [N in OptionalNames<I> as Bare<N>]?: InputTypeMap[I[N]] | undefined;
-};
+/** What `check` receives for declared inputs. Where it is not known which they are, each may be missing. */
+export type InputTypes<I extends Inputs> = string extends keyof I
+  ? Readonly<Record<string, InputTypeMap[InputType] | undefined>>
+  : {
+      readonly [N in RequiredNames<I>]: InputTypeMap[I[N]];
+    } & {
+      readonly [N in OptionalNames<I> as Bare<N>]?: InputTypeMap[I[N]] | undefined;
+    };

@@ -166,7 +166,8 @@ export function quotaContract(options: QuotaOptions): ContractTest[] {
       async ({ take, advance, now }) => {
         const taken: { at: number; amount: number }[] = [];
         let seed = 7;
-        const chance = (n: number): number => (seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff) % n;
+        const chance = (n: number): number =>
+          ((seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff) >>> 8) % n;
         for (let step = 0; step < 40; step++) {
           let before = Infinity;
           for (let i = 0; i < 5; i++) {
