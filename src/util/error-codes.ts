@@ -100,6 +100,12 @@ export const errorCodes = {
   // The process and the command line.
   WEIR_LISTEN: { summary: "an address could not be listened on", grpc: 9, http: 500, retry: false },
   WEIR_USAGE: { summary: "a command line that makes no sense", grpc: 3, http: 400, retry: false },
+  WEIR_CLIENT_BUSY: {
+    summary: "a client with as many calls in flight as it may have",
+    grpc: 8,
+    http: 429,
+    retry: true,
+  },
   WEIR_UNREACHABLE: { summary: "a hub that could not be called", grpc: 14, http: 503, retry: true },
 } as const satisfies Record<string, ErrorCodeEntry>;
 

@@ -1,5 +1,5 @@
 import { WeirError } from "../../util/weir-error.ts";
-import { globalWords } from "../mixer/dictionary.ts";
+import { globalIndex } from "../mixer/dictionary.ts";
 import { WordCache } from "../mixer/word-cache.ts";
 import { Words } from "../mixer/words.ts";
 
@@ -50,8 +50,6 @@ export class ClientDictionary {
   }
 }
 
-const globalIndices: ReadonlyMap<string, number> = new Map(globalWords.map((word, index) => [word, index]));
-
 /** The words that the hub has sent on one stream. It begins anew before an answer when it has grown large. */
 export class HubDictionary {
   readonly #indices = new Map<string, number>();
@@ -70,7 +68,7 @@ export class HubDictionary {
 
   /** The index of a word, which may be new. */
   index(word: string): number {
-    const global = globalIndices.get(word);
+    const global = globalIndex.get(word);
     if (global !== undefined) return global;
     let index = this.#indices.get(word);
     if (index === undefined) {

@@ -1,0 +1,46 @@
+import { InvalidArgumentError } from "commander";
+
+/** How often calls were made, and how long each took, in milliseconds, ascending. */
+export interface Timings {
+  readonly latencies: Float64Array;
+}
+
+/** The most calls of one command. */
+const maxRepeat = 1_000_000;
+
+/** Makes `times` calls, `concurrency` of them at the same time. The job answers its own failures. */
+export async function repeat(
+  times: number,
+  concurrency: number,
+  now: () => number,
+  job: () => Promise<void>,
+): Promise<Timings> {
+  const latencies = new Float64Array(times);
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < times) {
+      const mine = next++;
+      const start = now();
+      await job();
+      latencies[mine] = now() - start;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, times) }, worker));
+  return { latencies: latencies.sort() };
+}
+
+/** `p50 0.31 ms, p90 0.40 ms, p99 1.20 ms, max 3.00 ms`. */
+export function percentiles({ latencies }: Timings): string {
+  const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))]!;
+  const shown = Object.entries({ p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) });
+  return shown.map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`).join(", ");
+}
+
+/** Reads a count from the command line: 1 to 1,000,000. */
+export function readCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > maxRepeat) {
+    throw new InvalidArgumentError(`expected a whole number from 1 to ${maxRepeat}`);
+  }
+  return count;
+}

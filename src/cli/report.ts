@@ -1,0 +1,84 @@
+import type { Command } from "commander";
+import { createStreamClient } from "../client/index.ts";
+import { WeirError } from "../util/weir-error.ts";
+import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts";
+import type { Io } from "./io.ts";
+import { percentiles, readCount, repeat } from "./repeat.ts";
+
+interface ReportCommandOptions {
+  readonly address: string;
+  readonly repeat: number;
+  readonly batch: number;
+  readonly concurrency: number;
+  readonly json?: boolean;
+}
+
+export function addReportCommand(program: Command, io: Io, now: () => number = () => performance.now()): void {
+  program
+    .command("report")
+    .description("Report a request that was served to a running hub.")
+    .argument("[attributes...]", "name=value, or name[key]=value for one entry of a map")
+    .option("--address <host:port>", "gRPC listener of the hub", "127.0.0.1:9091")
+    .option("--repeat <n>", "report so many records, all alike", readCount, 1)
+    .option("--batch <n>", "put so many records into one message", readCount, 100)
+    .option("--concurrency <n>", "send so many messages at the same time", readCount, 1)
+    .option("--json", "print one JSON object")
+    .addHelpText(
+      "after",
+      `
+${attributeHelp}
+
+The exit status is 0 when the hub took every record, else 1.
+
+Example, with the policies of this project; the count then shows at http://127.0.0.1:9093/metrics:
+  $ weir report context.protocol=http destination.service.name=ratings destination.namespace=bookinfo \\
+      source.workload.name=reviews-v3 request.method=GET request.path=/ratings/0 \\
+      response.code=200 response.duration=3ms request.size=0 response.size=48
+  taken       1`,
+    )
+    .action(async (given: readonly string[], options: ReportCommandOptions, command: Command) => {
+      try {
+        await report(given, options, io, now);
+      } catch (error) {
+        if (!(error instanceof WeirError)) throw error;
+        command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
+      }
+    });
+}
+
+async function report(
+  given: readonly string[],
+  options: ReportCommandOptions,
+  io: Io,
+  now: () => number,
+): Promise<void> {
+  const { attributes, vocabulary } = readAttributeArguments(given);
+  const client = createStreamClient({ address: options.address, vocabulary });
+  try {
+    let left = options.repeat;
+    let taken = 0;
+    const reasons = new Set<string>();
+    const messages = Math.ceil(options.repeat / options.batch);
+    const timings = await repeat(messages, options.concurrency, now, async () => {
+      const size = Math.min(options.batch, left);
+      left -= size;
+      const result = await client.report(new Array<typeof attributes>(size).fill(attributes));
+      taken += result.taken;
+      if (result.notTaken > 0) reasons.add("a queue is full");
+      for (const { message } of result.errors) reasons.add(message);
+    });
+    const notTaken = options.repeat - taken;
+    if (notTaken > 0) io.exitCode = 1;
+    if (options.json === true) {
+      io.out(
+        `${JSON.stringify({ taken, not_taken: notTaken, reasons: [...reasons], latency: percentiles(timings) })}\n`,
+      );
+      return;
+    }
+    io.out(`taken       ${taken}\n`);
+    if (notTaken > 0) io.out(`not taken   ${notTaken}: ${[...reasons].join("; ")}\n`);
+    if (messages > 1) io.out(`latency     ${percentiles(timings)} for ${messages} messages\n`);
+  } finally {
+    client.close();
+  }
+}
