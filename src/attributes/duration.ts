@@ -40,8 +40,9 @@ export class Duration {
   }
 
   static fromMs(ms: number): Duration | undefined {
-    const seconds = Math.trunc(ms / 1000);
-    return Duration.of(seconds, Math.trunc((ms - seconds * 1000) * 1e6));
+    // Adding 0 makes -0 plain 0.
+    const seconds = Math.trunc(ms / 1000) + 0;
+    return Duration.of(seconds, Math.trunc((ms - seconds * 1000) * 1e6) + 0);
   }
 
   /** Reads text such as `1.5s`, `1h30m` or `-250ms` (Go's time.ParseDuration, which CEL refers to); `undefined` when it is not. */

@@ -23,7 +23,8 @@ export class Timestamp {
 
   static fromMs(ms: number): Timestamp | undefined {
     const seconds = Math.floor(ms / 1000);
-    return Timestamp.of(seconds, Math.round((ms - seconds * 1000) * 1e6) % 1e9);
+    const nanos = Math.round((ms - seconds * 1000) * 1e6);
+    return nanos === 1e9 ? Timestamp.of(seconds + 1, 0) : Timestamp.of(seconds, nanos);
   }
 
   /** Reads RFC 3339 text; `undefined` when it is not. */

@@ -1,0 +1,189 @@
+import test from "ava";
+import fc from "fast-check";
+import { Bag, emptyMap } from "../../src/attributes/bag.ts";
+import { Fault } from "../../src/attributes/fault.ts";
+import { Layout } from "../../src/attributes/layout.ts";
+
+function readSlots(bag: Bag): number[] {
+  const { slots } = bag.reads();
+  return bag.layout.slots.map(({ index }) => index).filter((i) => (slots[i >>> 5]! & (1 << (i & 31))) !== 0);
+}
+
+test("a layout gives each attribute and each key of a map one slot", (t) => {
+  const layout = new Layout();
+  const path = layout.declare("request.path", "string");
+  const host = layout.declareKey("request.headers", "host");
+  t.is(layout.declare("request.path", "string"), path);
+  t.is(layout.declareKey("request.headers", "host"), host);
+  const map = layout.find("request.headers")!;
+  t.deepEqual(layout.slots, [
+    { index: path, name: "request.path", type: "string" },
+    { index: map, name: "request.headers", type: "string_map" },
+    { index: host, name: "request.headers", type: "string", key: "host", map },
+  ]);
+  t.is(layout.size, 3);
+  t.deepEqual([...layout.keysOf("request.headers")!], [["host", host]]);
+  t.is(layout.keysOf("request.path"), undefined);
+  t.is(layout.find("request.host"), undefined);
+});
+
+test("a map is kept whole once some rule reads it whole", (t) => {
+  const layout = new Layout();
+  layout.declareKey("request.headers", "host");
+  const map = layout.find("request.headers")!;
+  t.false(layout.isWhole(map));
+  t.is(layout.declareWhole("request.headers"), map);
+  t.true(layout.isWhole(map));
+});
+
+function bagOf(size: number): Bag {
+  const layout = new Layout();
+  for (let i = 0; i < size; i++) layout.declare(`a.n${i}`, "string");
+  return new Bag(layout);
+}
+
+test("a slot that was never filled is absent", (t) => {
+  const bag = bagOf(2);
+  t.is(bag.get(0), undefined);
+  t.is(bag.peek(1), undefined);
+});
+
+test("reading leaves a trace, present or absent; looking and filling do not", (t) => {
+  const bag = bagOf(70);
+  bag.set(3, "x");
+  bag.peek(4);
+  t.deepEqual(readSlots(bag), []);
+  t.is(bag.get(3), "x");
+  t.is(bag.get(31), undefined);
+  t.is(bag.get(32), undefined);
+  t.is(bag.get(69), undefined);
+  t.deepEqual(readSlots(bag), [3, 31, 32, 69]);
+});
+
+test("a fault is held and read like a value", (t) => {
+  const bag = bagOf(1);
+  const fault = new Fault("wrong type");
+  bag.set(0, fault);
+  t.is(bag.get(0), fault);
+  t.deepEqual(readSlots(bag), [0]);
+});
+
+function bagWithMap() {
+  const layout = new Layout();
+  const map = layout.declareWhole("request.headers");
+  return { bag: new Bag(layout), map };
+}
+
+test("a computed key leaves a trace of its own, once, present or absent", (t) => {
+  const { bag, map } = bagWithMap();
+  bag.set(map, new Map([["host", "h"]]));
+  t.is(bag.getKey(map, "host"), "h");
+  t.is(bag.getKey(map, "cookie"), undefined);
+  t.is(bag.getKey(map, "host"), "h");
+  t.deepEqual(bag.reads().dynamic, [
+    { map, key: "host", present: true },
+    { map, key: "cookie", present: false },
+  ]);
+  t.deepEqual(readSlots(bag), []);
+  t.true(bag.readsBeyondSlots);
+});
+
+test("a computed key of a map that is absent or faulty is a read of the map", (t) => {
+  for (const held of [undefined, new Fault("wrong type")]) {
+    const { bag, map } = bagWithMap();
+    bag.set(map, held);
+    t.is(bag.getKey(map, "host"), held);
+    t.deepEqual(readSlots(bag), [map]);
+    t.false(bag.readsBeyondSlots);
+  }
+});
+
+test("beyond 64 computed keys the map counts as read whole", (t) => {
+  const { bag, map } = bagWithMap();
+  bag.set(map, emptyMap);
+  for (let i = 0; i < 64; i++) bag.getKey(map, `k${i}`);
+  t.deepEqual(bag.reads().whole, []);
+  for (let i = 0; i < 200; i++) bag.getKey(map, `k${i}`);
+  t.is(bag.reads().dynamic.length, 64);
+  t.deepEqual(bag.reads().whole, [map]);
+});
+
+test("reading a map as a whole is told, unless it is absent", (t) => {
+  const { bag, map } = bagWithMap();
+  t.is(bag.getWhole(map), undefined);
+  t.deepEqual(bag.reads().whole, []);
+  t.deepEqual(readSlots(bag), [map]);
+  bag.set(map, emptyMap);
+  t.is(bag.getWhole(map), emptyMap);
+  bag.getWhole(map);
+  t.deepEqual(bag.reads().whole, [map]);
+});
+
+test("what was read is a value: later reads do not change it", (t) => {
+  const { bag, map } = bagWithMap();
+  bag.set(map, emptyMap);
+  const before = bag.reads();
+  bag.get(map);
+  bag.getKey(map, "k");
+  bag.getWhole(map);
+  t.deepEqual(before, { slots: Uint32Array.of(0), dynamic: [], whole: [] });
+});
+
+test("a bag that is cleared is as new", (t) => {
+  const { bag, map } = bagWithMap();
+  bag.set(map, emptyMap);
+  bag.getKey(map, "k");
+  bag.getWhole(map);
+  bag.clear();
+  t.is(bag.peek(map), undefined);
+  t.deepEqual(bag.reads(), { slots: Uint32Array.of(0), dynamic: [], whole: [] });
+});
+
+test("forgetting the reads keeps the values", (t) => {
+  const bag = bagOf(1);
+  bag.set(0, "x");
+  bag.get(0);
+  bag.clearReads();
+  t.deepEqual(readSlots(bag), []);
+  t.is(bag.peek(0), "x");
+});
+
+const step = fc.oneof(
+  fc.record({ read: fc.nat(39) }),
+  fc.record({ key: fc.constantFrom("a", "b", "c") }),
+  fc.constant({ whole: true }),
+);
+
+test("the record can be put back to any point", (t) => {
+  fc.assert(
+    fc.property(fc.array(step), fc.array(step), fc.array(step), (first, second, third) => {
+      const layout = new Layout();
+      const map = layout.declareWhole("m.m");
+      for (let i = 1; i < 40; i++) layout.declare(`a.n${i}`, "string");
+      const run = (bag: Bag, steps: typeof first) => {
+        for (const one of steps) {
+          if ("read" in one) bag.get(one.read);
+          else if ("key" in one) bag.getKey(map, one.key);
+          else bag.getWhole(map);
+        }
+      };
+      const bag = new Bag(layout);
+      const straight = new Bag(layout);
+      for (const each of [bag, straight]) each.set(map, new Map([["a", "1"]]));
+      run(bag, first);
+      const point = bag.reads();
+      run(bag, second);
+      bag.restoreReads(point);
+      run(bag, third);
+      run(straight, first);
+      run(straight, third);
+      if (JSON.stringify(told(bag)) !== JSON.stringify(told(straight))) throw new Error("the records differ");
+    }),
+  );
+  t.pass();
+});
+
+function told(bag: Bag): unknown {
+  const { slots, dynamic, whole } = bag.reads();
+  return [[...slots], dynamic, whole];
+}
