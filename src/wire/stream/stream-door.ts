@@ -11,7 +11,7 @@ export interface StreamDoorOptions extends DoorOptions {
 }
 
 /** The door `weir.v1.Weir`: checks and reports over streams, as proto/weir/v1/weir.proto describes it. */
-export function streamDoor(options: StreamDoorOptions): GrpcDoor {
+export function createStreamDoor(options: StreamDoorOptions): GrpcDoor {
   const decoder = new AttributeDecoder();
   return {
     name: "stream",

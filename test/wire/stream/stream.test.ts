@@ -16,7 +16,7 @@ import {
   type Attributes,
 } from "../../../src/wire/gen/weir/v1/weir.ts";
 import { globalWords } from "../../../src/wire/mixer/dictionary.ts";
-import { streamDoor, type StreamDoorOptions } from "../../../src/wire/stream/stream-door.ts";
+import { createStreamDoor, type StreamDoorOptions } from "../../../src/wire/stream/stream-door.ts";
 import { allowed, contents, fakeHub, refused, type FakeHub } from "../grpc/fake-session.ts";
 import { collect, controlled, recordingLog, recordingObserver, serve, stream } from "../grpc/harness.ts";
 
@@ -47,7 +47,7 @@ function open(
   const hub = fakeHub(behaviour);
   const observer = recordingObserver();
   const log = recordingLog();
-  const door = streamDoor({ open: hub.open, observer, log, now: Date.now, limits });
+  const door = createStreamDoor({ open: hub.open, observer, log, now: Date.now, limits });
   const sent: Uint8Array[] = [];
   const client = { reads: true, ended: 0 };
   const out = {
@@ -643,7 +643,7 @@ test("whatever comes, every message has one answer, and the door lives", (t) => 
 test("over a socket: thousands of checks on one stream, answered and ended", async (t: ExecutionContext) => {
   const hub = fakeHub({ check: (_, { dedupId }) => (dedupId === "later" ? Promise.resolve(refused()) : allowed()) });
   const outside = { observer: recordingObserver(), log: recordingLog(), now: Date.now };
-  const { client } = await serve(t, [streamDoor({ open: hub.open, ...outside, limits: { checksAtWork: 4 } })]);
+  const { client } = await serve(t, [createStreamDoor({ open: hub.open, ...outside, limits: { checksAtWork: 4 } })]);
   const duplex = stream(client, "/weir.v1.Weir/Check");
   const total = 3000;
   for (let i = 1; i <= total; i++) duplex.write(check(i, i % 3 === 0 ? { deduplicationId: "later" } : {}));
