@@ -156,6 +156,28 @@ test("a failure shows what differs, expected against found, and the rules that w
   t.is(exitCode, 1);
 });
 
+test("a rule that acts because it could not be evaluated says so", async (t) => {
+  const { out } = await run(t, {
+    "a.yaml": `policy: a
+match: connection.mtls
+check: [{ name: r, deny: aborted }]
+report: [{ log: l }]
+---
+policy: b
+check: [{ name: r, deny: aborted, when: 'int(request.headers["n"]) > 1' }]
+report: [{ log: l, when: 'int(request.headers["n"]) > 1' }]
+`,
+    "a.test.yaml": `cases:
+  - { name: check, given: { wrong_type: connection.mtls, request.headers: { n: x } }, expect: allow }
+  - { name: report, given: { request.headers: { n: x } }, report: {}, expect: { logs: [{ log: l }] } }
+`,
+  });
+  t.regex(out, /a\/r {2}refuses: match fails: .+ {2}\(connection\.mtls\)/);
+  t.regex(out, /b\/r {2}refuses: when fails: .+ {2}\(int/);
+  t.regex(out, /b\/l {2}does not apply: when fails: .+ {2}\(int/);
+  t.regex(out, /a {4}does not apply: match needs what is not there \(connection\.mtls absent\)/);
+});
+
 test("rules that no case reached are told, over all test files together", async (t) => {
   const only = (name: string, given: string, expect: string) =>
     `policy: ratings.yaml\ncases:\n  - { name: ${name}, given: { destination.service.name: ratings, ${given} }, expect: ${expect} }\n`;

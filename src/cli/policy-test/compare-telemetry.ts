@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { JsonValue, LogEntry } from "../../sdk/index.ts";
 import type { Sample } from "./outcome.ts";
-import type { Difference } from "./same.ts";
+import type { Difference } from "./difference.ts";
 import type { ExpectedLog, ExpectedMetric } from "./test-file.ts";
 
 /** One series and what a step did to it. */

@@ -2,10 +2,10 @@ import type { Bag } from "../../attributes/bag.ts";
 import type { Decision, LimitState, QuotaOutcome } from "../../runtime/decision.ts";
 import type { JsonValue } from "../../sdk/index.ts";
 import { compareLogs, compareMetrics } from "./compare-telemetry.ts";
+import { same, sameEdits, sameMessage, sameMs, sameReads, sameRules } from "./difference.ts";
+import type { Difference } from "./difference.ts";
 import { codeName, isRule } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
-import { same, sameEdits, sameMessage, sameMs, sameReads, sameRules } from "./same.ts";
-import type { Difference } from "./same.ts";
 import type { Expectation, ExpectedDrop, ExpectedFault, ExpectedLimit, ExpectedQuota } from "./test-file.ts";
 
 /** What differs between the expectation and the outcome, in the order of the format's keys. Empty: the step passed. */
@@ -41,12 +41,8 @@ function compareDecision(expect: Expectation, decision: Decision, bag: Bag, diff
   if (request !== undefined) sameEdits(differences, "headers.request", request, decision.requestHeaders);
   if (response !== undefined) sameEdits(differences, "headers.response", response, decision.responseHeaders);
   if (expect.quotas?.size === 0) sameNames(differences, "quotas", [...decision.quotas.keys()]);
-  if (expect.limits?.size === 0)
-    sameNames(
-      differences,
-      "limits",
-      decision.limits.map(({ rule }) => rule),
-    );
+  const judged = decision.limits.map(({ rule }) => rule);
+  if (expect.limits?.size === 0) sameNames(differences, "limits", judged);
   for (const [name, quota] of expect.quotas ?? []) {
     compareQuota(`quotas.${name}`, quota, decision.quotas.get(name), bag, differences);
   }

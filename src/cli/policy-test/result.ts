@@ -1,6 +1,6 @@
 import type { Problem } from "../../policy/problem.ts";
 import type { Place } from "../../policy/snapshot.ts";
-import type { Difference } from "./same.ts";
+import type { Difference } from "./difference.ts";
 import type { Tried } from "./trace.ts";
 
 /** What came of a run. */

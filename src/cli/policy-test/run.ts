@@ -1,13 +1,13 @@
-import type { Given, Step, TestCase } from "./test-file.ts";
 import { fillBag, mergeGiven } from "./attributes.ts";
 import { compare } from "./compare.ts";
 import { createCoverage } from "./coverage.ts";
 import type { Coverage } from "./coverage.ts";
+import type { Difference } from "./difference.ts";
 import { shownPath } from "./find.ts";
 import type { CaseResult, Failure, FileResult, RunResult } from "./result.ts";
-import type { Difference } from "./same.ts";
 import { loadSuite } from "./suite.ts";
 import type { Suite, SuiteOptions } from "./suite.ts";
+import type { Step, TestCase } from "./test-file.ts";
 import { trace } from "./trace.ts";
 import { createWorld } from "./world.ts";
 import type { World } from "./world.ts";
@@ -99,8 +99,7 @@ async function runStep(
   world: World,
   coverage: Coverage,
 ): Promise<Failure | undefined> {
-  const given: readonly Given[] = [testCase.given, step.given];
-  const attributes = mergeGiven(test, snapshot.vocabulary, given);
+  const attributes = mergeGiven(test, snapshot.vocabulary, [testCase.given, step.given]);
   await world.advance(step.afterMs);
   for (let time = 1; time <= step.times; time++) {
     if (time > 1) await world.advance(step.everyMs);
@@ -129,9 +128,5 @@ async function runStep(
 }
 
 function unanswered(adapter: string): Difference {
-  return {
-    what: `adapters.${adapter}`,
-    expected: "what it answers: tests do not call out",
-    found: null,
-  };
+  return { what: `adapters.${adapter}`, expected: "what it answers: tests do not call out", found: null };
 }

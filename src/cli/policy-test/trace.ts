@@ -1,4 +1,4 @@
-import { Bag } from "../../attributes/bag.ts";
+import type { Bag } from "../../attributes/bag.ts";
 import { Fault } from "../../attributes/fault.ts";
 import type { Expression } from "../../expression/expression.ts";
 import type { CheckRule, Policy, ReportRule, Snapshot } from "../../policy/snapshot.ts";
@@ -18,30 +18,31 @@ export interface Tried {
   readonly why?: string;
 }
 
-type Test =
-  | { readonly holds: true }
-  | { readonly holds: false; readonly source: string; readonly absent?: readonly string[]; readonly fault?: string };
+/** Why a condition does not hold. */
+interface Unmet {
+  readonly part: "match" | "when";
+  readonly source: string;
+  /** What is not there, where that is why. */
+  readonly absent?: readonly string[];
+  /** What went wrong, where that is why. */
+  readonly fault?: string;
+}
 
 /**
- * Tells, for every rule that a step concerns, what it made of the request, those that were reached first. Conditions are evaluated anew, on a copy of
- * the attributes; what came of a rule that applied is taken from the outcome.
+ * Tells, for every rule that a step concerns, what it made of the request, those that were reached first. Conditions are
+ * evaluated anew, on a copy of the attributes; what came of a rule that applied is taken from the outcome.
  */
 export function trace(snapshot: Snapshot, step: Pick<Step, "kind" | "asked">, bag: Bag, outcome: Outcome): Tried[] {
   const copy = copyBag(bag);
   const tried: Tried[] = [];
-  const passedOver = new Map<Policy, boolean>();
+  const matches = new Map<Policy, Unmet | undefined>();
   for (const rule of rulesOf(snapshot, step)) {
-    const seen = passedOver.get(rule.policy);
-    if (seen === true) continue;
-    if (seen === undefined) {
-      const match = holds(rule.policy.match, copy);
-      passedOver.set(rule.policy, !match.holds);
-      if (!match.holds) {
-        tried.push({ name: rule.policy.name, reached: false, ...unmet("match", match) });
-        continue;
-      }
-    }
-    tried.push(tryRule(rule, copy, outcome));
+    const { policy } = rule;
+    const isFirst = !matches.has(policy);
+    if (isFirst) matches.set(policy, unmet("match", policy.match, copy));
+    const match = matches.get(policy);
+    if (match === undefined || match.fault !== undefined) tried.push(tryRule(rule, match, copy, outcome));
+    else if (isFirst) tried.push({ name: policy.name, reached: false, ...passedOver(match) });
   }
   return tried.sort((a, b) => Number(b.reached) - Number(a.reached));
 }
@@ -55,15 +56,19 @@ function rulesOf(
   return snapshot.checks.filter((rule) => (rule.kind === "limit" ? rule.at : "check") === at);
 }
 
-function tryRule(rule: CheckRule | ReportRule, bag: Bag, outcome: Outcome): Tried {
+/** What a rule made of the request. `match` is given where it could not be evaluated: the rule may act all the same. */
+function tryRule(rule: CheckRule | ReportRule, match: Unmet | undefined, bag: Bag, outcome: Outcome): Tried {
   const name = rule.id;
-  const when = holds(rule.when, bag);
-  if (!when.holds && when.fault === undefined) return { name, reached: false, ...unmet("when", when) };
-  if (rule.unless !== undefined) {
-    const unless = holds(rule.unless, bag);
-    if (unless.holds) {
-      return { name, reached: true, verdict: "does not apply: unless holds", why: rule.unless.source };
-    }
+  const when = unmet("when", rule.when, bag);
+  if (when !== undefined && when.fault === undefined) return { name, reached: false, ...passedOver(when) };
+  const failed = match ?? when;
+  if (failed !== undefined) {
+    const { verdict } =
+      rule.kind === "metric" || rule.kind === "log" ? { verdict: "does not apply" } : acted(rule, outcome);
+    return { name, reached: true, verdict: `${verdict}: ${failed.part} fails: ${failed.fault}`, why: failed.source };
+  }
+  if (rule.unless?.evaluate(bag) === true) {
+    return { name, reached: true, verdict: "does not apply: unless holds", why: rule.unless.source };
   }
   return { name, reached: true, ...acted(rule, outcome) };
 }
@@ -87,26 +92,26 @@ function acted(rule: CheckRule | ReportRule, { decision, samples, entries }: Out
   return { verdict: "allows", ...why };
 }
 
-function unmet(part: string, test: Test & { holds: false }): Omit<Tried, "name" | "reached"> {
-  if (test.fault !== undefined) return { verdict: `${part} fails: ${test.fault}`, why: test.source };
-  if (test.absent === undefined) return { verdict: `does not apply: ${part} is false`, why: test.source };
-  const names = test.absent.length === 0 ? "an attribute is absent" : `${test.absent.join(", ")} absent`;
-  return { verdict: `does not apply: ${part} needs what is not there (${names})`, why: test.source };
+function passedOver({ part, source, absent }: Unmet): Omit<Tried, "name" | "reached"> {
+  if (absent === undefined) return { verdict: `does not apply: ${part} is false`, why: source };
+  const names = absent.length === 0 ? "an attribute is absent" : `${absent.join(", ")} absent`;
+  return { verdict: `does not apply: ${part} needs what is not there (${names})`, why: source };
 }
 
-function holds(expression: Expression<boolean> | undefined, bag: Bag): Test {
-  if (expression === undefined) return { holds: true };
-  const value = expression.evaluate(bag);
-  if (value === true) return { holds: true };
+function unmet(part: Unmet["part"], expression: Expression<boolean> | undefined, bag: Bag): Unmet | undefined {
+  const value = expression === undefined || expression.evaluate(bag);
+  if (value === true || expression === undefined) return undefined;
   const { source } = expression;
-  if (value instanceof Fault) return { holds: false, source, fault: value.message };
-  if (value === false) return { holds: false, source };
-  const absent = expression.uses
-    .filter(({ guarded }) => !guarded)
-    .filter(({ name, key }) => {
+  if (value instanceof Fault) return { part, source, fault: value.message };
+  return value === false ? { part, source } : { part, source, absent: absentOf(expression, bag) };
+}
+
+/** What an expression reads without a test for it, and is not there. */
+function absentOf({ uses }: Expression<boolean>, bag: Bag): string[] {
+  return uses
+    .filter(({ name, key, guarded }) => {
       const slot = key === undefined ? bag.layout.find(name) : bag.layout.keysOf(name)?.get(key);
-      return slot !== undefined && bag.peek(slot) === undefined;
+      return !guarded && slot !== undefined && bag.peek(slot) === undefined;
     })
     .map(({ name, key }) => (key === undefined ? name : `${name}[${JSON.stringify(key)}]`));
-  return { holds: false, source, absent };
 }

@@ -1,5 +1,8 @@
 import type { Timers } from "../../util/timers.ts";
 
+/** How long work in the real world is waited for before time passes all the same, in real milliseconds. */
+const patienceMs = 5000;
+
 interface Job {
   readonly dueMs: number;
   readonly run: () => void;
@@ -16,7 +19,7 @@ export interface VirtualClock {
   settle(): Promise<void>;
   /**
    * Waits for a promise. When nothing but time can settle it, time passes: the clock goes to the next timer. `outside`
-   * is work in the real world that is waited for first.
+   * is work in the real world that is waited for first, for some seconds of real time.
    */
   until<T>(promise: Promise<T>, outside: ReadonlySet<Promise<unknown>>): Promise<T>;
 }
@@ -57,12 +60,10 @@ export function createVirtualClock(startMs: number): VirtualClock {
       for (;;) {
         await runUntil(now);
         if (done) return ended;
-        if (outside.size > 0) await Promise.race([ended, ...outside].map((each) => each.catch(() => undefined)));
-        else {
-          const job = next(Infinity);
-          if (job === undefined) throw new Error("an answer is waited for that nothing can bring about");
-          await runUntil(job.dueMs);
-        }
+        if (outside.size > 0 && (await anyWithin([ended, ...outside], patienceMs))) continue;
+        const job = next(Infinity);
+        if (job === undefined) throw new Error("an answer is waited for that nothing can bring about");
+        await runUntil(job.dueMs);
       }
     },
   };
@@ -71,4 +72,20 @@ export function createVirtualClock(startMs: number): VirtualClock {
 /** Lets everything happen that waits for nothing but its turn. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Waits until one of the promises settles; `false` when none did in time. */
+async function anyWithin(promises: readonly Promise<unknown>[], ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(() => resolve(false), ms)));
+  const settled = promises.map((each) => each.then(done, done));
+  try {
+    return await Promise.race([late, ...settled]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function done(): boolean {
+  return true;
 }
