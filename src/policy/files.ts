@@ -67,9 +67,10 @@ export interface Listing {
 }
 
 /**
- * The policy files of a folder and the folders in it: `*.yaml` and `*.yml`, not `*.test.yaml`. Names that begin with a
- * dot are left out: editors put their files there, and a mounted ConfigMap its copies. So is `except`, which is
- * `weir.yaml` itself where it lies among the policies.
+ * The policy files of a folder and the folders in it: `*.yaml` and `*.yml`, not `*.test.yaml`, and not
+ * `weir.yaml`, which may lie among them. Names that begin with a
+ * dot are left out: editors put their files there, and a mounted ConfigMap its copies. So is `except`, the
+ * configuration where it has another name.
  */
 export async function listPolicyFiles(folder: string, except: string): Promise<Listing> {
   const files: string[] = [];
@@ -108,7 +109,7 @@ export async function listPolicyFiles(folder: string, except: string): Promise<L
 }
 
 function isPolicyFile(name: string): boolean {
-  return /\.ya?ml$/.test(name) && !/\.test\.ya?ml$/.test(name);
+  return /\.ya?ml$/.test(name) && !/\.test\.ya?ml$/.test(name) && name !== "weir.yaml";
 }
 
 async function isFolder(path: string): Promise<boolean> {

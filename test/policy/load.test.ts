@@ -33,6 +33,7 @@ test("finds policies in folders within the folder, and leaves tests and hidden f
     "policies/team/b.yml": policy("b"),
     "policies/team/b.test.yaml": "tests: no policy",
     "policies/.a.yaml.swp": "no policy",
+    "policies/weir.yaml": "adapters: {}",
     "policies/.hidden/c.yaml": "no: policy",
     "policies/README.md": "no policy",
   });
@@ -51,9 +52,9 @@ test("finds policies in folders within the folder, and leaves tests and hidden f
   ]);
 });
 
-test("weir.yaml may lie among the policies, and its paths are meant from where it lies", async (t) => {
-  const cwd = await folderWith(t, { "etc/weir.yaml": "policies: .\n", "etc/a.yaml": policy("a") });
-  const loaded = await load(cwd, { config: "etc/weir.yaml" });
+test("the configuration may lie among the policies, and its paths are meant from where it lies", async (t) => {
+  const cwd = await folderWith(t, { "etc/hub.yaml": "policies: .\n", "etc/a.yaml": policy("a") });
+  const loaded = await load(cwd, { config: "etc/hub.yaml" });
   t.deepEqual(problemsOf(loaded), []);
   t.is("snapshot" in loaded && loaded.snapshot.settings.folder, join(cwd, "etc"));
   t.is("snapshot" in loaded && loaded.snapshot.policies.length, 1);

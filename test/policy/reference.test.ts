@@ -1,0 +1,207 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import test from "ava";
+import { Command } from "commander";
+import { parse, parseAllDocuments } from "yaml";
+import { z } from "zod";
+import { builtinAdapters as adapters } from "../../adapters/index.ts";
+import { addSchemaCommand } from "../../src/cli/schema.ts";
+import { addValidateCommand } from "../../src/cli/validate.ts";
+import type { Io } from "../../src/cli/io.ts";
+import { checkRuleShape, editsShape, headersShape, httpShape } from "../../src/policy/check-rule-shape.ts";
+import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
+import { policyShape } from "../../src/policy/policy-shape.ts";
+import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy/report-rule-shape.ts";
+import type { Fields } from "../../src/policy/shape/collections.ts";
+import {
+  checkDefaultsShape,
+  limitsShape,
+  listenerShape,
+  listenShape,
+  shutdownShape,
+  telemetryShape,
+  weirShape,
+} from "../../src/policy/weir-shape.ts";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
+const read = (file: string) => readFileSync(join(root, file), "utf8");
+
+/** The tables of a page, each a list of rows without its head. */
+function tablesOf(page: string): string[][][] {
+  const tables: string[][][] = [];
+  let inTable = false;
+  for (const line of read(page).split("\n")) {
+    if (!line.startsWith("|")) inTable = false;
+    else if (!inTable) {
+      inTable = true;
+      tables.push([]);
+    } else if (!line.startsWith("| -")) {
+      tables.at(-1)!.push(
+        line
+          .slice(1, -1)
+          .split("|")
+          .map((cell) => cell.trim()),
+      );
+    }
+  }
+  return tables;
+}
+
+const rowsOf = (fields: Fields) =>
+  Object.entries(fields).map(([key, field]) => [
+    `\`${key}\``,
+    field.required === true ? "(required)" : field.default,
+    field.description,
+  ]);
+
+const pages: Readonly<Record<string, readonly Fields[]>> = {
+  "docs/policy.md": [
+    policyShape.fields,
+    checkRuleShape.common,
+    checkRuleShape.kinds.deny,
+    checkRuleShape.kinds.ask,
+    checkRuleShape.kinds.limit,
+    checkRuleShape.kinds.headers,
+    headersShape.fields,
+    editsShape.fields,
+    httpShape.fields,
+    reportRuleShape.common,
+    reportRuleShape.kinds.metric,
+    linearShape.fields,
+    exponentialShape.fields,
+    reportRuleShape.kinds.log,
+  ],
+  "docs/weir-yaml.md": [
+    weirShape.fields,
+    listenShape.fields,
+    listenerShape.fields,
+    limitsShape.fields,
+    checkDefaultsShape.fields,
+    telemetryShape.fields,
+    shutdownShape.fields,
+  ],
+};
+
+for (const [page, shapes] of Object.entries(pages)) {
+  test(`${page} has a row for every key, with its default, and no other`, (t) => {
+    t.deepEqual(tablesOf(page), shapes.map(rowsOf));
+  });
+}
+
+/** The YAML blocks of a page. */
+const blocksOf = (page: string) => [...read(page).matchAll(/^```yaml\n(.*?)^```$/gms)].map((match) => match[1]!);
+
+test("the examples of the reference are fine", async (t) => {
+  const [config] = blocksOf("docs/weir-yaml.md");
+  const files = blocksOf("docs/policy.md").map((text, i) => ({ path: `${i}.yaml`, text }));
+  t.true(files.length > 0);
+  const compiled = await compilePolicies({
+    config: { path: "weir.yaml", text: config! },
+    files,
+    adapters,
+    folder: "/",
+  });
+  t.deepEqual("problems" in compiled ? compiled.problems : compiled.warnings, []);
+});
+
+test("weir.yaml's example shows the defaults", async (t) => {
+  const [config] = blocksOf("docs/weir-yaml.md");
+  const settings = async (text: string | undefined) => {
+    const compiled = await compilePolicies({
+      config: text === undefined ? undefined : { path: "w", text },
+      files: [],
+      adapters,
+      folder: "/",
+    });
+    return "snapshot" in compiled ? compiled.snapshot.settings : compiled.problems;
+  };
+  t.deepEqual(await settings(config), await settings(undefined));
+});
+
+test("the JSON Schemas take what the compiler takes, and refuse a key that it refuses", (t) => {
+  const policy = z.fromJSONSchema(policySchema() as Parameters<typeof z.fromJSONSchema>[0]);
+  const weir = z.fromJSONSchema(weirSchema() as Parameters<typeof z.fromJSONSchema>[0]);
+  for (const block of blocksOf("docs/policy.md"))
+    for (const document of parseAllDocuments(block)) t.true(policy.safeParse(document.toJS()).success, block);
+  for (const block of blocksOf("docs/weir-yaml.md")) t.true(weir.safeParse(parse(block)).success, block);
+  const deny = { name: "x", deny: "permission_denied" };
+  t.true(policy.safeParse({ policy: "a", check: [deny] }).success);
+  for (const wrong of [
+    { ...deny, unles: "true" },
+    { ...deny, burst: 5 },
+    { name: "x" },
+    { ...deny, deny: "no" },
+    { name: "x", limit: "0/s" },
+  ])
+    t.false(policy.safeParse({ policy: "a", check: [wrong] }).success, JSON.stringify(wrong));
+  t.false(weir.safeParse({ listn: {} }).success);
+});
+
+/** Runs a command with an outside world that is remembered. */
+async function run(add: (program: Command, io: Io) => void, args: readonly string[], cwd = root) {
+  const written = { out: "", err: "" };
+  const io: Io = {
+    stdin: (async function* () {})(),
+    out: (text) => void (written.out += text),
+    err: (text) => void (written.err += text),
+    env: {},
+    cwd,
+    exitCode: 0,
+  };
+  const program = new Command("weir").exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
+  add(program, io);
+  for (const command of program.commands)
+    command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
+  await program.parseAsync([...args], { from: "user" }).catch((error: { code?: string }) => {
+    if (error.code !== "commander.helpDisplayed") throw error;
+  });
+  return { ...written, exitCode: io.exitCode };
+}
+
+test("weir validate says what is fine", async (t) => {
+  const { out, err, exitCode } = await run(addValidateCommand, ["validate", "--config", "policies/weir.yaml"]);
+  t.regex(out, /^\d+ policies with \d+ rules are fine \(version [0-9a-f]{12}\)\n$/);
+  t.is(err, "");
+  t.is(exitCode, 0);
+});
+
+test("weir validate shows mistakes and leaves with 1", async (t) => {
+  const { out, err, exitCode } = await run(addValidateCommand, ["validate", "--policies", "nowhere"]);
+  t.is(out, "");
+  t.is(
+    err,
+    "nowhere:1:1: error[WEIR_FILE_UNREADABLE]: the file could not be read: there is no such file or folder\n\n1 mistake\n",
+  );
+  t.is(exitCode, 1);
+});
+
+test("weir validate --json is one object", async (t) => {
+  const wrong = await run(addValidateCommand, ["validate", "--json", "--policies", "nowhere"]);
+  t.like(JSON.parse(wrong.out), {
+    ok: false,
+    omitted: 0,
+    problems: [{ code: "WEIR_FILE_UNREADABLE", line: 1, column: 1 }],
+  });
+  t.is(wrong.exitCode, 1);
+  const fine = await run(addValidateCommand, ["validate", "--json", "--config", "policies/weir.yaml"]);
+  t.like(JSON.parse(fine.out), { ok: true, problems: [] });
+  t.is(fine.exitCode, 0);
+});
+
+test("weir schema prints the schema of policies, or of weir.yaml", async (t) => {
+  for (const args of [["schema"], ["schema", "policy"]])
+    t.deepEqual(JSON.parse((await run(addSchemaCommand, args)).out), JSON.parse(JSON.stringify(policySchema())));
+  t.deepEqual(
+    JSON.parse((await run(addSchemaCommand, ["schema", "weir"])).out),
+    JSON.parse(JSON.stringify(weirSchema())),
+  );
+});
+
+test("the help of validate shows what a mistake looks like, as it looks", async (t) => {
+  const { out } = await run(addValidateCommand, ["validate", "--help"]);
+  const cases = parse(read("test/cases/problems/shape.yaml")) as readonly { printed?: string }[];
+  const printed = cases[0]!.printed!.trimEnd().split("\n").slice(1);
+  for (const line of printed) t.true(out.includes(line), line);
+  t.regex((await run(addSchemaCommand, ["schema", "--help"])).out, /Example:\n {2}\$ weir schema policy/);
+});
