@@ -203,7 +203,8 @@ export class AdapterCalls {
     // One line for each time that it begins to fail, not one for each request.
     if (!this.#failing) {
       this.#failing = true;
-      log.warn({ adapter: name, capability, failure: result.kind, err: result.error }, "the adapter does not answer");
+      const { kind: failure, error: err } = result;
+      log.warn({ code: "WEIR_ADAPTER_FAILED", adapter: name, capability, failure, err }, "the adapter does not answer");
     }
     return result;
   }

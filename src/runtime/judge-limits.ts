@@ -95,8 +95,8 @@ function limitApplies(judgement: Judgement, limit: PreparedRule): boolean | "unk
 /** Charges what is enforced, all or nothing; then, if that was granted, what observes, each limit by itself. */
 export function charge(judgement: Judgement): void | Promise<void> {
   const { wishes } = judgement;
-  const enforced = wishes.filter(({ rule }) => rule.policy.mode === "enforce");
-  const observing = enforced.length === wishes.length ? [] : wishes.filter((wish) => !enforced.includes(wish));
+  const observing = wishes.filter(({ rule }) => rule.policy.mode === "observe");
+  const enforced = observing.length === 0 ? wishes : wishes.filter(({ rule }) => rule.policy.mode === "enforce");
   const charged = take(judgement, enforced);
   return charged instanceof Promise ? charged.then(() => observe()) : observe();
 
@@ -153,23 +153,24 @@ function refusalOf({ rule, answer }: Wish): [code: number, message: string] {
 
 /** Where the enforced limits stand, in the order of their rules. */
 export function limitStates(wishes: readonly Wish[]): readonly LimitState[] {
-  const states: (LimitState & { readonly ordinal: number })[] = [];
-  for (const wish of wishes) {
+  const judged = wishes.filter(({ rule, answer }) => answer !== undefined && rule.policy.mode === "enforce");
+  if (judged.length > 1) judged.sort((a, b) => a.rule.ordinal - b.rule.ordinal);
+  return judged.map((wish) => {
     const { rule, answer, degraded } = wish;
-    if (answer === undefined || rule.policy.mode === "observe") continue;
-    const known = answer instanceof Failure ? { remaining: 0, resetMs: 0 } : answer;
-    states.push({
-      ordinal: rule.ordinal,
+    const known = answer instanceof Failure || answer === undefined ? unknown : answer;
+    const state: { -readonly [K in keyof LimitState]: LimitState[K] } = {
       rule: rule.id,
       allowed: !isRefused(wish),
       amount: rule.limit.amount,
       windowMs: rule.limit.windowMs,
       remaining: known.remaining,
       resetMs: known.resetMs,
-      ...("retryAfterMs" in known && known.retryAfterMs !== undefined ? { retryAfterMs: known.retryAfterMs } : {}),
-      ...(degraded ? { degraded } : {}),
-    });
-  }
-  if (states.length > 1) states.sort((a, b) => a.ordinal - b.ordinal);
-  return states.map(({ ordinal: _, ...state }) => state);
+    };
+    if (known.retryAfterMs !== undefined) state.retryAfterMs = known.retryAfterMs;
+    if (degraded) state.degraded = true;
+    return state;
+  });
 }
+
+/** What is said of a limit whose store did not answer. */
+const unknown: Pick<LimitState, "remaining" | "resetMs" | "retryAfterMs"> = { remaining: 0, resetMs: 0 };

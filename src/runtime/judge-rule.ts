@@ -1,5 +1,5 @@
 import { Fault } from "../attributes/fault.ts";
-import type { AskRule, DenyRule, HeadersRule } from "../policy/snapshot.ts";
+import type { AskRule, DenyRule, HeaderEdit, HeadersRule } from "../policy/snapshot.ts";
 import type { Verdict } from "../sdk/index.ts";
 import { refusalCodes } from "../sdk/index.ts";
 import { excused } from "./applies.ts";
@@ -61,20 +61,30 @@ function takeVerdict(judgement: Judgement, rule: AskRule, verdict: Verdict | Fai
   judgement.refuse(rule, code, rule.message ?? (verdict.message || `refused by ${rule.id}`));
 }
 
-/** A rule for headers whose `match` and `when` hold, or are faults: it changes nothing unless it is known to apply. */
+/**
+ * A rule for headers whose `match` and `when` hold, or are faults. Where they are faults the headers that it names are
+ * removed, as one is whose value fails: a caller that garbles what the rule reads must not get its own through.
+ */
 export function noteHeaders(judgement: Judgement, rule: HeadersRule, applies: true | Fault): void {
   // In mode observe no header is touched.
   if (rule.policy.mode === "observe") return;
   judgement.takePart(rule);
   if (applies !== true) judgement.fault(rule, "when", applies);
-  else if (!excused(rule, judgement.bag, judgement.context.observer)) judgement.headers.push(rule);
+  if (!excused(rule, judgement.bag, judgement.context.observer))
+    judgement.headers.push({ rule, known: applies === true });
 }
 
 /** Evaluates the headers of a request that no deny and no ask refused. */
 export function applyHeaders(judgement: Judgement): void {
   const { bag, context } = judgement;
-  for (const rule of judgement.headers) {
-    addOperations(judgement.requestHeaders, rule, rule.request, bag, context.observer);
-    addOperations(judgement.responseHeaders, rule, rule.response, bag, context.observer);
+  for (const { rule, known } of judgement.headers) {
+    const request = known ? rule.request : rule.request.map(removal);
+    const response = known ? rule.response : rule.response.map(removal);
+    addOperations(judgement.requestHeaders, rule, request, bag, context.observer);
+    addOperations(judgement.responseHeaders, rule, response, bag, context.observer);
   }
+}
+
+function removal({ name }: HeaderEdit): HeaderEdit {
+  return { operation: "remove", name };
 }

@@ -38,8 +38,8 @@ export class Judgement {
   readonly validity: Validity;
   /** Limits that may apply. */
   readonly limits: PreparedRule[] = [];
-  /** Header rules that apply. */
-  readonly headers: HeadersRule[] = [];
+  /** Header rules that apply, or of which that cannot be said. */
+  readonly headers: { readonly rule: HeadersRule; readonly known: boolean }[] = [];
   /** Charges to make. */
   readonly wishes: Wish[] = [];
   /** What had been read before the first rule; only where the caller names limits. */

@@ -294,6 +294,21 @@ check: [{ name: r, headers: { request: { set: { x-user: 'request.headers["user"]
   t.is(told.filter((line) => line === "absence p/r headers").length, 1);
 });
 
+test("where it cannot be said whether a rule applies, the headers that it names are removed", async (t) => {
+  const { checkNow, told } = await world(`
+policy: p
+check:
+  - { name: r, when: 'int(request.headers["n"]) > 0', headers: { request: { set: { x-a: '"1"' }, remove: [x-b] }, response: { append: { x-c: '"1"' } } } }`);
+  t.is(checkNow({ "request.headers": { n: "0" } }).requestHeaders.length, 0);
+  t.is(checkNow({ "request.headers": {} }).requestHeaders.length, 0);
+  const decision = checkNow({ "request.headers": { n: "x" } });
+  t.deepEqual(
+    [...decision.requestHeaders, ...decision.responseHeaders].map(({ operation, name }) => `${operation} ${name}`),
+    ["remove x-a", "remove x-b", "remove x-c"],
+  );
+  t.true(told.includes("fault p/r when"));
+});
+
 test("a refused request changes no headers", async (t) => {
   const { checkNow } = await world(`
 policy: p
