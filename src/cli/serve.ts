@@ -1,0 +1,149 @@
+import type { Command } from "commander";
+import { pino } from "pino";
+import { builtinAdapters } from "../../adapters/index.ts";
+import { formatProblem } from "../policy/index.ts";
+import { WeirError } from "../util/weir-error.ts";
+import { createWeir, type Weir } from "../weir.ts";
+import { pasteableChecks } from "./examples.ts";
+import type { Io } from "./io.ts";
+
+interface ServeOptions {
+  readonly config?: string;
+  readonly policies?: string;
+  readonly grpc?: string;
+  readonly http?: string;
+  readonly admin?: string;
+  readonly logLevel: string;
+  readonly jsonReady?: boolean;
+}
+
+/** The part of `process` that serving needs: signals, and a way out that does not wait. */
+export interface Signals {
+  on(signal: NodeJS.Signals, listener: () => void): unknown;
+  exit(code: number): void;
+}
+
+export function addServeCommand(program: Command, io: Io, host: { version: string; signals: Signals }): void {
+  program
+    .command("serve")
+    .description("Run the hub.")
+    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml when it is there, else every default)")
+    .option("-p, --policies <folder>", "folder of policy files (default: what weir.yaml says, else ./policies)")
+    .option("--grpc <host:port>", "gRPC doors (default 127.0.0.1:9091; port 0: any free one)")
+    .option("--http <host:port>", "HTTP doors (default 127.0.0.1:9092)")
+    .option("--admin <host:port>", "health, metrics and what is loaded (default 127.0.0.1:9093)")
+    .option("--log-level <level>", "debug, info, warn or error; the hub's log goes to standard error", "info")
+    .option("--json-ready", "write one line of JSON with the addresses to standard output once it serves")
+    .addHelpText(
+      "after",
+      `
+Files are read again when they change and on SIGHUP; a set with a mistake changes nothing and is shown at /status of the
+admin listener. SIGTERM and SIGINT drain: health turns NOT_SERVING, calls in flight end, adapters flush. A second signal
+exits at once.
+
+Example:
+  $ weir serve --config policies/weir.yaml
+  $ curl -s localhost:9093/readyz`,
+    )
+    .action(async (options: ServeOptions) => serve(options, io, host));
+}
+
+async function serve(options: ServeOptions, io: Io, host: { version: string; signals: Signals }): Promise<void> {
+  const log = pino(
+    {
+      level: options.logLevel,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (level) => ({ level }) },
+    },
+    { write: (line: string) => io.err(line) },
+  );
+  // Signals are taken from the start: one that comes while policies are compiled must not be lost.
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => (stop = resolve));
+  let signals = 0;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    host.signals.on(signal, () => {
+      if (++signals > 1) host.signals.exit(signal === "SIGINT" ? 130 : 143);
+      log.info({ signal }, "stopping; a second signal exits at once");
+      stop();
+    });
+  }
+  let running: Weir | undefined;
+  host.signals.on("SIGHUP", () => void running?.reload("SIGHUP"));
+
+  try {
+    const started = await createWeir({
+      ...(options.config === undefined ? {} : { config: options.config }),
+      ...(options.policies === undefined ? {} : { policies: options.policies }),
+      listen: {
+        ...(options.grpc === undefined ? {} : { grpc: options.grpc }),
+        ...(options.http === undefined ? {} : { http: options.http }),
+        ...(options.admin === undefined ? {} : { admin: options.admin }),
+      },
+      cwd: io.cwd,
+      adapters: builtinAdapters,
+      version: host.version,
+      log,
+    });
+    if ("problems" in started) {
+      for (const problem of started.problems) io.err(`${formatProblem(problem)}\n`);
+      const errors = started.problems.filter(({ severity }) => severity === "error").length;
+      io.err(`weir does not start: ${errors} ${errors === 1 ? "mistake" : "mistakes"} in its files\n`);
+      io.exitCode = 1;
+      return;
+    }
+    running = started.weir;
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    io.err(`error[${error.code}]: ${error.message}\n`);
+    io.exitCode = 1;
+    return;
+  }
+
+  const { listening } = running;
+  if (options.jsonReady === true) io.out(`${JSON.stringify(listening)}\n`);
+  else io.out(await banner(running, io.cwd));
+  await stopped;
+  io.exitCode = (await running.close()) ? 0 : 1;
+}
+
+/** What a person wants to see first: where it listens, what it has loaded, and what to try. */
+async function banner(weir: Weir, cwd: string): Promise<string> {
+  const { listening, snapshot } = weir;
+  const rules = snapshot.checks.length + snapshot.reports.length;
+  const width = Math.max(...snapshot.policies.map(({ name }) => name.length), 0);
+  const policies = snapshot.policies.map((policy) => {
+    const of = (list: readonly { policy: { name: string } }[]) =>
+      list.filter((rule) => rule.policy.name === policy.name).length;
+    const parts = [
+      `${of(snapshot.checks)} check`,
+      `${of(snapshot.reports)} report`,
+      ...(policy.mode === "observe" ? ["observes only"] : []),
+    ];
+    return `    ${policy.name.padEnd(width)}  ${parts.join(", ")}`;
+  });
+  const examples = await pasteableChecks(snapshot, { cwd, address: listening.grpc });
+  return [
+    `weir ${weir.version} serves`,
+    `    gRPC doors   ${listening.grpc}`,
+    `    HTTP doors   http://${listening.http}`,
+    `    admin        http://${listening.admin}`,
+    `${plural(snapshot.policies.length, "policy", "policies")}, ${plural(rules, "rule", "rules")}, version ${snapshot.version}`,
+    ...policies,
+    ...(examples === undefined
+      ? []
+      : [
+          "Try, in another terminal:",
+          `    ${examples.allow}`,
+          "        -> allowed",
+          `    ${examples.deny}`,
+          "        -> refused",
+        ]),
+    "",
+  ].join("\n");
+}
+
+function plural(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,230 @@
+import { randomBytes } from "node:crypto";
+import { createConsole } from "./console/console.ts";
+import { formatProblem, loadPolicies, type Loaded, type LoadOptions, type Problem } from "./policy/index.ts";
+import type { Settings } from "./policy/settings.ts";
+import type { Snapshot } from "./policy/snapshot.ts";
+import { createRuntime, type Serving } from "./runtime/runtime.ts";
+import { fingerprint, watchFiles } from "./runtime/watch.ts";
+import type { Adapter, Log } from "./sdk/index.ts";
+import { createHubMetrics } from "./telemetry/hub-metrics.ts";
+import { createQueues } from "./telemetry/queues.ts";
+import { createReporter, type Reporter } from "./telemetry/report.ts";
+import { systemTimers } from "./util/timers.ts";
+import type { DoorOptions } from "./wire/call.ts";
+import { createGrpcServer } from "./wire/grpc-server.ts";
+import { createHttpDoor } from "./wire/http/http-door.ts";
+import { createHttpServer } from "./wire/http/http-server.ts";
+import { mixerDoor } from "./wire/mixer/mixer-door.ts";
+import type { Session } from "./wire/session.ts";
+import { createStreamDoor } from "./wire/stream/stream-door.ts";
+
+export interface WeirOptions {
+  /** Path of `weir.yaml`. Left out: `weir.yaml` in `cwd` where there is one, else everything has its default. */
+  readonly config?: string;
+  /** Folder of policy files, instead of the one that `weir.yaml` names. */
+  readonly policies?: string;
+  /** Addresses as `host:port`, instead of those of `weir.yaml`; port 0 takes a free one. */
+  readonly listen?: { readonly grpc?: string; readonly http?: string; readonly admin?: string };
+  /** The folder that relative paths are meant from. */
+  readonly cwd: string;
+  /** The adapters that `weir.yaml` may name without a path. `memory` must be among them. */
+  readonly adapters: ReadonlyMap<string, Adapter>;
+  /** Shown to operators. */
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** A hub that serves. */
+export interface Weir {
+  readonly version: string;
+  /** Where it listens, as `host:port`. */
+  readonly listening: { readonly grpc: string; readonly http: string; readonly admin: string };
+  /** The policy set that serves now. */
+  readonly snapshot: Snapshot;
+  /** Reads all files again and swaps the policy set, or changes nothing. Answers what is wrong; empty when it went well. */
+  reload(why: string): Promise<readonly Problem[]>;
+  /**
+   * Drains and stops: health turns NOT_SERVING, calls in flight end, adapters flush. Answers whether all of it was done
+   * within the deadline of `weir.yaml`; what was left then is cut. Never rejects.
+   */
+  close(): Promise<boolean>;
+}
+
+/**
+ * Builds the rooms, joins them and starts to serve. Mistakes in files are answered as problems; a listener that cannot
+ * be had is thrown as WEIR_LISTEN.
+ */
+export async function createWeir(
+  options: WeirOptions,
+): Promise<{ readonly weir: Weir } | { readonly problems: readonly Problem[] }> {
+  const { cwd, adapters, log, version } = options;
+  const now = Date.now;
+  const monotonic = (): number => performance.now();
+  const load: LoadOptions = {
+    cwd,
+    adapters,
+    config: options.config,
+    policies: options.policies,
+    listen: options.listen,
+  };
+
+  let seen = "";
+  const loadNow = async (): Promise<Loaded> => {
+    const loaded = await loadPolicies(load);
+    // Fingerprinted by the paths this very load told of; a change while it read is noticed by the next look.
+    seen = await fingerprint(loaded.files);
+    return loaded;
+  };
+  const first = await loadNow();
+  if ("problems" in first) return { problems: first.problems };
+  for (const warning of first.warnings) log.warn(logged(warning), "a warning about the policies");
+
+  let snapshot: Snapshot = first.snapshot;
+  let files = first.files;
+  const { settings } = snapshot;
+  const metrics = createHubMetrics({ version, now, loaded: () => snapshot, queues: () => queues.states() });
+  const { observer } = metrics;
+  const queues = createQueues({ observer, log, now, random: Math.random, timers: systemTimers });
+  const runtime = createRuntime<Reporter>({
+    fallback: adapters.get("memory")!,
+    observer,
+    log,
+    now,
+    monotonic,
+    random: randomBytes,
+    timers: systemTimers,
+    prepare: (prepared, instanceOf) =>
+      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: metrics.records, now }),
+    retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
+  });
+
+  const problems = await runtime.activate(snapshot);
+  if (problems.length > 0) {
+    await runtime.close(settings.shutdown.deadlineMs);
+    return { problems };
+  }
+  observer.reload(true, snapshot.version);
+  let lastReload = { ok: true, timeMs: now(), problems: [] as readonly string[] };
+
+  // One session object serves all requests on a snapshot.
+  let session: { readonly serving: Serving<Reporter>; readonly session: Session } | undefined;
+  const open = (): Session => {
+    const serving = runtime.acquire();
+    if (session?.serving !== serving) session = { serving, session: sessionOn(serving) };
+    return session.session;
+  };
+
+  const door: DoorOptions = { open, observer, log, now };
+  const serverOptions = { limits: settings.limits, observer, log, now };
+  const grpc = createGrpcServer({ doors: [mixerDoor(door), createStreamDoor(door)], ...serverOptions });
+  const http = createHttpServer({ doors: [createHttpDoor(door)], ...serverOptions });
+  let draining = false;
+  const listening = { grpc: "", http: "", admin: "" };
+  const console = createConsole({
+    hub: {
+      version,
+      startedMs: now(),
+      listeners: () => listening,
+      loaded: () => snapshot,
+      lastReload: () => lastReload,
+      adapters: () => runtime.instances(),
+      draining: () => draining,
+      metrics: metrics.render,
+    },
+    log,
+    now,
+  });
+
+  const reloadOnce = async (why: string): Promise<readonly Problem[]> => {
+    const loaded = await loadNow();
+    files = loaded.files;
+    const found = "problems" in loaded ? loaded.problems : await runtime.activate(loaded.snapshot);
+    const ok = !("problems" in loaded) && found.length === 0;
+    lastReload = { ok, timeMs: now(), problems: found.map((problem) => formatProblem(problem)) };
+    if (ok) {
+      if (!sameListeners(settings, loaded.snapshot.settings)) {
+        log.warn({}, "listen and limits of listeners changed: they take effect when the hub is started again");
+      }
+      ({ snapshot } = loaded);
+      for (const warning of loaded.warnings) log.warn(logged(warning), "a warning about the policies");
+      log.info({ why, version: snapshot.version, policies: snapshot.policies.length }, "policies reloaded");
+    } else {
+      for (const problem of found) log.error(logged(problem), "a mistake in the policies");
+      log.error({ why, version: snapshot.version, mistakes: found.length }, "reload refused: the old policies go on");
+    }
+    observer.reload(ok, snapshot.version);
+    return found;
+  };
+  let turn: Promise<unknown> = Promise.resolve();
+  const reload = (why: string): Promise<readonly Problem[]> => {
+    const done = turn.then(() => (draining ? [] : reloadOnce(why)));
+    turn = done.catch((error: unknown) => log.error({ err: error, why }, "a reload failed; the old policies go on"));
+    return done;
+  };
+
+  const stopWatching = watchFiles({
+    paths: () => files,
+    since: seen,
+    onChange: async () => void (await reload("files changed")),
+    timers: systemTimers,
+    onError: (error) => log.error({ err: error }, "the files of the policies could not be watched"),
+  });
+
+  const close = async (): Promise<boolean> => {
+    draining = true;
+    const { deadlineMs } = snapshot.settings.shutdown;
+    const endMs = monotonic() + deadlineMs;
+    const force = new AbortController();
+    const cancel = systemTimers.after(deadlineMs / 2, () => force.abort());
+    stopWatching();
+    await Promise.all([grpc.drain(force.signal), http.drain(force.signal)]);
+    cancel();
+    await runtime.close(Math.max(0, endMs - monotonic()));
+    await console.close();
+    const inTime = !force.signal.aborted && monotonic() < endMs;
+    log.info({ inTime }, "stopped");
+    return inTime;
+  };
+
+  try {
+    listening.grpc = await grpc.listen(settings.listen.grpc);
+    listening.http = await http.listen(settings.listen.http);
+    listening.admin = await console.start(settings.listen.admin);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    weir: {
+      version,
+      listening,
+      get snapshot() {
+        return snapshot;
+      },
+      reload,
+      close,
+    },
+  };
+}
+
+function sessionOn(serving: Serving<Reporter>): Session {
+  const { snapshot, check, prepared } = serving;
+  return {
+    layout: snapshot.layout,
+    vocabulary: snapshot.vocabulary,
+    version: snapshot.version,
+    check,
+    report: prepared.report,
+    end: () => serving.release(),
+  };
+}
+
+/** Whether what the listeners were made with is the same: it cannot change under them. */
+function sameListeners(a: Settings, b: Settings): boolean {
+  const parts = ({ listen, limits }: Settings) => [listen, limits.messageBytes, limits.streamsPerConnection];
+  return JSON.stringify(parts(a)) === JSON.stringify(parts(b));
+}
+
+function logged({ code, file, line, column, message, hint }: Problem): object {
+  return { code, place: `${file}:${line}:${column}`, message, ...(hint === undefined ? {} : { hint }) };
+}
