@@ -10,7 +10,7 @@ function isTestFile(name: string): boolean {
 /** The deepest folder looked into. */
 const maxDepth = 32;
 
-/** The test files that paths name: a file is one whatever it is called, a folder stands for those in it. Sorted, absolute. */
+/** The test files that paths name: a file is one whatever it is called, a folder stands for those in it. Sorted, absolute. Rejects when there is no such path. */
 export async function findTestFiles(paths: readonly string[], cwd: string): Promise<string[]> {
   const found = new Set<string>();
   const visit = async (folder: string, depth: number): Promise<void> => {
@@ -21,8 +21,11 @@ export async function findTestFiles(paths: readonly string[], cwd: string): Prom
       else if (isTestFile(entry.name)) found.add(path);
     }
   };
-  for (const path of paths.map((each) => resolve(cwd, each))) {
-    if ((await stat(path)).isDirectory()) await visit(path, 0);
+  for (const named of paths) {
+    const path = resolve(cwd, named);
+    const there = await stat(path).catch(() => undefined);
+    if (there === undefined) throw new Error(`there is no file or folder ${named}`);
+    if (there.isDirectory()) await visit(path, 0);
     else found.add(path);
   }
   return [...found].sort();
