@@ -1,4 +1,3 @@
-import type { Bag } from "../attributes/bag.ts";
 import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
 import type { Problem } from "../policy/problem.ts";
 import type { Adapter, Instance, Log } from "../sdk/index.ts";
@@ -6,13 +5,16 @@ import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { createCheck } from "./check.ts";
-import type { Check } from "./check.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
-import type { Asked, Decision } from "./decision.ts";
 import { decisionIds } from "./decision-id.ts";
 import { createInstance } from "./instance.ts";
 import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
+import { problemOf, unprepared } from "./load-problem.ts";
+import { Holding } from "./serving.ts";
+import type { Serving } from "./serving.ts";
 import { within } from "./within.ts";
+
+export type { Serving } from "./serving.ts";
 
 export interface RuntimeOptions<T> {
   /** Keeps the limits of `onError: local` while their own adapter fails; made without configuration. Answers at once. */
@@ -41,19 +43,6 @@ export interface RuntimeOptions<T> {
   /** How many calls may wait for one instance at once. Default 1,000. */
   readonly maxWaiting?: number;
   readonly breaker?: BreakerOptions;
-}
-
-/** One snapshot that serves. Whoever acquired it must release it, once. */
-export interface Serving<T> {
-  readonly snapshot: Snapshot;
-  /** What `prepare` made. */
-  readonly prepared: T;
-  /** Judges a request. Never throws, never rejects; the bag must stay as it is until the decision is there. */
-  check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
-  /** The instance behind an adapter's name in `weir.yaml`. Throws when there is none. */
-  instanceOf(adapter: string): Instance;
-  /** Says that the request is over. The instances of a snapshot that was replaced are closed after its last one. */
-  release(): void;
 }
 
 /** An instance that serves, for probes, listings and scrapes. */
@@ -246,84 +235,6 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
       users.clear();
       await fallback?.close(left());
     },
-  };
-}
-
-/** One snapshot with the instances it holds, and how many requests are on it. */
-class Holding<T> implements Serving<T> {
-  readonly snapshot: Snapshot;
-  readonly prepared: T;
-  readonly check: Check;
-  readonly instanceOf: (adapter: string) => Instance;
-  readonly held: readonly ManagedInstance[];
-  /** Resolves when the last request is over and the snapshot serves no more. */
-  readonly ended: Promise<void>;
-  #end!: () => void;
-  #requests = 0;
-  #replaced = false;
-  #over = false;
-
-  constructor(
-    snapshot: Snapshot,
-    prepared: T,
-    check: Check,
-    instanceOf: (adapter: string) => Instance,
-    held: readonly ManagedInstance[],
-    onEnd: (ended: Holding<T>) => void,
-  ) {
-    this.snapshot = snapshot;
-    this.prepared = prepared;
-    this.check = check;
-    this.instanceOf = instanceOf;
-    this.held = held;
-    this.ended = new Promise((resolve) => {
-      this.#end = () => {
-        if (this.#over) return;
-        this.#over = true;
-        onEnd(this);
-        resolve();
-      };
-    });
-  }
-
-  acquire(): this {
-    this.#requests++;
-    return this;
-  }
-
-  release(): void {
-    if (--this.#requests === 0 && this.#replaced) this.#end();
-  }
-
-  /** Says that another snapshot serves from now on. */
-  replace(): void {
-    this.#replaced = true;
-    if (this.#requests === 0) this.#end();
-  }
-
-  /** Ends it whatever is still under way. */
-  force(): void {
-    this.#replaced = true;
-    this.#end();
-  }
-}
-
-/** That something which is no adapter refused to be prepared. Placed at the first report rule: those are prepared. */
-function unprepared(snapshot: Snapshot, error: unknown): Problem {
-  const place = snapshot.reports[0]?.place ?? { file: snapshot.settings.policies, line: 1, column: 1 };
-  const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof WeirError ? error.code : "WEIR_ADAPTER_LOAD";
-  return { ...place, code, severity: "error", message, length: 1 };
-}
-
-function problemOf(entry: AdapterEntry, error: unknown): Problem {
-  const cause = error instanceof Error ? error.message : String(error);
-  return {
-    ...entry.place,
-    code: "WEIR_ADAPTER_LOAD",
-    severity: "error",
-    message: `the adapter "${entry.name}" could not be made: ${cause}`,
-    length: entry.name.length,
   };
 }
 

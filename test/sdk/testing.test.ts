@@ -118,7 +118,8 @@ const spoilt: readonly (readonly [
   [
     "forgets deduplication",
     /repeated deduplication id/,
-    (quota, charges) => quota(charges.map(({ dedupId: _, ...charge }) => charge)),
+    (quota, charges) =>
+      quota(charges.map(({ limit, key, amount, bestEffort }) => ({ limit, key, amount, bestEffort }))),
   ],
   [
     "ignores best effort",
