@@ -4,25 +4,16 @@ import { Fault } from "../../attributes/fault.ts";
 import type { Layout } from "../../attributes/layout.ts";
 import { Timestamp } from "../../attributes/timestamp.ts";
 import type { Value } from "../../attributes/value.ts";
-import { malformed, Reader } from "../protobuf/reader.ts";
+import { malformed } from "../protobuf/reader.ts";
 import { AddressCache } from "./address-cache.ts";
 import { AttributeTable, type MapTable, type Rank } from "./attribute-table.ts";
 import { globalWords } from "./dictionary.ts";
+import { EntryReader, isEntry } from "./entry-reader.ts";
 import { StagedValues } from "./staged-values.ts";
 import { WordCache } from "./word-cache.ts";
 import { Words, wordTag } from "./words.ts";
 
 const globalCount = globalWords.length;
-
-/** By the tag of a field of CompressedAttributes: which typed map it is an entry of, or -1. */
-const rankOfTag = new Int8Array(128).fill(-1);
-for (const [field, rank] of [0, 2, 3, 4, 5, 6, 7, 1].entries()) rankOfTag[((field + 2) << 3) | 2] = rank;
-
-/** By rank: the tag of an entry's value. */
-const valueTags = [0x10, 0x12, 0x10, 0x11, 0x10, 0x12, 0x12, 0x12] as const;
-
-const keyTag = 0x08;
-const mapEntryTag = 0x0a;
 
 /**
  * Reads the attributes that a layout has slots for out of the bytes of an istio.mixer.v1.CompressedAttributes, in one
@@ -37,18 +28,12 @@ export class AttributeDecoder {
   readonly #cache = new WordCache();
   readonly #addresses = new AddressCache();
   readonly #tables = new WeakMap<Layout, AttributeTable>();
-  readonly #reader = new Reader();
+  readonly #reader = new EntryReader();
   readonly #staged = new StagedValues();
   readonly #own: Words;
   #table: AttributeTable | undefined;
   #words: Words;
   #isChange = false;
-  /** Of the entry that is being read: which typed map it is of, its key, and where it ends. */
-  #rank: Rank = 0;
-  #key = 0;
-  #stop = 0;
-  /** The value of an entry of a string map: the index of a word. */
-  #number = 0;
 
   constructor() {
     this.#own = this.createWords();
@@ -121,31 +106,28 @@ export class AttributeDecoder {
     return (this.#table = table);
   }
 
-  #addWord(reader: Reader): void {
+  #addWord(reader: EntryReader): void {
     const stop = reader.delimited();
     this.#own.addBytes(reader.pos, stop);
     reader.pos = stop;
   }
 
   /** Reads the typed maps. `false` when it came upon a word and the words were not gathered before. */
-  #attributes(table: AttributeTable, reader: Reader, gathered: boolean): boolean {
+  #attributes(table: AttributeTable, reader: EntryReader, gathered: boolean): boolean {
     const end = reader.end;
     while (reader.pos < end) {
-      let hasValue = this.#shortEntry(reader);
+      let hasValue = reader.shortEntry();
       if (!hasValue) {
         const tag = reader.tag();
-        if (tag > 127 || rankOfTag[tag]! < 0) {
+        if (!isEntry(tag)) {
           if (tag === wordTag && !gathered) return false;
           reader.skip(tag);
           continue;
         }
-        this.#rank = rankOfTag[tag] as Rank;
-        this.#stop = reader.end = reader.delimited();
-        hasValue = this.#entry(reader, valueTags[this.#rank]);
+        hasValue = reader.longEntry(tag);
       }
-      const rank = this.#rank;
-      const stop = this.#stop;
-      const slot = this.#attributeSlot(table);
+      const { rank, stop } = reader;
+      const slot = this.#attributeSlot(table, reader.key);
       if (slot >= 0 && this.#isFirstChoice(table, slot, rank)) {
         reader.end = stop;
         if (rank !== table.rankOfSlot[slot]) this.#putFault(table, slot, rank);
@@ -158,81 +140,20 @@ export class AttributeDecoder {
     return true;
   }
 
-  /**
-   * Reads the beginning of an entry of a typed map, up to its value, when it is of the usual form: a short entry with
-   * its key first, in one or two bytes. Else `false`, and the reader stays where it is.
-   */
-  #shortEntry(reader: Reader): boolean {
-    const buffer = reader.buffer;
-    let pos = reader.pos;
-    if (pos + 6 > reader.end) return false;
-    const tag = buffer[pos]!;
-    const length = buffer[pos + 1]!;
-    const stop = pos + 2 + length;
-    if (tag > 127 || length > 127 || stop > reader.end || buffer[pos + 2] !== keyTag) return false;
-    const rank = rankOfTag[tag]!;
-    if (rank < 0) return false;
-    let key = buffer[pos + 3]!;
-    pos += 4;
-    if (key > 127) {
-      const high = buffer[pos++]!;
-      if (high > 127) return false;
-      key = (key & 127) | (high << 7);
-    }
-    if (pos >= stop || buffer[pos] !== valueTags[rank]) return false;
-    this.#key = (key >>> 1) ^ -(key & 1);
-    this.#rank = rank as Rank;
-    this.#stop = stop;
-    reader.pos = pos + 1;
-    return true;
-  }
-
-  /**
-   * Reads the key of a map's entry, which fills the reader's part, into `#key` and puts the reader at the value.
-   * `false` when no value is written: it is the default of its type (a key likewise).
-   */
-  #entry(reader: Reader, valueTag: number): boolean {
-    const start = reader.pos;
-    if (start < reader.end && reader.buffer[start] === keyTag) {
-      reader.pos++;
-      this.#key = reader.sint32();
-      if (reader.pos < reader.end && reader.buffer[reader.pos] === valueTag) {
-        reader.pos++;
-        return true;
-      }
-    }
-    // Not a key and then a value: field by field.
-    reader.pos = start;
-    this.#key = 0;
-    let value = -1;
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === keyTag) {
-        this.#key = reader.sint32();
-        continue;
-      }
-      if (tag === valueTag) value = reader.pos;
-      reader.skip(tag);
-    }
-    if (value >= 0) reader.pos = value;
-    return value >= 0;
-  }
-
-  /** The slot of the attribute that `#key` names, or -1. */
-  #attributeSlot(table: AttributeTable): number {
-    const key = this.#key;
+  /** The slot of the attribute that an index names, or -1. */
+  #attributeSlot(table: AttributeTable, key: number): number {
     const words = this.#words;
     if (key >= 0) {
-      if (key >= globalCount) return this.#nowhere();
+      if (key >= globalCount) return this.#nowhere(key);
       return words.repeats && words.isRepeated(key) ? -1 : table.slotOfGlobal[key]!;
     }
-    if (-key > words.count) return this.#nowhere();
+    if (-key > words.count) return this.#nowhere(key);
     const symbol = words.symbol(key);
     return symbol < 0 ? -1 : table.slotOfSymbol[symbol]!;
   }
 
-  #nowhere(): -1 {
-    if (this.#isChange) throw malformed(`index ${this.#key} points to no word`, this.#reader.pos);
+  #nowhere(key: number): -1 {
+    if (this.#isChange) throw malformed(`index ${key} points to no word`, this.#reader.pos);
     return -1;
   }
 
@@ -256,7 +177,7 @@ export class AttributeDecoder {
     table: AttributeTable,
     slot: number,
     rank: Rank,
-    reader: Reader,
+    reader: EntryReader,
     hasValue: boolean,
   ): Value | Fault | undefined {
     switch (rank) {
@@ -294,7 +215,7 @@ export class AttributeDecoder {
   }
 
   /** Reads a string map: the keys that have slots, and all of it where some rule needs it whole. */
-  #map(map: MapTable, reader: Reader, hasValue: boolean): void {
+  #map(map: MapTable, reader: EntryReader, hasValue: boolean): void {
     const words = this.#words;
     const staged = this.#staged;
     if (this.#isChange || staged.isStaged(map.slot)) for (const slot of map.keySlots) staged.put(slot, 1, undefined);
@@ -303,20 +224,8 @@ export class AttributeDecoder {
     if (!hasValue) return;
     const end = (reader.end = reader.delimited());
     while (reader.pos < end) {
-      if (!this.#shortPair(reader, end)) {
-        const tag = reader.tag();
-        if (tag !== mapEntryTag) {
-          reader.skip(tag);
-          continue;
-        }
-        const stop = reader.delimited();
-        reader.end = stop;
-        this.#number = this.#entry(reader, 0x10) ? reader.sint32() : 0;
-        reader.end = end;
-        reader.pos = stop;
-      }
-      const key = this.#key;
-      const value = this.#number;
+      if (!reader.pair()) continue;
+      const { key, value } = reader;
       if (!words.has(key) || !words.has(value)) {
         this.#drop();
         for (const slot of map.keySlots) staged.put(slot, 1, undefined);
@@ -329,33 +238,6 @@ export class AttributeDecoder {
       if (slot >= 0) staged.put(slot, 1, words.text(value));
       whole?.set(words.text(key)!, words.text(value)!);
     }
-  }
-
-  /** Reads an entry of a string map whose key and value take one or two bytes each, as most do. */
-  #shortPair(reader: Reader, end: number): boolean {
-    const buffer = reader.buffer;
-    let pos = reader.pos;
-    if (pos + 8 > end || buffer[pos] !== mapEntryTag || buffer[pos + 2] !== keyTag) return false;
-    const stop = pos + 2 + buffer[pos + 1]!;
-    let key = buffer[pos + 3]!;
-    pos += 4;
-    if (key > 0x7f) {
-      const high = buffer[pos++]!;
-      if (high > 0x7f) return false;
-      key = (key & 0x7f) | (high << 7);
-    }
-    if (buffer[pos++] !== 0x10) return false;
-    let value = buffer[pos++]!;
-    if (value > 0x7f) {
-      const high = buffer[pos++]!;
-      if (high > 0x7f) return false;
-      value = (value & 0x7f) | (high << 7);
-    }
-    if (pos !== stop) return false;
-    this.#key = (key >>> 1) ^ -(key & 1);
-    this.#number = (value >>> 1) ^ -(value & 1);
-    reader.pos = pos;
-    return true;
   }
 
   /** An index that points to no word was met where a value is. */
