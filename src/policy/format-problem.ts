@@ -51,5 +51,5 @@ function painted(text: string, color: keyof typeof colors): string {
 
 /** Text of files must not steer the terminal it is shown on. */
 function visible(text: string): string {
-  return text.replaceAll(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+  return text.replaceAll(/(?!\t)[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 }

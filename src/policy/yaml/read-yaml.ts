@@ -11,7 +11,7 @@ const maxAliasedValues = 100_000;
 
 /** The documents of a YAML text that have any content. What is no YAML is told to `problems`, and its document left out. */
 export function readYaml(source: Source, problems: Problems): Node[] {
-  const control = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/.exec(source.text);
+  const control = /(?![\t\n\r\u0085])\p{Cc}/u.exec(source.text);
   if (control !== null) {
     const code = control[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
     const message = `the control character U+${code} is not allowed in YAML`;

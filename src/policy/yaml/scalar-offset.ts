@@ -3,7 +3,7 @@ import type { ScalarNode } from "./node.ts";
 /** Characters that an escape of a double-quoted text takes beyond `\` and its letter (YAML 1.2.2, 5.7). */
 const escapeDigits: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 /** Escapes that stand for white space. */
-const blankEscapes = new Set([..."tnvr N_LP\t\n"]);
+const blankEscapes = new Set("tnvr N_LP\t\n");
 
 /**
  * The part of the file that a part of a scalar's text came from.
