@@ -96,10 +96,10 @@ export async function compileFiles(
       const first = set.reports.length;
       compilePolicy(set, reading, raw);
       for (let i = first; i < set.reports.length; i++) holdFamily(families, set.reports[i]!, reading.source, problems);
-    }
-    if (performance.now() - turn > turnMs) {
-      await new Promise((resume) => setImmediate(resume));
-      turn = performance.now();
+      if (performance.now() - turn > turnMs) {
+        await new Promise((resume) => setImmediate(resume));
+        turn = performance.now();
+      }
     }
   }
   if (problems.errors > 0) return { problems: problems.sorted(), omitted: problems.omitted };
