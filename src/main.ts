@@ -18,6 +18,7 @@ const io: Io = {
   env: process.env,
   cwd: process.cwd(),
   exitCode: 0,
+  color: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
 };
 
 // A reader that went away (`weir check ... | head`) is no fault of ours.
