@@ -62,7 +62,7 @@ export function compileWith<T>(
 }
 
 /** Compiles a tree, whatever language it was read from. */
-export function compileTree<T>(
+function compileTree<T>(
   source: string,
   tree: Node,
   environment: Environment,

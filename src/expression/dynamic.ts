@@ -67,7 +67,7 @@ export interface Message {
 }
 
 /** How keys are held: an int and a uint of the same value are the same key, and a double finds it too. */
-export type MapKey = string | boolean | Int64;
+type MapKey = string | boolean | Int64;
 
 /** A map made by an expression. Its keys of type uint are noted, so that they come back as what they were. */
 export class DynamicMap extends Map<MapKey, Dynamic> {

@@ -40,7 +40,7 @@ export interface Expression<T = unknown> {
   /** Every attribute and constant map key that it may read. */
   readonly uses: readonly AttributeUse[];
   /**
-   * For a boolean expression: the equality tests among the leading operands of its `&&`. Whoever knows that one of
+   * For a boolean expression: the equality tests among the operands of its outermost `&&`. Whoever knows that one of
    * them is false (not absent, not a fault) need not evaluate the expression.
    */
   readonly equalities: readonly Equality[];

@@ -64,8 +64,8 @@ export function compileNot(c: Compilation, node: UnaryNode, operand: Part): Part
 
 export function compileTernary(c: Compilation, node: TernaryNode): Part {
   const test = condition(c, node.condition, c.part(node.condition), "before ?");
-  const then = c.guarded(presenceTests(c, node.condition, true), node.then);
-  const otherwise = c.guarded(presenceTests(c, node.condition, false), node.otherwise);
+  const then = c.guarded(presenceTests(c, node.condition, true), node.whenTrue);
+  const otherwise = c.guarded(presenceTests(c, node.condition, false), node.whenFalse);
   const type = join(then.type, otherwise.type) ?? (c.extras.unchecked === true ? types.dyn : undefined);
   if (type === undefined)
     return c.problem(

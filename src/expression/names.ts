@@ -2,9 +2,9 @@ import { Fault } from "../attributes/fault.ts";
 import type { Attribute } from "../attributes/vocabulary.ts";
 import { nearest } from "../util/nearest.ts";
 import { type Compilation, type Variable, useKey } from "./compilation.ts";
-import { TypeValue, none, Optional, box, celTypeName, type Dynamic } from "./dynamic.ts";
+import { TypeValue, none, Optional, box, celTypeName } from "./dynamic.ts";
 import type { NameNode, Node, SelectNode } from "./node.ts";
-import { type Part, constantPart, isMissing, unboxed } from "./part.ts";
+import { type Part, type Run, constantPart, isMissing, unboxed } from "./part.ts";
 import { optionalOf, types } from "./typing.ts";
 import { isWellKnown } from "./well-known.ts";
 
@@ -178,15 +178,14 @@ export function readKey(c: Compilation, attribute: Attribute, key: string, at: N
 }
 
 /** `attribute[key]` with a key that is computed. */
-export function readComputedKey(c: Compilation, attribute: Attribute, key: (bag: never) => unknown, at: Node): Part {
+export function readComputedKey(c: Compilation, attribute: Attribute, key: Run, at: Node): Part {
   checkPhase(c, attribute, at);
   c.use(attribute.name, undefined, false);
   const map = c.environment.layout.declareWhole(attribute.name);
-  const run = key as Part["run"];
   return {
     type: types.string,
     run: (bag) => {
-      const value = run(bag);
+      const value = key(bag);
       return isMissing(value) ? value : bag.getKey(map, value as string);
     },
   };
@@ -260,7 +259,7 @@ function present(value: unknown): boolean | Fault {
 
 function optional(kind: Attribute["type"], value: unknown): Optional | Fault {
   if (value === undefined) return none;
-  return value instanceof Fault ? value : new Optional(box(kind, value) as Dynamic);
+  return value instanceof Fault ? value : new Optional(box(kind, value));
 }
 
 /** For {@link presenceTests}: the key of {@link useKey} for what `has(node)` tests. */

@@ -8,7 +8,7 @@ interface NodeBase {
   readonly depth: number;
 }
 
-export type LiteralNode = NodeBase & { readonly kind: "literal" } & (
+type LiteralNode = NodeBase & { readonly kind: "literal" } & (
     | { readonly type: "int64" | "uint64"; readonly value: Int64 }
     | { readonly type: "double"; readonly value: number }
     | { readonly type: "string"; readonly value: string }
@@ -63,8 +63,8 @@ export type LogicNode = NodeBase & { readonly kind: "and" | "or"; readonly opera
 export type TernaryNode = NodeBase & {
   readonly kind: "ternary";
   readonly condition: Node;
-  readonly then: Node;
-  readonly otherwise: Node;
+  readonly whenTrue: Node;
+  readonly whenFalse: Node;
 };
 
 /** An element of a list; `optional` for `?value`, which is left out when the optional is none. */

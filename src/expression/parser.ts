@@ -57,10 +57,10 @@ class Parser {
     const condition = this.#or();
     let node = condition;
     if (this.#take("?")) {
-      const then = this.#or();
+      const whenTrue = this.#or();
       this.#expect(":");
-      const otherwise = this.#expression();
-      node = this.#node(start, { kind: "ternary", condition, then, otherwise }, [condition, then, otherwise]);
+      const whenFalse = this.#expression();
+      node = this.#node(start, { kind: "ternary", condition, whenTrue, whenFalse }, [condition, whenTrue, whenFalse]);
     }
     this.#nesting--;
     return node;

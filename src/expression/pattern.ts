@@ -100,7 +100,7 @@ export class PatternCache {
 }
 
 /** Characters that mean themselves, or a mark made to mean itself. */
-const plainText = /^(\^?)((?:[^\\^$.|?*+()[\]{}]|\\[-.\/+*?$^|()[\]{}\\])*)(\$|\.\*)?$/su;
+const plainText = /^(\^?)((?:[^\\^$.|?*+()[\]{}]|\\[-./+*?$^|()[\]{}\\])*)(\$|\.\*)?$/su;
 
 /** A pattern that is nothing but text, perhaps anchored or with `.*` after it, as a function of strings. */
 function plainPattern(source: string): Pattern | undefined {

@@ -99,7 +99,7 @@ export function join(a: Type, b: Type): Type | undefined {
   return assignable(a, b) && assignable(b, a) ? a : undefined;
 }
 
-/** How a value of the type is held when everything inside is `dyn`: the type less what only the checker knows. */
+/** Whether values of the type are held as `Dynamic`, to be looked at when they are used. */
 export function isDyn(type: Type): boolean {
   return type.kind === "dyn";
 }
