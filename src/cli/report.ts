@@ -62,7 +62,7 @@ async function report(
     const timings = await repeat(messages, options.concurrency, now, async () => {
       const size = Math.min(options.batch, left);
       left -= size;
-      const result = await client.report(new Array<typeof attributes>(size).fill(attributes));
+      const result = await client.report(Array.from({ length: size }, () => attributes));
       taken += result.taken;
       if (result.notTaken > 0) reasons.add("a queue is full");
       for (const { message } of result.errors) reasons.add(message);

@@ -38,6 +38,9 @@ export class MethodCall extends ServerInterceptingCall {
 
 const statusOk = { code: 0, details: "", metadata: null };
 
+/** By how much a timer may be early against the clock. */
+const timerSlackMs = 2;
+
 /** What both kinds of call have: the facts that a door may ask, made when it asks. */
 abstract class ServedCall implements Call {
   protected readonly wire: ServerInterceptingCallInterface;
@@ -87,7 +90,8 @@ abstract class ServedCall implements Call {
   onCancel(): void {
     if (this.ended) return;
     this.ended = true;
-    this.observe((this.deadlineMs ?? Infinity) <= this.owner.now() ? "DEADLINE_EXCEEDED" : "CANCELLED");
+    const leftMs = (this.deadlineMs ?? Infinity) - this.owner.now();
+    this.observe(leftMs <= timerSlackMs ? "DEADLINE_EXCEEDED" : "CANCELLED");
     this.#abort?.abort();
     this.lost();
   }
@@ -234,7 +238,8 @@ export class DuplexCall extends ServedCall implements Listener, Outgoing {
 
   /** Reads no more, and lets the door answer what it has. */
   drain(): void {
-    this.#draining = true;
+    // A client that has half-closed gets all its answers, and the end it waits for.
+    if (!this.#halfClosed) this.#draining = true;
     this.onReceiveHalfClose();
   }
 
