@@ -139,8 +139,7 @@ test("drains on SIGTERM: not ready, calls in flight end, exit status 0", async (
 test("exits at once on a second signal", async (t) => {
   const hub = await hubFor(t, {
     "policies/slow.yaml": "policy: slow\ncheck:\n  - name: ask\n    ask: never\n    with: {}\n",
-    "weir.yaml":
-      "policies: ./policies\ncheck: { adapterTimeout: 60s }\nadapters:\n  never: { adapter: ./never.mjs }\n",
+    "weir.yaml": "policies: ./policies\ncheck: { adapterTimeout: 60s }\nadapters:\n  never: { adapter: ./never.mjs }\n",
     "never.mjs": `
       const any = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
       export default { name: "never", provides: ["check"], config: any,
