@@ -4,3 +4,4 @@ export { createWeir } from "./weir.ts";
 export type { Weir, WeirOptions } from "./weir.ts";
 export { compilePolicies, formatProblem, loadPolicies } from "./policy/index.ts";
 export type { Problem } from "./policy/index.ts";
+export { createClient, createStreamClient } from "./client/index.ts";

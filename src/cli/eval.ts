@@ -1,11 +1,8 @@
 import type { Command } from "commander";
-import { standardVocabulary } from "../attributes/standard-vocabulary.ts";
-import { parseValue } from "../attributes/text.ts";
-import type { StringMap, Value } from "../attributes/value.ts";
 import { type ExpressionProblem, typeName } from "../expression/index.ts";
 import { formatProblem } from "../policy/index.ts";
-import { nearest } from "../util/nearest.ts";
 import { WeirError } from "../util/weir-error.ts";
+import { attributeHelp, readAttributeArguments, type AttributeArguments } from "./attribute-arguments.ts";
 import { evalBatch } from "./eval-batch.ts";
 import { evaluateOnce } from "./evaluation.ts";
 import type { Io } from "./io.ts";
@@ -22,8 +19,9 @@ export function addEvalCommand(program: Command, io: Io): void {
       "after",
       `
 The value goes to standard output, then its type and what was read; "-" stands before what was looked for and is absent.
-The exit status is 1 when the expression has a mistake or no value. Types of attributes are those of the built-in
-vocabulary.
+The exit status is 1 when the expression has a mistake or no value.
+
+${attributeHelp}
 
 Examples:
   $ weir eval 'inCidr(source.ip, "10.0.0.0/8") && request.headers["x-plan"] == "gold"' \\
@@ -41,7 +39,7 @@ Examples:
         if (options.batch === true) return evalBatch(io);
         if (expression === undefined) command.error("error: missing argument 'expression' (or --batch)");
         try {
-          evalOne(expression, readAttributes(given), options, io);
+          evalOne(expression, readAttributeArguments(given), options, io);
         } catch (error) {
           if (!(error instanceof WeirError)) throw error;
           command.error(`error: ${error.message}`);
@@ -55,8 +53,8 @@ interface EvalOptions {
   readonly json?: boolean;
 }
 
-function evalOne(expression: string, attributes: ReadonlyMap<string, Value>, options: EvalOptions, io: Io): void {
-  const evaluation = evaluateOnce(expression, standardVocabulary, attributes);
+function evalOne(expression: string, given: AttributeArguments, options: EvalOptions, io: Io): void {
+  const evaluation = evaluateOnce(expression, given.vocabulary, new Map(Object.entries(given.attributes)));
   if (evaluation.kind !== "value") io.exitCode = 1;
   if (options.json === true) {
     io.out(
@@ -105,28 +103,4 @@ function shown(expression: string, { code, message, span, suggestion }: Expressi
     text: whole,
     ...hint,
   });
-}
-
-/** Reads `name=value` and `name[key]=value` with the types of the built-in vocabulary. */
-function readAttributes(given: readonly string[]): Map<string, Value> {
-  const attributes = new Map<string, Value>();
-  for (const argument of given) {
-    const m = /^([^=[]+)(?:\[([^\]]*)\])?=(.*)$/s.exec(argument);
-    if (m === null) throw new WeirError("WEIR_USAGE", `expected name=value, found ${JSON.stringify(argument)}`);
-    const [, name, key, value] = m as unknown as [string, string, string | undefined, string];
-    const attribute = standardVocabulary.get(name);
-    if (attribute === undefined) {
-      const near = nearest(name, standardVocabulary.keys());
-      const hint = near === undefined ? "" : `; did you mean "${near}"?`;
-      throw new WeirError("WEIR_USAGE", `expected an attribute, found "${name}"${hint}`);
-    }
-    if (key !== undefined && attribute.type !== "string_map")
-      throw new WeirError("WEIR_USAGE", `expected ${name}=value: ${name} is no map but of type ${attribute.type}`);
-    const map = attributes.get(name) as StringMap | undefined;
-    const read = key === undefined ? parseValue(attribute.type, value) : new Map([...(map ?? []), [key, value]]);
-    if (read === undefined)
-      throw new WeirError("WEIR_USAGE", `expected a value of type ${attribute.type} for ${name}, found "${value}"`);
-    attributes.set(name, read);
-  }
-  return attributes;
 }
