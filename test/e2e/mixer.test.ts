@@ -112,8 +112,8 @@ test.before(async () => {
 });
 
 test.after.always(() => {
-  client.close();
-  hub.dispose();
+  client?.close();
+  hub?.dispose();
 });
 
 /** A request to a service of the policies above; further words begin at -2. */

@@ -95,8 +95,8 @@ test.before(async () => {
 });
 
 test.after.always(() => {
-  client.close();
-  hub.dispose();
+  client?.close();
+  hub?.dispose();
 });
 
 const checks = (to = client): Stream<CheckResponse> => stream(to, "/weir.v1.Weir/Check", CheckResponse);
