@@ -7,7 +7,7 @@ import type { Reading } from "./shape/shape.ts";
 import type { AdapterEntry, Place } from "./snapshot.ts";
 import { keyNode, valueOf } from "./yaml/node.ts";
 import type { MapNode, Node, ScalarNode } from "./yaml/node.ts";
-import { placeAt } from "./yaml/source.ts";
+import { lineShown, placeAt } from "./yaml/source.ts";
 
 /** Imports a module that `adapter:` names, a path or a package, as seen from a folder. Rejects when there is none. */
 export type ImportAdapter = (specifier: string, folder: string) => Promise<unknown>;
@@ -82,7 +82,9 @@ async function readEntry(
     for (const issue of validated.issues) tellIssue(issue, key, config, adapter, reading);
     return undefined;
   }
-  return entryOf(name, adapter, specifier, input, validated.value, placeAt(reading.source, key.start));
+  const place = placeAt(reading.source, key.start);
+  const entry = entryOf(name, adapter, specifier, input, validated.value, place);
+  return { ...entry, line: lineShown(reading.source, key.start) };
 }
 
 function entryOf(

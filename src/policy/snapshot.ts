@@ -3,6 +3,7 @@ import type { Vocabulary } from "../attributes/vocabulary.ts";
 import type { Value } from "../attributes/value.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { Adapter, InputType, Limit, MetricKind, RefusalCode } from "../sdk/index.ts";
+import type { Problem } from "./problem.ts";
 import type { Settings } from "./settings.ts";
 
 /** A place in a file. Line and column count from 1. */
@@ -49,6 +50,8 @@ export interface AdapterEntry {
   /** The same for the same adapter and configuration: an instance stays over a reload while it does not change. */
   readonly fingerprint: string;
   readonly place: Place;
+  /** The line of `weir.yaml` at that place, as problems show it. Left out for an entry that no file names. */
+  readonly line?: Pick<Problem, "text" | "textColumn">;
 }
 
 interface CheckRuleBase {

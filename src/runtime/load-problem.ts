@@ -19,5 +19,6 @@ export function problemOf(entry: AdapterEntry, error: unknown): Problem {
     severity: "error",
     message: `the adapter "${entry.name}" could not be made: ${cause}`,
     length: entry.name.length,
+    ...entry.line,
   };
 }

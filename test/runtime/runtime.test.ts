@@ -118,6 +118,7 @@ test("when one adapter cannot be made nothing changes, what was made is closed, 
     code: "WEIR_ADAPTER_LOAD",
     severity: "error",
     message: 'the adapter "bad" could not be made: no such host',
+    text: "  bad: { id: broken }",
   });
   t.is(runtime.acquire().snapshot.policies[0]!.name, "p");
   t.deepEqual(good.life, ["create good", "create new", "close new"]);

@@ -37,26 +37,30 @@ export function placeAt(source: Source, offset: number): Place {
 
 /** Makes a problem that underlines `start` to `end`, or to the end of its line where that is nearer. */
 export function problemAt(source: Source, start: number, end: number, finding: Finding): Problem {
-  const line = lineAt(source, start);
-  const lineStart = source.lines[line]!;
-  let lineEnd = source.lines[line + 1] ?? source.text.length + 1;
-  lineEnd -= 1;
-  if (source.text[lineEnd - 1] === "\r") lineEnd -= 1;
-  // A long line is shown from a little before the place on.
-  const from = lineEnd - lineStart <= maxLineShown ? lineStart : Math.max(lineStart, start - maxLineShown / 4);
+  const place = placeAt(source, start);
+  const shown = lineShown(source, start);
+  const room = (shown.textColumn ?? 1) - place.column + shown.text.length;
   const { code, message, hint, severity = "error" } = finding;
   return {
-    file: source.file,
-    line: line + 1,
-    column: start - lineStart + 1,
+    ...place,
     code,
     severity,
     message,
-    length: Math.max(1, Math.min(end, lineEnd, from + maxLineShown) - start),
-    text: source.text.slice(from, Math.min(lineEnd, from + maxLineShown)),
-    ...(from > lineStart && { textColumn: from - lineStart + 1 }),
+    length: Math.max(1, Math.min(end - start, room)),
+    ...shown,
     ...(hint !== undefined && { hint }),
   };
+}
+
+/** The line around a place as problems show it: a long one from a little before the place on. */
+export function lineShown(source: Source, offset: number): { readonly text: string; readonly textColumn?: number } {
+  const line = lineAt(source, offset);
+  const start = source.lines[line]!;
+  let end = (source.lines[line + 1] ?? source.text.length + 1) - 1;
+  if (source.text[end - 1] === "\r") end -= 1;
+  const from = end - start <= maxLineShown ? start : Math.max(start, offset - maxLineShown / 4);
+  const text = source.text.slice(from, Math.min(end, from + maxLineShown));
+  return from > start ? { text, textColumn: from - start + 1 } : { text };
 }
 
 /** The problem of a file of which no line can be shown. */
