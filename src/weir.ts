@@ -115,7 +115,7 @@ export async function createWeir(
   };
 
   const door: DoorOptions = { open, observer, log, now };
-  const serverOptions = { limits: settings.limits, observer, log, now };
+  const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
   const grpc = createGrpcServer({ doors: [mixerDoor(door), createStreamDoor(door)], ...serverOptions });
   const http = createHttpServer({ doors: [createHttpDoor(door)], ...serverOptions });
   let draining = false;
@@ -133,6 +133,7 @@ export async function createWeir(
     },
     log,
     now,
+    timers: systemTimers,
   });
 
   const reloadOnce = async (why: string): Promise<readonly Problem[]> => {

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import type { Log } from "../sdk/index.ts";
 import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
 import { listen } from "../util/listen.ts";
+import type { Timers } from "../util/timers.ts";
 import { pages, type Page } from "./pages.ts";
 import type { HubView } from "./view.ts";
 
@@ -13,6 +14,7 @@ export interface ConsoleOptions {
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  readonly timers: Timers;
 }
 
 /** The admin listener: health, metrics and a look at what is loaded, over HTTP, for operators and scrapers. Read only. */

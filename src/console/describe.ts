@@ -53,7 +53,9 @@ export function describeAdapter({ entry, instance }: AdapterView): Described {
 
 function unreadyReason(instance: AdapterView["instance"]): string | undefined {
   try {
-    return instance.unready?.();
+    const reason: unknown = instance.unready?.();
+    if (reason === undefined || typeof reason === "string") return reason;
+    return `it cannot say whether it is ready: unready answers ${typeof reason === "object" ? "an object" : typeof reason}`;
   } catch (error) {
     return `it cannot say whether it is ready: ${error instanceof Error ? error.message : String(error)}`;
   }

@@ -46,9 +46,9 @@ export const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
     {
       title: "metrics for Prometheus: the hub's own and those of policies",
       long: true,
-      answer({ hub, log, accept }) {
+      answer({ hub, log, timers, accept }) {
         const format = expositionFormat(accept);
-        return { type: expositionTypes[format], body: scrape(hub, format, log) };
+        return { type: expositionTypes[format], body: scrape(hub, format, log, timers) };
       },
     },
   ],

@@ -1,7 +1,7 @@
 import type { Call, Charge, Grant, Instance, Log, Verdict } from "../sdk/index.ts";
-import { refusalCodes } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
+import { grantsFlaw, verdictFlaw } from "./answer-flaw.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
 import { Failure } from "./failure.ts";
@@ -76,7 +76,7 @@ export class AdapterCalls {
 
   /** Asks for a verdict. `deadlineMs` (since 1970) shortens the time that the call may take. */
   check(input: object, deadlineMs?: number): Verdict | Failure | Promise<Verdict | Failure> {
-    return this.#run("check", (instance, call) => instance.check!(input as never, call), isVerdict, deadlineMs);
+    return this.#run("check", (instance, call) => instance.check!(input as never, call), verdictFlaw, deadlineMs);
   }
 
   /** Takes from limits, all or nothing. */
@@ -87,7 +87,7 @@ export class AdapterCalls {
     return this.#run(
       "quota",
       (instance, call) => instance.quota!(charges, call),
-      (grants) => areGrants(grants, charges.length),
+      (grants) => grantsFlaw(grants, charges),
       deadlineMs,
     );
   }
@@ -108,7 +108,7 @@ export class AdapterCalls {
         const done = target.refund!(charges, call);
         return done instanceof Promise ? done.then((): true => true) : true;
       },
-      (value) => value === true,
+      () => undefined,
     );
     if (answer instanceof Promise) void answer.then(ended);
     else ended(answer);
@@ -127,7 +127,7 @@ export class AdapterCalls {
   #run<T>(
     capability: string,
     ask: (instance: Instance, call: Call) => T | Promise<T>,
-    isAnswer: (value: T) => boolean,
+    flawOf: (answer: T) => string | undefined,
     deadlineMs?: number,
   ): T | Failure | Promise<T | Failure> {
     const { instance, monotonic } = this.#options;
@@ -142,16 +142,15 @@ export class AdapterCalls {
       this.#breaker.done(true);
       return this.#ended(capability, new Failure("fault", error), monotonic() - start);
     }
-    if (isPromise(answer)) return this.#wait(capability, answer, isAnswer, call, start, deadlineMs);
+    if (isPromise(answer)) return this.#wait(capability, answer, flawOf, call, start, deadlineMs);
     this.#breaker.done(true);
-    const result = isAnswer(answer) ? answer : notAnAnswer(capability);
-    return this.#ended(capability, result, monotonic() - start);
+    return this.#ended(capability, judged(capability, answer, flawOf), monotonic() - start);
   }
 
   #wait<T>(
     capability: string,
     answer: Promise<T>,
-    isAnswer: (value: T) => boolean,
+    flawOf: (answer: T) => string | undefined,
     call: LazyCall,
     start: number,
     deadlineMs: number | undefined,
@@ -179,7 +178,7 @@ export class AdapterCalls {
       });
       Promise.resolve(answer)
         .then(
-          (value) => end(isAnswer(value) ? value : notAnAnswer(capability)),
+          (value) => end(judged(capability, value, flawOf)),
           (error: unknown) => end(new Failure("fault", error)),
         )
         .finally(() => {
@@ -215,28 +214,12 @@ function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
-function notAnAnswer(capability: string): Failure {
-  return new Failure("fault", new TypeError(`the answer to ${capability} has not the shape that the SDK asks for`));
-}
-
-function isVerdict(value: Verdict): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (!isOptionalCount(value.validForMs) || !isOptionalCount(value.validUses)) return false;
-  if (value.allow === true) return true;
-  if (value.allow !== false) return false;
-  if (value.message !== undefined && typeof value.message !== "string") return false;
-  return value.code === undefined || Object.hasOwn(refusalCodes, value.code);
-}
-
-function isOptionalCount(value: number | undefined): boolean {
-  return value === undefined || (typeof value === "number" && value >= 0);
-}
-
-function areGrants(value: readonly Grant[], count: number): boolean {
-  if (!Array.isArray(value) || value.length !== count) return false;
-  for (const grant of value as readonly Grant[]) {
-    if (typeof grant?.allowed !== "boolean" || !(grant.granted >= 0)) return false;
-    if (typeof grant.remaining !== "number" || typeof grant.resetMs !== "number") return false;
+/** The answer, unless it has not the shape that the SDK asks for. Looking at it runs code of the adapter, if it has getters. */
+function judged<T>(capability: string, answer: T, flawOf: (answer: T) => string | undefined): T | Failure {
+  try {
+    const flaw = flawOf(answer);
+    return flaw === undefined ? answer : new Failure("fault", new TypeError(`its answer to ${capability}: ${flaw}`));
+  } catch (error) {
+    return new Failure("fault", error);
   }
-  return true;
 }

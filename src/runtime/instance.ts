@@ -2,9 +2,9 @@ import type { AdapterEntry } from "../policy/snapshot.ts";
 import type { Host, Instance, Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
+import { late, within } from "../util/within.ts";
 import { AdapterCalls } from "./adapter-call.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
-import { late, within } from "./within.ts";
 
 /** What instances are made with. */
 export interface InstanceEnvironment {

@@ -4,6 +4,7 @@ import type { Adapter, Instance, Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
+import { within } from "../util/within.ts";
 import { createCheck } from "./check.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
 import { decisionIds } from "./decision-id.ts";
@@ -12,7 +13,6 @@ import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
 import { problemOf, unprepared } from "./load-problem.ts";
 import { Holding } from "./serving.ts";
 import type { Serving } from "./serving.ts";
-import { within } from "./within.ts";
 
 export type { Serving } from "./serving.ts";
 

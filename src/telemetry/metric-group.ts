@@ -12,6 +12,7 @@ export interface PreparedMetrics {
   readonly condition: Condition;
   /** Records one sample for each metric of the group that has a value. Never throws. */
   record(bag: Bag): void;
+  /** Lets go of the adapter's recorder. Never throws. */
   close(): void;
 }
 
@@ -42,6 +43,9 @@ export function prepareMetrics(
       ...(buckets === undefined ? {} : { buckets }),
     })),
   });
+  if (typeof recorder?.record !== "function") {
+    throw new TypeError(`the adapter "${adapter}" answers metrics with something that has no method record`);
+  }
 
   return {
     condition,
@@ -59,7 +63,13 @@ export function prepareMetrics(
         observer.adapterCall(adapter, "metrics", "fault", 0);
       }
     },
-    close: () => recorder.close?.(),
+    close() {
+      try {
+        recorder.close?.();
+      } catch {
+        observer.adapterCall(adapter, "metrics", "fault", 0);
+      }
+    },
   };
 }
 

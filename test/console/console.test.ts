@@ -6,7 +6,7 @@ import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts"
 import { createConsole } from "../../src/console/console.ts";
 import { pages } from "../../src/console/pages.ts";
 import type { AdapterView, HubView } from "../../src/console/view.ts";
-import { fakeLog } from "../telemetry/fakes.ts";
+import { FakeClock, fakeLog } from "../telemetry/fakes.ts";
 import { snapshotOf } from "../telemetry/hub.ts";
 
 const policies = `
@@ -25,13 +25,13 @@ report:
 policy: empty
 `;
 
-const exposing = (name: string, pieces: readonly (string | Error)[]): AdapterView => ({
+const exposing = (name: string, pieces: readonly unknown[]): AdapterView => ({
   entry: { name, adapter: prometheus, config: { maxSeries: 5 } },
   instance: {
     async *expose() {
       for (const piece of pieces) {
         if (piece instanceof Error) throw piece;
-        yield piece;
+        yield piece as string;
       }
     },
   },
@@ -62,7 +62,8 @@ interface Answer {
 async function start(t: ExecutionContext, view: Partial<HubView> = {}) {
   const log = fakeLog();
   const now = (): number => Date.UTC(2026, 0, 1, 0, 1);
-  const admin = createConsole({ hub: hubView(view), log, now });
+  const clock = new FakeClock();
+  const admin = createConsole({ hub: hubView(view), log, now, timers: clock });
   const address = await admin.start("127.0.0.1:0");
   t.teardown(() => admin.close());
   const ask = (
@@ -88,7 +89,7 @@ async function start(t: ExecutionContext, view: Partial<HubView> = {}) {
       asked.on("error", reject);
       asked.end(options.body);
     });
-  return { admin, address, ask, log };
+  return { admin, address, ask, log, clock };
 }
 
 test("the index lists every page, and each page answers GET and HEAD without anything to keep or to run", async (t) => {
@@ -166,6 +167,28 @@ test("an instance that fails to expose costs only its own metrics", async (t) =>
   t.deepEqual(log.lines, ["error: adapter broken failed to expose its metrics"]);
 });
 
+test("an instance whose text is no text, or never comes, costs only its own metrics", async (t) => {
+  const fine = exposing("fine", ["# HELP b B.\n# TYPE b gauge\nb 2\n"]);
+  const hanging: AdapterView = {
+    ...exposing("hanging", []),
+    instance: {
+      async *expose() {
+        yield "# HELP h H.\n";
+        await new Promise(() => undefined);
+      },
+    },
+  };
+  const { ask, log, clock } = await start(t, { adapters: () => [exposing("number", [5]), hanging, fine] });
+  let answered = false;
+  const answer = ask("/metrics").finally(() => (answered = true));
+  while (!answered) await clock.advance(1000);
+  t.deepEqual([...parseExposition((await answer).body, "prometheus").keys()].sort(), ["b", "weir_x"]);
+  t.deepEqual(log.lines, [
+    "error: adapter number failed to expose its metrics",
+    "error: adapter hanging failed to expose its metrics",
+  ]);
+});
+
 test("few scrapes run at once, and more are told to come again", async (t) => {
   let release = (): void => {};
   let begun = 0;
@@ -194,9 +217,9 @@ test("few scrapes run at once, and more are told to come again", async (t) => {
 });
 
 test("ready says why not, each reason", async (t) => {
-  const unready = (reason: string | undefined): AdapterView => ({
+  const unready = (reason: unknown): AdapterView => ({
     ...exposing("redis", []),
-    instance: { unready: () => reason },
+    instance: { unready: () => reason as string },
   });
   const throwing: AdapterView = {
     ...exposing("bad", []),
@@ -215,6 +238,10 @@ test("ready says why not, each reason", async (t) => {
     [
       { adapters: () => [unready("no connection"), throwing] },
       ["adapter redis: no connection", "adapter bad: it cannot say whether it is ready: oops"],
+    ],
+    [
+      { adapters: () => [unready(Promise.resolve("later"))] },
+      ["adapter redis: it cannot say whether it is ready: unready answers an object"],
     ],
   ] as [Partial<HubView>, string[]][]) {
     const { ask } = await start(t, view);
@@ -359,7 +386,7 @@ test("bytes that are no HTTP, and headers without end, are refused and the conso
 
 test("an address that is taken is told as such, and close ends connections that are open", async (t) => {
   const { admin, address } = await start(t);
-  const other = createConsole({ hub: hubView(), log: fakeLog(), now: () => 0 });
+  const other = createConsole({ hub: hubView(), log: fakeLog(), now: () => 0, timers: new FakeClock() });
   await t.throwsAsync(() => other.start(address), {
     code: "WEIR_LISTEN",
     message: /^cannot listen on 127/,

@@ -127,17 +127,53 @@ test("grants must be one a charge, each of the right shape", async (t) => {
   const good = { allowed: true, granted: 1, remaining: 0, resetMs: 0, validForMs: 0 };
   for (const [grants, kind] of [
     [[good], "ok"],
+    [[{ ...good, granted: 0 }], "ok"],
+    [[{ ...good, granted: 5, repeated: true }], "ok"],
+    [[{ ...good, allowed: false, granted: 0, retryAfterMs: 5 }], "ok"],
     [[], "fault"],
     [[good, good], "fault"],
     [[undefined], "fault"],
-    [[{ ...good, granted: NaN }], "fault"],
+    [new Array(1), "fault"],
     [[{ ...good, allowed: 1 }], "fault"],
+    [[{ ...good, granted: 2 }], "fault"],
+    [[{ ...good, allowed: false }], "fault"],
+    ...["granted", "remaining", "resetMs", "validForMs", "retryAfterMs"].flatMap((key) =>
+      [NaN, -1, Infinity, "1", null].map((value) => [[{ ...good, [key]: value }], "fault"] as const),
+    ),
     [undefined, "fault"],
   ] as const) {
     const { calls, kindOf } = calling({ quota: () => grants as never });
     t.is(await kindOf(calls.quota([charge])), kind, JSON.stringify(grants));
   }
 });
+
+for (const [wrong, verdict] of [
+  ["nothing", undefined],
+  ["no object", "allow"],
+  ["allow that is no boolean", { allow: "yes" }],
+  ["a code that is no status", { allow: false, code: "teapot" }],
+  ["a code that every object has", { allow: false, code: "constructor" }],
+  ["a message that is no text", { allow: false, message: 5 }],
+  ["a validity that is no number", { allow: true, validForMs: NaN }],
+  ["a negative use count", { allow: true, validUses: -1 }],
+  [
+    "a getter that throws",
+    {
+      get allow() {
+        throw new Error("ha");
+      },
+    },
+  ],
+] as const) {
+  test(`a verdict with ${wrong} is a fault, at once and behind a promise, and the log says what is wrong`, async (t) => {
+    for (const answer of [() => verdict, async () => verdict]) {
+      const { calls, kindOf, lines } = calling({ check: answer as never });
+      t.is(await kindOf(calls.check({})), "fault");
+      t.is(lines.length, 1);
+      t.true((lines[0]!.fields as { err?: unknown }).err instanceof Error);
+    }
+  });
+}
 
 test("a refund that fails or is not supported is counted", async (t) => {
   const charge = {

@@ -186,12 +186,26 @@ report:
       record: (): void => {
         throw new Error("broken");
       },
+      close: (): void => {
+        throw new Error("broken too");
+      },
     }),
   };
   const reporter = hub.reporter(snapshot, (adapter) => (adapter === "other" ? broken : hub.metricsInstance));
   t.is(reporter.report(bagOf(snapshot, {})), "taken");
   t.deepEqual(hub.samples, ["b_total{} 1"]);
   t.deepEqual(hub.observer.told, ["adapter other metrics fault"]);
+  await reporter.close(1000);
+  t.is(hub.closedRecorders, 1, "the others are closed all the same");
+});
+
+test("what an adapter answers to metrics must be a recorder", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf("policy: p\nreport:\n  - { metric: a_total, type: counter, to: other }\n");
+  for (const recorder of [undefined, {}, Promise.resolve({ record: () => undefined })]) {
+    const instance = { metrics: () => recorder as never };
+    t.throws(() => hub.reporter(snapshot, () => instance), { message: /"other" answers metrics .* no method record/ });
+  }
 });
 
 const logPolicy = `

@@ -1,4 +1,4 @@
-import type { Timers } from "../util/timers.ts";
+import type { Timers } from "./timers.ts";
 
 /** Said of a promise that took too long. */
 export const late = Symbol("late");
