@@ -19,7 +19,14 @@ const servers: Record<string, (answer: Buffer) => Promise<string>> = {
     const unary = new Map(paths.map((path) => [path, () => answer]));
     const door = { name: "echo", unary, duplex: new Map() };
     const limits = { messageBytes: 1 << 20, streamsPerConnection: 1024 };
-    const options = { doors: [door], limits, observer: silentObserver, log: silentLog, now: Date.now };
+    const options = {
+      doors: [door],
+      limits,
+      observer: silentObserver,
+      log: silentLog,
+      now: Date.now,
+      monotonic: () => performance.now(),
+    };
     return createGrpcServer(options).listen("127.0.0.1:0");
   },
   "grpc-js": (answer) => {

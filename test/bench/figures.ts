@@ -11,24 +11,33 @@ export function paired(a: TargetResult, b: TargetResult, of: (a: Slice, b: Slice
   return median(a.slices.map((slice, i) => of(slice, b.slices[i]!)));
 }
 
-export const ratio = (a: TargetResult, b: TargetResult): number =>
-  paired(a, b, (x, y) => x.answered / x.seconds / (y.answered / y.seconds));
+/** How much of its core a server used; the median over the slices. */
+const busy = (result: TargetResult): number => median(result.slices.map((s) => s.serverCpu / s.seconds));
 
-/** The throughput of a to that of b, were all of the core theirs: the ratio of their CPU a call, turned round. */
-export const ratioByCpu = (a: TargetResult, b: TargetResult): number =>
-  paired(a, b, (x, y) => y.serverCpu / y.answered / (x.serverCpu / x.answered));
+/** Below this share of its core, a server was not what held the run back. */
+const saturated = 0.9;
+
+/**
+ * The throughput of a to that of b. Where one of them did not have its core to itself, the clock says nothing of it: then
+ * it is what their CPU a call promises.
+ */
+export function ratio(a: TargetResult, b: TargetResult): number {
+  return Math.min(busy(a), busy(b)) < saturated
+    ? paired(a, b, (x, y) => y.serverCpu / y.answered / (x.serverCpu / x.answered))
+    : paired(a, b, (x, y) => x.answered / x.seconds / (y.answered / y.seconds));
+}
 
 /** What makes a line's figures doubtful. Calls that failed make them void. */
 export function doubts(results: readonly TargetResult[]): string[] {
   const notes: string[] = [];
-  for (const { name, slices, failed, failure } of results) {
+  for (const result of results) {
+    const { name, slices, failed, failure } = result;
     if (failed > 0) throw new Error(`${failed} calls to ${name} failed; the first: ${failure}`);
-    const busy = median(slices.map((s) => s.serverCpu / s.seconds));
     const loadBusy = median(slices.map((s) => s.loadCpu / s.seconds));
     const percent = (share: number): string => `${Math.round(share * 100)} %`;
-    if (busy < 0.9)
+    if (busy(result) < saturated)
       notes.push(
-        `${name} used ${percent(busy)} of its core (the load ${percent(loadBusy)} of its own): something else held the run back.`,
+        `${name} used ${percent(busy(result))} of its core (the load ${percent(loadBusy)} of its own): something else held the run back, and ratios are those of CPU.`,
       );
   }
   return notes;

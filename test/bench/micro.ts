@@ -13,6 +13,7 @@ import { createCheck } from "../../src/runtime/check.ts";
 import { makeInstance } from "../../src/sdk/testing.ts";
 import { createQueues } from "../../src/telemetry/queues.ts";
 import { createReporter } from "../../src/telemetry/report.ts";
+import { systemTimers } from "../../src/util/timers.ts";
 import { AttributeDecoder } from "../../src/wire/mixer/attribute-decoder.ts";
 import { CheckRequest, ReportRequest } from "../../src/wire/gen/istio/mixer/v1/mixer.ts";
 import { CompressedAttributes } from "../../src/wire/gen/istio/mixer/v1/attributes.ts";
@@ -95,7 +96,13 @@ async function reports(): Promise<void> {
   const adapter = builtinAdapters.get("prometheus")!;
   const instance = await makeInstance(adapter, {});
   const counts = { taken: 0, full: 0 };
-  const queues = createQueues({ observer: silentObserver, log: silentLog, now: Date.now });
+  const queues = createQueues({
+    observer: silentObserver,
+    log: silentLog,
+    now: Date.now,
+    random: Math.random,
+    timers: systemTimers,
+  });
   const instanceOf = () => instance as { metrics: NonNullable<typeof instance.metrics> };
   const reporter = createReporter({ snapshot, instanceOf, queues, observer: silentObserver, counts, now: Date.now });
   const batches = reportRequests({ seed: 1, count: 100, records: 100 }).map((bytes) => {
