@@ -95,6 +95,12 @@ export const errorCodes = {
     retry: true,
   },
   WEIR_CONSOLE_BUSY: { summary: "too many long answers of the console at once", grpc: 8, http: 503, retry: true },
+  WEIR_OVERLOADED: {
+    summary: "too much is held of messages that have begun to come and did not end",
+    grpc: 8,
+    http: 503,
+    retry: true,
+  },
   WEIR_SHUTTING_DOWN: { summary: "the hub is stopping", grpc: 14, http: 503, retry: true },
   WEIR_INTERNAL: { summary: "a fault in Weir; the log has the cause", grpc: 14, http: 503, retry: true },
   // The process and the command line.

@@ -2,6 +2,7 @@ import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInter
 import type { Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Call, Duplex, Incoming, Outgoing, Unary } from "./call.ts";
+import type { FrameDecoder } from "./frame-decoder.ts";
 import { grpcCodeName, statusDetails, statusOf, toStatus, type Status } from "./status.ts";
 
 /** A method as it is served. */
@@ -14,6 +15,7 @@ export interface CallOwner {
   readonly observer: Observer;
   readonly log: Log;
   readonly now: () => number;
+  readonly monotonic: () => number;
   readonly streams: Set<DuplexCall>;
 }
 
@@ -46,17 +48,20 @@ abstract class ServedCall implements Call {
   protected readonly wire: ServerInterceptingCallInterface;
   protected readonly method: Method;
   protected readonly owner: CallOwner;
+  protected readonly frames: FrameDecoder;
   /** Whether a status was sent, or cannot be sent any more. */
   protected ended = false;
   readonly #startedMs: number;
   #metadata: Metadata | undefined;
   #abort: AbortController | undefined;
 
-  constructor(wire: ServerInterceptingCallInterface, method: Method, owner: CallOwner) {
+  constructor(wire: ServerInterceptingCallInterface, method: Method, owner: CallOwner, frames: FrameDecoder) {
     this.wire = wire;
     this.method = method;
     this.owner = owner;
-    this.#startedMs = owner.now();
+    this.frames = frames;
+    this.#startedMs = owner.monotonic();
+    frames.onRefused = () => this.refused();
   }
 
   /** Without the port: a caller that connects again is the same caller. */
@@ -99,6 +104,11 @@ abstract class ServedCall implements Call {
   /** The call ended without our doing. */
   protected lost(): void {}
 
+  /** The call ends because too much is held of messages that did not come whole. */
+  protected refused(): void {
+    this.fail(statusOf("WEIR_OVERLOADED", "too many messages have begun to come and did not end"));
+  }
+
   protected succeed(): void {
     if (this.ended) return;
     this.ended = true;
@@ -121,8 +131,10 @@ abstract class ServedCall implements Call {
     this.#abort?.abort();
   }
 
+  /** The call is over. */
   protected observe(code: string): void {
-    this.owner.observer.call(this.method.door, this.method.name, code, this.owner.now() - this.#startedMs);
+    this.frames.close();
+    this.owner.observer.call(this.method.door, this.method.name, code, this.owner.monotonic() - this.#startedMs);
   }
 }
 
@@ -136,6 +148,7 @@ export class UnaryCall extends ServedCall implements Listener {
   }
 
   onReceiveMessage(message: Uint8Array): void {
+    this.frames.taken();
     if (this.#message !== undefined) {
       return this.fail(statusOf("WEIR_REQUEST_MALFORMED", "the method takes one message, and a second one came"));
     }
@@ -196,6 +209,7 @@ export class DuplexCall extends ServedCall implements Listener, Outgoing {
   }
 
   onReceiveMessage(message: Uint8Array): void {
+    this.frames.taken();
     if (this.ended || this.#halfClosed) return;
     try {
       const taken = this.#incoming!.message(message);
@@ -245,6 +259,12 @@ export class DuplexCall extends ServedCall implements Listener, Outgoing {
 
   protected override lost(): void {
     this.owner.streams.delete(this);
+    this.#incoming?.gone();
+  }
+
+  protected override refused(): void {
+    this.owner.streams.delete(this);
+    super.refused();
     this.#incoming?.gone();
   }
 

@@ -4,8 +4,10 @@ import type { Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import { listen } from "../util/listen.ts";
 import type { GrpcDoor } from "./call.ts";
+import { FrameDecoder } from "./frame-decoder.ts";
 import { DuplexCall, MethodCall, UnaryCall, type CallOwner, type Method } from "./grpc-call.ts";
 import { createHealth } from "./health.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { createReflection } from "./reflection.ts";
 
 export interface GrpcServerOptions {
@@ -20,6 +22,8 @@ export interface GrpcServerOptions {
   readonly log: Log;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds of a clock that is never set and tells fractions, such as `performance.now`. */
+  readonly monotonic: () => number;
 }
 
 /** The gRPC listener: doors, health and reflection on one port. */
@@ -42,10 +46,13 @@ const keepaliveMs = 60_000;
 const keepaliveTimeoutMs = 20_000;
 /** Megabytes that one connection may hold in HTTP/2 buffers before it gets no further streams. */
 const sessionMegabytes = 128;
+/** How many messages of the largest size may be on their way at once, over all connections. */
+const messagesOnTheWay = 64;
 
 /** Makes a gRPC listener on @grpc/grpc-js that hands the doors bytes and takes bytes back. */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
-  const { observer, log, now } = options;
+  const { observer, log, now, monotonic } = options;
+  const { messageBytes } = options.limits;
   const services = new Set(options.doors.flatMap(servicesOf));
   const health = createHealth(services);
   const reflection = createReflection([...services, ...servicesOf(health.door)]);
@@ -57,16 +64,22 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   }
 
   const streams = new Set<DuplexCall>();
-  const owner: CallOwner = { observer, log, now, streams };
+  const owner: CallOwner = { observer, log, now, monotonic, streams };
   // The interceptor takes each call over from grpc-js's own handlers: they would read ahead and buffer without limit.
+  const held = new HeldBytes(messagesOnTheWay * messageBytes, () => observer.dropped("call", "messages_unfinished", 1));
   const takeOver: ServerInterceptor = ({ path }, call) => {
     const method = methods.get(path)!;
+    const frames = new FrameDecoder(messageBytes, held);
+    // No option of grpc-js bounds what it holds of messages that do not come whole.
+    (call as unknown as { decoder: Pick<FrameDecoder, "write"> }).decoder = frames;
     return new MethodCall(call, (next) =>
-      method.unary === undefined ? new DuplexCall(next, method, owner) : new UnaryCall(next, method, owner),
+      method.unary === undefined
+        ? new DuplexCall(next, method, owner, frames)
+        : new UnaryCall(next, method, owner, frames),
     );
   };
   const server = new Server({
-    "grpc.max_receive_message_length": options.limits.messageBytes,
+    "grpc.max_receive_message_length": messageBytes,
     "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": options.limits.streamsPerConnection,
     "grpc.keepalive_time_ms": keepaliveMs,

@@ -14,8 +14,8 @@ export interface HttpServerOptions {
   readonly limits: { readonly messageBytes: number };
   readonly observer: Observer;
   readonly log: Log;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
+  /** Milliseconds of a clock that is never set and tells fractions, such as `performance.now`. */
+  readonly monotonic: () => number;
 }
 
 /** The HTTP listener. */
@@ -35,7 +35,7 @@ const keepAliveMs = 65_000;
 
 /** Makes the HTTP listener for the routes of all doors. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { observer, log, now } = options;
+  const { observer, log, monotonic } = options;
   const routes = new Map<string, Map<string, { door: string; route: HttpRoute }>>();
   for (const door of options.doors) {
     for (const route of door.routes) {
@@ -63,7 +63,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const startedMs = now();
+    const startedMs = monotonic();
     const path = pathOf(request.url);
     const methods = routes.get(path);
     const found = methods?.get(request.method ?? "");
@@ -84,7 +84,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       };
       result = { status: http, headers, json: { error: { code, message } } };
     }
-    observer.call(found?.door ?? "http", found?.route.name ?? "unknown", String(result.status), now() - startedMs);
+    observer.call(
+      found?.door ?? "http",
+      found?.route.name ?? "unknown",
+      String(result.status),
+      monotonic() - startedMs,
+    );
     if (!response.destroyed) send(response, result);
   };
 

@@ -67,6 +67,7 @@ export async function serve(
     observer,
     log,
     now: Date.now,
+    monotonic: () => performance.now(),
   });
   const address = await server.listen("127.0.0.1:0");
   const client = new Client(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });

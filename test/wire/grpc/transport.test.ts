@@ -87,6 +87,35 @@ test("a message above the limit is RESOURCE_EXHAUSTED, compressed or not", async
   t.is(text(await call(client, "/test.T/Echo", Buffer.from("lives"))), "lives");
 });
 
+test("calls whose message never comes whole are refused when they hold too much; others are served", async (t) => {
+  const { client, address, observer } = await serve(t, [door({ unary: { "/test.T/Echo": echo } })], {
+    messageBytes: 100_000,
+  });
+  const session = connectHttp2(`http://${address}`);
+  t.teardown(() => session.destroy());
+  // 64 messages of the largest size may be on their way.
+  const statuses = Array.from({ length: 80 }, async () => {
+    const request = session.request({
+      ":method": "POST",
+      ":path": "/test.T/Echo",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    t.teardown(() => request.destroy());
+    const part = Buffer.alloc(100_000);
+    part.writeUInt32BE(100_000, 1);
+    request.write(part);
+    request.on("error", () => {});
+    const [headers] = (await once(request, "response")) as [Record<string, string>];
+    return [headers["grpc-status"], decodeURIComponent(headers["grpc-message"] ?? "")];
+  });
+  const refusal = ["8", "WEIR_OVERLOADED: too many messages have begun to come and did not end"];
+  const first = await Promise.all([statuses[0]!, statuses[1]!]);
+  t.deepEqual(first, [refusal, refusal]);
+  t.is((await call(client, "/test.T/Echo", Buffer.alloc(100_000))).length, 100_000);
+  t.true(observer.drops.includes("call messages_unfinished 1"));
+});
+
 test("an unknown method is UNIMPLEMENTED", async (t) => {
   const { client } = await serve(t, [door({ unary: { "/test.T/Echo": echo } })]);
   t.is((await failure(call(client, "/test.T/Ecko", Buffer.of()))).code, status.UNIMPLEMENTED);

@@ -29,7 +29,7 @@ async function serve(
   const hub = fakeHub(behaviour);
   const observer = recordingObserver();
   const log = recordingLog();
-  const outside = { observer, log, now: Date.now };
+  const outside = { observer, log, now: Date.now, monotonic: () => performance.now() };
   const door = createHttpDoor({ open: hub.open, ...outside });
   const server = createHttpServer({ doors: [door], limits: { messageBytes }, ...outside });
   const address = await server.listen("127.0.0.1:0");
