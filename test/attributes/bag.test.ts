@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { Bag, emptyMap } from "../../src/attributes/bag.ts";
 import { Fault } from "../../src/attributes/fault.ts";
 import { Layout } from "../../src/attributes/layout.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 
 function readSlots(bag: Bag): number[] {
   const { slots } = bag.reads();
@@ -179,6 +180,7 @@ test("the record can be put back to any point", (t) => {
       run(straight, third);
       if (JSON.stringify(told(bag)) !== JSON.stringify(told(straight))) throw new Error("the records differ");
     }),
+    { numRuns: fuzzRuns(100) },
   );
   t.pass();
 });

@@ -6,6 +6,7 @@ import { Ip } from "../../src/attributes/ip.ts";
 import { formatValue, parseJsonValue, parseValue } from "../../src/attributes/text.ts";
 import { Timestamp } from "../../src/attributes/timestamp.ts";
 import { attributeTypes, type AttributeType, type Value } from "../../src/attributes/value.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 
 const texts: [type: AttributeType, text: string, value: Value | undefined][] = [
   ["string", "", ""],
@@ -161,13 +162,20 @@ for (const type of attributeTypes) {
         if (again === undefined || !same(again, value)) throw new Error(`${text} is read as ${String(again)}`);
         if (formatValue(again) !== text) throw new Error(`${text} is written again as ${formatValue(again)}`);
       }),
+      { numRuns: fuzzRuns(100) },
     );
     t.pass();
   });
 
   test(`any text is a value of type ${type} or none`, (t) => {
-    fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 40 }), (text) => void parseValue(type, text)));
-    fc.assert(fc.property(fc.anything(), (json) => void parseJsonValue(type, json)));
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 40 }), (text) => void parseValue(type, text)),
+      { numRuns: fuzzRuns(100) },
+    );
+    fc.assert(
+      fc.property(fc.anything(), (json) => void parseJsonValue(type, json)),
+      { numRuns: fuzzRuns(100) },
+    );
     t.pass();
   });
 }

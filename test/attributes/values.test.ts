@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { Duration, maxDurationSeconds } from "../../src/attributes/duration.ts";
 import { Cidr, Ip } from "../../src/attributes/ip.ts";
 import { maxTimestampSeconds, minTimestampSeconds, Timestamp } from "../../src/attributes/timestamp.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 
 test("a timestamp lies in the years 1 to 9999", (t) => {
   t.is(String(Timestamp.of(minTimestampSeconds, 0)), "0001-01-01T00:00:00Z");
@@ -47,6 +48,7 @@ test("instants that Date knows are read as Date reads them", (t) => {
         return stamp.seconds === Math.floor(date.getTime() / 1000) && stamp.ms === date.getTime();
       },
     ),
+    { numRuns: fuzzRuns(100) },
   );
   t.pass();
 });

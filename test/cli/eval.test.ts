@@ -3,6 +3,7 @@ import test from "ava";
 import fc from "fast-check";
 import { addEvalCommand } from "../../src/cli/eval.ts";
 import type { Io } from "../../src/cli/io.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 
 async function run(args: readonly string[], input: readonly (Uint8Array | string)[] = []) {
   let out = "";
@@ -270,7 +271,7 @@ test("--batch answers any line of JSON with one line of JSON", async (t) => {
       const [answer, ...rest] = (await batch(line)) as Record<string, unknown>[];
       return rest.length === 0 && ("error" in answer! || "value" in answer!);
     }),
-    { numRuns: Number(process.env["WEIR_FUZZ_RUNS"] ?? 300) },
+    { numRuns: fuzzRuns(300) },
   );
   t.pass();
 });

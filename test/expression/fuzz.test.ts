@@ -3,10 +3,11 @@ import fc from "fast-check";
 import { Fault } from "../../src/attributes/fault.ts";
 import { PatternCache } from "../../src/expression/pattern.ts";
 import { Meter } from "../../src/expression/meter.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { compile, evaluate, fill } from "./subject.ts";
 
 /** Inputs of each fuzz test; `npm run fuzz` asks for more. */
-const numRuns = Number(process.env["WEIR_FUZZ_RUNS"] ?? 1000);
+const numRuns = fuzzRuns(1000);
 
 const seeds = [
   'source.namespace == "reviews" && request.path.startsWith("/a")',

@@ -34,6 +34,7 @@ import {
 } from "../../src/expression/dynamic.ts";
 import { compileExpression } from "../../src/expression/index.ts";
 import { int64, normalize, uint64 } from "../../src/expression/integer.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { fill } from "./subject.ts";
 
 /** Attributes without points in their names, so that the reference takes them for variables. */
@@ -279,7 +280,7 @@ test("random expressions over random attributes give what the reference implemen
           `${source}\nours: ${found}, ${String((result as Fault | undefined)?.message)}\nreference: ${expected}`,
         );
     }),
-    { numRuns: Number(process.env["WEIR_FUZZ_RUNS"] ?? 2000) },
+    { numRuns: fuzzRuns(2000) },
   );
   t.true(errors > 0 && decided > errors / 4, `${errors} errors, ${decided} values: the generator is worth its time`);
 });
@@ -322,6 +323,7 @@ for (const [name, exact] of operations) {
           if (expected === undefined || expected < least || expected > most) return result instanceof Fault;
           return Object.is(result, normalize(expected));
         }),
+        { numRuns: fuzzRuns(100) },
       );
     t.pass();
   });

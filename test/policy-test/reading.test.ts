@@ -5,6 +5,7 @@ import { standardVocabulary } from "../../src/attributes/standard-vocabulary.ts"
 import { checkGiven, mergeGiven } from "../../src/cli/policy-test/attributes.ts";
 import { readTestFile } from "../../src/cli/policy-test/read-test-file.ts";
 import type { TestFile } from "../../src/cli/policy-test/test-file.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 
 function read(text: string): TestFile {
   const outcome = readTestFile("x.test.yaml", text);
@@ -288,7 +289,7 @@ test("no text makes the reader throw", (t) => {
       const outcome = readTestFile("x.test.yaml", text);
       return "test" in outcome || outcome.problems.length > 0;
     }),
-    { numRuns: 500 },
+    { numRuns: fuzzRuns(500) },
   );
   t.pass();
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { formatJunit } from "../../src/cli/policy-test/report-junit.ts";
 import { formatRun, show } from "../../src/cli/policy-test/report-text.ts";
 import type { RunResult } from "../../src/cli/policy-test/result.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 
 function runOf(name: string, found: string): RunResult {
   const place = { file: name, line: 1, column: 1 };
@@ -58,7 +59,7 @@ test("JUnit XML is well-formed whatever the texts are", (t) => {
       return elements.join(" ") === "testsuites testsuite testcase failure";
     }),
     {
-      numRuns: 300,
+      numRuns: fuzzRuns(300),
       examples: [
         ["]]>", "\ud800"],
         ["<a b='c'>", "\0\ufffe"],
@@ -75,7 +76,7 @@ test("the text report has no control characters but line breaks, whatever the te
   const text = fc.string({ unit: "binary", maxLength: 20 });
   fc.assert(
     fc.property(text, text, (name, found) => !control.test(formatRun(runOf(name, found)))),
-    { numRuns: 300 },
+    { numRuns: fuzzRuns(300) },
   );
   t.pass();
 });

@@ -11,10 +11,11 @@ import { readYaml } from "../../src/policy/yaml/read-yaml.ts";
 import { scalarRange } from "../../src/policy/yaml/scalar-offset.ts";
 import { sourceOf } from "../../src/policy/yaml/source.ts";
 import { formatProblem } from "../../src/policy/index.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { adapters } from "./adapters.ts";
 
 /** Inputs of each fuzz test; `npm run fuzz` asks for more. */
-const runs = Number(process.env["WEIR_FUZZ_RUNS"] ?? 200);
+const runs = fuzzRuns(200);
 
 const MiB = 1024 * 1024;
 
@@ -282,7 +283,7 @@ test("a rate that is written is the rate that is read", (t) => {
         t.deepEqual(parseRate(`${amount}/${unit}`), { value: { amount, windowMs: units[unit] } });
       },
     ),
-    { numRuns: 100 },
+    { numRuns: fuzzRuns(100) },
   );
 });
 

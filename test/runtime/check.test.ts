@@ -2,6 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import { Fault } from "../../src/attributes/fault.ts";
 import type { Decision } from "../../src/runtime/decision.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { readsOf, stub, world } from "./world.ts";
 import type { Attributes } from "./world.ts";
 
@@ -199,7 +200,7 @@ test("the order of rules and files does not matter", async (t) => {
         return true;
       },
     ),
-    { numRuns: 60 },
+    { numRuns: fuzzRuns(60) },
   );
   t.pass();
 });

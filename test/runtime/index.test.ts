@@ -12,6 +12,7 @@ import { RuleIndex } from "../../src/runtime/rule-index.ts";
 import { applies, matches } from "../../src/runtime/applies.ts";
 import { equalitiesOf } from "../../src/runtime/rule-index.ts";
 import { fingerprint, watchFiles } from "../../src/runtime/watch.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { bagOf, compiled, fakeClock } from "./world.ts";
 
 const value = fc.oneof(
@@ -48,7 +49,7 @@ test("keys of different values are different, and of the same values the same", 
       const same = a.length === b.length && a.every((part, i) => identity(part) === identity(b[i]));
       return (keyOf(a) === keyOf(b)) === same;
     }),
-    { numRuns: 2000 },
+    { numRuns: fuzzRuns(2000) },
   );
   t.not(keyOf(["ab", "c"]), keyOf(["a", "bc"]));
   t.not(keyOf([undefined]), keyOf(["(absent)"]));
@@ -116,7 +117,7 @@ test("the index finds every rule that applies, in order", async (t) => {
         return true;
       },
     ),
-    { numRuns: 100 },
+    { numRuns: fuzzRuns(100) },
   );
   t.pass();
 });

@@ -2,6 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import type { Exported, LogEntry } from "../../src/sdk/index.ts";
 import { defaultQueueLimits, ExportQueue, type QueueLimits } from "../../src/telemetry/queue.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
 
 type Answer = Exported | Promise<Exported> | Error;
@@ -307,6 +308,6 @@ test("whatever the adapter answers, entries arrive in order and each is delivere
         t.deepEqual([queue.length, queue.bytes], [0, 0]);
       },
     ),
-    { numRuns: 50 },
+    { numRuns: fuzzRuns(50) },
   );
 });

@@ -1,5 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { bagOf, snapshotOf, TestHub, type Attributes } from "./hub.ts";
 
 const metricRule = (rest: string): string => `
@@ -372,5 +373,6 @@ test("policies found by index are those whose match holds, whatever the record",
         .map(({ name }) => `m${name.slice(1)}{} 1`);
       t.deepEqual(hub.samples.toSorted(), expected);
     }),
+    { numRuns: fuzzRuns(100) },
   );
 });

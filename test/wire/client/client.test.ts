@@ -13,6 +13,7 @@ import { mixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
 import { createStreamDoor } from "../../../src/wire/stream/stream-door.ts";
 import { allowed, contents, fakeHub, noReads, refused, type FakeHub } from "../grpc/fake-session.ts";
 import { controlled, recordingLog, recordingObserver, serve as serveDoors, type Served } from "../grpc/harness.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 
 type Behaviour = Parameters<typeof fakeHub>[0];
 
@@ -251,7 +252,7 @@ test("stream: whatever is sent in a row, the hub sees the same", async (t) => {
         t.deepEqual(shown(bag), shown(attributes));
       }
     }),
-    { seed: Date.now() & 0xffff, numRuns: 60 },
+    { seed: Date.now() & 0xffff, numRuns: fuzzRuns(60) },
   );
 });
 

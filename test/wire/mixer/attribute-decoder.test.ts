@@ -14,6 +14,7 @@ import { CompressedAttributes } from "../../../src/wire/gen/istio/mixer/v1/attri
 import { AttributeDecoder } from "../../../src/wire/mixer/attribute-decoder.ts";
 import { globalIndex, globalWords } from "../../../src/wire/mixer/dictionary.ts";
 import { WeirError } from "../../../src/util/weir-error.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 import { compress, encode, type Sent } from "./compress.ts";
 
 /** A layout over attributes, where `name[key]` is one key of a map and `name[*]` the map as a whole. */
@@ -590,7 +591,7 @@ test("any message decodes to what generated code and the rules say, whatever the
       decoder.fill(bag, bytes, 0, bytes.length);
       assert.deepStrictEqual(withFaultsNamed(contents(bag)), expected(layout, CompressedAttributes.decode(bytes)));
     }),
-    { numRuns: 1500 },
+    { numRuns: fuzzRuns(1500) },
   );
   t.pass();
 });
@@ -638,7 +639,7 @@ test("any bytes are attributes or malformed", (t) => {
         assert.deepStrictEqual(contents(bag), {});
       }
     }),
-    { numRuns: 5000 },
+    { numRuns: fuzzRuns(5000) },
   );
   t.true(refused > 0);
 });

@@ -18,6 +18,7 @@ import {
 } from "../../../src/wire/gen/istio/mixer/v1/mixer.ts";
 import { globalIndex, globalWords } from "../../../src/wire/mixer/dictionary.ts";
 import { mixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 import { compress, type Sent } from "./compress.ts";
 
 const layout = new Layout();
@@ -722,7 +723,7 @@ test("any bytes get an answer or a clear error, and every session is ended", asy
           refused++;
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: fuzzRuns(3000) },
     );
     t.true(answered > 0 && refused > 0);
   }

@@ -6,6 +6,7 @@ import { int64 } from "../../../src/attributes/int64.ts";
 import { WeirError } from "../../../src/util/weir-error.ts";
 import { asBuffer, Reader } from "../../../src/wire/protobuf/reader.ts";
 import { Writer } from "../../../src/wire/protobuf/writer.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 
 const malformed: [what: string, bytes: number[], read: (reader: Reader) => void][] = [
   ["a varint without end", [0x80], (r) => r.uint32()],
@@ -94,6 +95,7 @@ test("scalars are read as another library writes them", (t) => {
       reader.pos = stop;
       assert.equal(reader.more, false);
     }),
+    { numRuns: fuzzRuns(100) },
   );
   t.pass();
 });
@@ -131,6 +133,7 @@ test("scalars are written so that another library reads them", (t) => {
       assert.deepEqual([...reader.bytes()], [...sent.bytes]);
       assert.equal(reader.pos, reader.len);
     }),
+    { numRuns: fuzzRuns(100) },
   );
   t.pass();
 });
@@ -186,7 +189,7 @@ test("any tag can be stepped over or is malformed, and reading always comes to a
         if (!(error instanceof WeirError)) throw error;
       }
     }),
-    { numRuns: 3000 },
+    { numRuns: fuzzRuns(3000) },
   );
   t.pass();
 });

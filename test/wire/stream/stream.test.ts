@@ -19,6 +19,7 @@ import { globalWords } from "../../../src/wire/mixer/dictionary.ts";
 import { createStreamDoor, type StreamDoorOptions } from "../../../src/wire/stream/stream-door.ts";
 import { allowed, contents, fakeHub, refused, type FakeHub } from "../grpc/fake-session.ts";
 import { collect, controlled, recordingLog, recordingObserver, serve, stream } from "../grpc/harness.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 
 const path = globalWords.indexOf("request.path");
 const size = globalWords.indexOf("request.size");
@@ -639,7 +640,7 @@ test("whatever comes, every message has one answer, and the door lives", (t) => 
         decode(sent[0]!);
         return true;
       }),
-      { seed, numRuns: Number(process.env["WEIR_FUZZ_RUNS"] ?? 5000) },
+      { seed, numRuns: fuzzRuns(5000) },
     );
     t.deepEqual(log.lines, []);
   }
