@@ -71,8 +71,8 @@ export function createHealth(services: Iterable<string>): Health {
 function requestedService(message: Uint8Array): string {
   try {
     return HealthCheckRequest.decode(message).service;
-  } catch (cause) {
-    throw new WeirError("WEIR_REQUEST_MALFORMED", "not a grpc.health.v1.HealthCheckRequest", { cause });
+  } catch {
+    throw new WeirError("WEIR_REQUEST_MALFORMED", "not a grpc.health.v1.HealthCheckRequest");
   }
 }
 

@@ -68,7 +68,7 @@ function fileAnswer(
 function decode(message: Uint8Array): ServerReflectionRequest {
   try {
     return ServerReflectionRequest.decode(message);
-  } catch (cause) {
-    throw new WeirError("WEIR_REQUEST_MALFORMED", "not a ServerReflectionRequest", { cause });
+  } catch {
+    throw new WeirError("WEIR_REQUEST_MALFORMED", "not a ServerReflectionRequest");
   }
 }

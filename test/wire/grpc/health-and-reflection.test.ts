@@ -37,13 +37,17 @@ test("health of an unknown service is NOT_FOUND, and SERVICE_UNKNOWN to who watc
   watch.cancel();
 });
 
-test("a health request that is none is refused", async (t) => {
-  const { client } = await serve(t, doors);
+test("a health request that is none is refused, and is no fault of the hub's", async (t) => {
+  const { client, log } = await serve(t, doors);
   const error = (await t.throwsAsync(call(client, healthPath, Buffer.from("ffff", "hex")))) as ServiceError;
   t.is(error.code, status.INVALID_ARGUMENT);
   const silent = stream(client, "/grpc.health.v1.Health/Watch");
   silent.end();
   t.is((await collect(silent)).code, status.INVALID_ARGUMENT);
+  const reflection = stream(client, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+  reflection.end(Buffer.from("ffff", "hex"));
+  t.is((await collect(reflection)).code, status.INVALID_ARGUMENT);
+  t.deepEqual(log.lines, []);
 });
 
 async function reflect(
