@@ -19,7 +19,10 @@ import type { Session } from "./wire/session.ts";
 import { createStreamDoor } from "./wire/stream/stream-door.ts";
 
 export interface WeirOptions {
-  /** Path of `weir.yaml`. Left out: `weir.yaml` in `cwd` where there is one, else everything has its default. */
+  /**
+   * Path of `weir.yaml`. Left out: `weir.yaml` in `cwd`, else the one in the folder that `policies` names, where there is
+   * one; else everything has its default.
+   */
   readonly config?: string;
   /** Folder of policy files, instead of the one that `weir.yaml` names. */
   readonly policies?: string;
@@ -60,19 +63,20 @@ export async function createWeir(
   const { cwd, adapters, log, version } = options;
   const now = Date.now;
   const monotonic = (): number => performance.now();
-  const load: LoadOptions = {
-    cwd,
-    adapters,
-    config: options.config,
-    policies: options.policies,
-    listen: options.listen,
-  };
+  const load: LoadOptions = { cwd, adapters, policies: options.policies, listen: options.listen };
 
+  let { config } = options;
+  let files: readonly string[] = [];
   let seen = "";
   const loadNow = async (): Promise<Loaded> => {
-    const loaded = await loadPolicies(load);
-    // Fingerprinted by the paths this very load told of; a change while it read is noticed by the next look.
-    seen = await fingerprint(loaded.files);
+    const prints: string[] = [];
+    const beforeReading = async (paths: readonly string[]): Promise<void> => {
+      prints.push(await fingerprint(paths));
+    };
+    const loaded = await loadPolicies({ ...load, config, beforeReading });
+    // A weir.yaml that was there once must not fall back to defaults because it is gone for a moment.
+    ({ config = config, files } = loaded);
+    seen = prints.join("\n");
     return loaded;
   };
   const first = await loadNow();
@@ -80,7 +84,6 @@ export async function createWeir(
   for (const warning of first.warnings) log.warn(logged(warning), "a warning about the policies");
 
   let snapshot: Snapshot = first.snapshot;
-  let files = first.files;
   const { settings } = snapshot;
   const metrics = createHubMetrics({ version, now, loaded: () => snapshot, queues: () => queues.states() });
   const { observer } = metrics;
@@ -138,7 +141,6 @@ export async function createWeir(
 
   const reloadOnce = async (why: string): Promise<readonly Problem[]> => {
     const loaded = await loadNow();
-    files = loaded.files;
     const found = "problems" in loaded ? loaded.problems : await runtime.activate(loaded.snapshot);
     const ok = !("problems" in loaded) && found.length === 0;
     lastReload = { ok, timeMs: now(), problems: found.map((problem) => formatProblem(problem)) };
@@ -165,7 +167,7 @@ export async function createWeir(
 
   const stopWatching = watchFiles({
     paths: () => files,
-    since: seen,
+    known: () => seen,
     onChange: async () => void (await reload("files changed")),
     timers: systemTimers,
     onError: (error) => log.error({ err: error }, "the files of the policies could not be watched"),

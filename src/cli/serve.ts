@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { pino } from "pino";
 import { builtinAdapters } from "../../adapters/index.ts";
 import { formatProblem } from "../policy/index.ts";
@@ -27,12 +27,16 @@ export function addServeCommand(program: Command, io: Io, host: { version: strin
   program
     .command("serve")
     .description("Run the hub.")
-    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml when it is there, else every default)")
+    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml, else the one in the folder of --policies, if any)")
     .option("-p, --policies <folder>", "folder of policy files (default: what weir.yaml says, else ./policies)")
     .option("--grpc <host:port>", "gRPC doors (default 127.0.0.1:9091; port 0: any free one)")
     .option("--http <host:port>", "HTTP doors (default 127.0.0.1:9092)")
     .option("--admin <host:port>", "health, metrics and what is loaded (default 127.0.0.1:9093)")
-    .option("--log-level <level>", "debug, info, warn or error; the hub's log goes to standard error", "info")
+    .addOption(
+      new Option("--log-level <level>", "the least that the hub's log tells; it goes to standard error")
+        .choices(["debug", "info", "warn", "error"])
+        .default("info"),
+    )
     .option("--json-ready", "write one line of JSON with the addresses to standard output once it serves")
     .addHelpText(
       "after",
@@ -89,7 +93,7 @@ async function serve(options: ServeOptions, io: Io, host: { version: string; sig
     if ("problems" in started) {
       for (const problem of started.problems) io.err(`${formatProblem(problem)}\n`);
       const errors = started.problems.filter(({ severity }) => severity === "error").length;
-      io.err(`weir does not start: ${errors} ${errors === 1 ? "mistake" : "mistakes"} in its files\n`);
+      io.err(`weir does not start: ${plural(errors, "mistake", "mistakes")}\n`);
       io.exitCode = 1;
       return;
     }

@@ -15,7 +15,7 @@ export function addValidateCommand(program: Command, io: Io): void {
   program
     .command("validate")
     .description("Check weir.yaml, the policy files and the configuration of adapters. Serves nothing.")
-    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml when it is there, else every default)")
+    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml, else the one in the folder of --policies, if any)")
     .option("-p, --policies <folder>", "folder of policy files (default: what weir.yaml says, else ./policies)")
     .option("--json", "print one JSON object instead of text")
     .option("--color", "mark the mistakes with colours")

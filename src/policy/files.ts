@@ -42,7 +42,9 @@ export async function readTextFile(path: string, limit: number): Promise<string 
       await file.close();
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") return new Unreadable(explain(error));
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOTDIR") return new Unreadable(explain(error), "absent");
+    if (code !== "ENOENT") return new Unreadable(explain(error));
     const isLink = await lstat(path).catch(() => undefined);
     return isLink === undefined ? new Unreadable(explain(error), "absent") : new Unreadable("its link leads nowhere");
   }
@@ -61,20 +63,16 @@ function decode(bytes: Uint8Array): string | Unreadable {
 export interface Listing {
   /** Policy files, sorted by path. */
   readonly files: readonly string[];
-  /** The folder and every folder in it. */
-  readonly folders: readonly string[];
   readonly unreadable: readonly { readonly path: string; readonly message: string }[];
 }
 
 /**
- * The policy files of a folder and the folders in it: `*.yaml` and `*.yml`, not `*.test.yaml`, and not
- * `weir.yaml`, which may lie among them. Names that begin with a
- * dot are left out: editors put their files there, and a mounted ConfigMap its copies. So is `except`, the
- * configuration where it has another name.
+ * The policy files of a folder and the folders in it: `*.yaml` and `*.yml`, not `*.test.yaml`, and not `weir.yaml`,
+ * which may lie among them. Names that begin with a dot are left out: editors put their files there, and a mounted
+ * ConfigMap its copies. So is `except`, the configuration where it has another name.
  */
 export async function listPolicyFiles(folder: string, except: string): Promise<Listing> {
   const files: string[] = [];
-  const folders: string[] = [];
   const unreadable: { path: string; message: string }[] = [];
   const visited = new Set<string>();
 
@@ -86,7 +84,6 @@ export async function listPolicyFiles(folder: string, except: string): Promise<L
       if (visited.has(real)) return;
       visited.add(real);
       const entries = await readdir(path, { withFileTypes: true });
-      folders.push(path);
       for (const entry of entries.sort((a, b) => compareText(a.name, b.name))) {
         if (entry.name.startsWith(".")) continue;
         const child = join(path, entry.name);
@@ -105,7 +102,7 @@ export async function listPolicyFiles(folder: string, except: string): Promise<L
     }
   };
   await visit(folder, 0);
-  return { files: files.sort(compareText), folders, unreadable };
+  return { files: files.sort(compareText), unreadable };
 }
 
 function isPolicyFile(name: string): boolean {

@@ -1,4 +1,4 @@
-import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { Adapter } from "../sdk/index.ts";
 import type { ImportAdapter } from "./adapter-entries.ts";
 import { compileFiles, tooLarge } from "./compile.ts";
@@ -14,7 +14,10 @@ import { readYaml } from "./yaml/read-yaml.ts";
 import { problemOfFile, sourceOf } from "./yaml/source.ts";
 
 export interface LoadOptions {
-  /** Path of `weir.yaml`. Left out: `weir.yaml` in `cwd` where there is one, else everything has its default. */
+  /**
+   * Path of `weir.yaml`, which must be there. Left out: `weir.yaml` in `cwd`, else the one in the folder that `policies`
+   * names, where there is one; else everything has its default.
+   */
   readonly config?: string | undefined;
   /** Folder of the policy files, instead of the one that `weir.yaml` names. */
   readonly policies?: string | undefined;
@@ -25,10 +28,17 @@ export interface LoadOptions {
   readonly listen?: ListenOverrides | undefined;
   /** Default: imports a path or a package as seen from the folder of `weir.yaml`. */
   readonly importAdapter?: ImportAdapter | undefined;
+  /** Told of files and folders just before they are read, in the order of {@link Loaded.files}. */
+  readonly beforeReading?: ((paths: readonly string[]) => Promise<void>) | undefined;
 }
 
 export type Loaded = Compiled & {
-  /** The files and folders that the outcome depends on, absolute: when one of them changes, load again. */
+  /** The `weir.yaml` that was read, absolute; `undefined` when there was none. */
+  readonly config: string | undefined;
+  /**
+   * What the outcome depends on, absolute: the places where `weir.yaml` was looked for, and the folder of the policy
+   * files with all that is in it. When something changes there, load again.
+   */
   readonly files: readonly string[];
 };
 
@@ -41,12 +51,25 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     return near === "" || near.startsWith("..") || isAbsolute(near) ? path : near;
   };
 
-  const configPath = resolve(cwd, options.config ?? "weir.yaml");
-  const configText = await readTextFile(configPath, defaultPolicyBytes);
+  const named = options.config !== undefined;
+  const places = named ? [options.config] : ["weir.yaml"];
+  if (!named && options.policies !== undefined) places.push(join(options.policies, "weir.yaml"));
+  const configs = places.map((place) => resolve(cwd, place));
+  await options.beforeReading?.(configs);
+  let configPath = configs[0]!;
+  let configText: string | Unreadable = await readTextFile(configPath, defaultPolicyBytes);
+  for (const path of configs.slice(1)) {
+    if (typeof configText === "string" || configText.reason !== "absent") break;
+    const text = await readTextFile(path, defaultPolicyBytes);
+    if (typeof text === "string" || text.reason !== "absent") [configPath, configText] = [path, text];
+  }
   let reading: Reading | undefined;
   if (typeof configText === "string") reading = new Reading(sourceOf(show(configPath), configText), problems);
-  else if (options.config !== undefined || configText.reason !== "absent")
+  else if (named || configText.reason !== "absent") {
+    // Where the policies are and what they may name is not known: nothing else can be said of them.
     problems.add(problemOf(show(configPath), configText));
+    return { problems: problems.sorted(), omitted: 0, config: undefined, files: configs };
+  }
   const config = await readConfig(reading === undefined ? [] : readYaml(reading.source, problems), reading, {
     builtin: options.adapters,
     folder: dirname(configPath),
@@ -55,13 +78,17 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     policies: options.policies === undefined ? undefined : resolve(cwd, options.policies),
   });
 
-  const { files, folders, unreadable } = await listPolicyFiles(config.settings.policies, configPath);
-  for (const { path, message } of unreadable) problems.add(problemOf(show(path), new Unreadable(message)));
+  const { policies } = config.settings;
+  await options.beforeReading?.([policies]);
+  const { files, unreadable } = await listPolicyFiles(policies, configPath);
+  for (const { path, message } of unreadable) {
+    const hint =
+      path === policies ? "policies: in weir.yaml, or --policies, names the folder of the policies" : undefined;
+    problems.add({ ...problemOf(show(path), new Unreadable(message)), ...(hint !== undefined && { hint }) });
+  }
   if (files.length === 0 && unreadable.length === 0) {
     const message = "the folder has no policy files (*.yaml): every request passes";
-    problems.add(
-      problemOfFile(show(config.settings.policies), { code: "WEIR_POLICY_NO_RULES", message, severity: "warning" }),
-    );
+    problems.add(problemOfFile(show(policies), { code: "WEIR_POLICY_NO_RULES", message, severity: "warning" }));
   }
   const limit = config.settings.limits.policyBytes;
   const compiled = await compileFiles(
@@ -70,7 +97,7 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     readAll(files, limit, show, problems),
     problems,
   );
-  return { ...compiled, files: [configPath, ...(folders.length > 0 ? folders : [config.settings.policies]), ...files] };
+  return { ...compiled, config: reading && configPath, files: [...configs, policies] };
 }
 
 async function* readAll(

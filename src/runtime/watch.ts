@@ -8,10 +8,10 @@ export interface WatchOptions {
   /** Called when something has changed and then stood still for one interval; while its promise is pending nothing is looked at. */
   onChange(): void | Promise<void>;
   /**
-   * The {@link fingerprint} of what is known already, taken before it was read, so that nothing that happens in between
-   * is missed. Left out: what is found first.
+   * The {@link fingerprint} of what is known already, asked anew each time. It is to be taken before the files are read,
+   * so that nothing that happens in between is missed.
    */
-  readonly since?: string;
+  known(): string;
   readonly timers: Timers;
   /** How often it is looked, in milliseconds. Default 1 s; with more files than one a millisecond, less often. */
   readonly intervalMs?: number;
@@ -35,7 +35,8 @@ const maxEntries = 100_000;
  */
 export function watchFiles(options: WatchOptions): () => void {
   const { timers, intervalMs = 1000 } = options;
-  let known = options.since;
+  /** What `onChange` was called for last: it is not called for that again, also where it did not get to know it. */
+  let told: string | undefined;
   let pending: string | undefined;
   let unsettled = 0;
   let waitMs = intervalMs;
@@ -47,15 +48,14 @@ export function watchFiles(options: WatchOptions): () => void {
     if (ended) return;
     // A millisecond for each file: looking at many costs no more of a core than looking at few.
     waitMs = Math.max(intervalMs, seen.split("\n").length);
-    if (known === undefined) known = seen;
-    else if (seen === known) {
+    if (seen === options.known() || seen === told) {
       pending = undefined;
       unsettled = 0;
     } else if (seen !== pending && unsettled < maxUnsettled) {
       pending = seen;
       unsettled++;
     } else {
-      known = seen;
+      told = seen;
       pending = undefined;
       unsettled = 0;
       await options.onChange();
@@ -77,7 +77,10 @@ export function watchFiles(options: WatchOptions): () => void {
   };
 }
 
-/** A text that changes when a file, or anything in a folder, does: by content, size, time, identity, or by being there. */
+/**
+ * A text that changes when a file, or anything in a folder, does: by content, size, time, identity, or by being there.
+ * Names in a folder that begin with a dot do not count: editors keep their own there.
+ */
 export async function fingerprint(paths: readonly string[]): Promise<string> {
   const lines: string[] = [];
   for (const path of paths) await describe(path, 0, lines);
@@ -94,7 +97,8 @@ async function describe(path: string, depth: number, lines: string[]): Promise<v
     }
     lines.push(`${path} ${found.dev} ${found.ino}`);
     if (depth === maxDepth) return;
-    for (const name of (await readdir(path)).sort()) await describe(join(path, name), depth + 1, lines);
+    for (const name of (await readdir(path)).sort())
+      if (!name.startsWith(".")) await describe(join(path, name), depth + 1, lines);
   } catch (error) {
     lines.push(`${path} ${(error as NodeJS.ErrnoException).code ?? "unreadable"}`);
   }

@@ -214,6 +214,24 @@ test("goes on with the old policies when the new ones have a mistake, and says w
   await until(async () => (await check(hub)).message === "mended");
 });
 
+test("does not fall back to defaults when weir.yaml is gone", async (t) => {
+  // It is found in the current folder: nobody has named it.
+  const folder = await writeFolder({
+    "weir.yaml": "check: { validFor: 7s }\n",
+    "policies/door.yaml": denyAll("closed"),
+  });
+  const hub = await startHub({}, { folder });
+  t.teardown(() => hub.dispose());
+  const { version } = await check(hub);
+  await rename(join(hub.folder, "weir.yaml"), join(hub.folder, "weir.away"));
+  await until(async () => (await status(hub)).last_reload?.ok === false);
+  t.regex((await status(hub)).last_reload!.problems.join(), /weir\.yaml:1:1: error\[WEIR_FILE_UNREADABLE\]/);
+  t.is((await check(hub)).version, version);
+  await rename(join(hub.folder, "weir.away"), join(hub.folder, "weir.yaml"));
+  await until(async () => (await status(hub)).last_reload?.ok === true);
+  t.is((await check(hub)).version, version);
+});
+
 test("keeps the counts of limits over a reload that does not touch them", async (t) => {
   const limit = "policy: limits\ncheck:\n  - name: two\n    limit: 2/h\n";
   const hub = await hubFor(t, {

@@ -43,13 +43,7 @@ test("finds policies in folders within the folder, and leaves tests and hidden f
     ["a", "policies/a.yaml"],
     ["b", "policies/team/b.yml"],
   ]);
-  t.deepEqual(loaded.files, [
-    join(cwd, "weir.yaml"),
-    join(cwd, "policies"),
-    join(cwd, "policies/team"),
-    join(cwd, "policies/a.yaml"),
-    join(cwd, "policies/team/b.yml"),
-  ]);
+  t.deepEqual(loaded.files, [join(cwd, "weir.yaml"), join(cwd, "policies")]);
 });
 
 test("the configuration may lie among the policies, and its paths are meant from where it lies", async (t) => {
@@ -63,6 +57,37 @@ test("the configuration may lie among the policies, and its paths are meant from
 test("a folder that is handed in wins over the one of weir.yaml", async (t) => {
   const cwd = await folderWith(t, { "weir.yaml": "policies: nowhere\n", "other/a.yaml": policy("a") });
   t.deepEqual(problemsOf(await load(cwd, { policies: "other" })), []);
+});
+
+test("without a weir.yaml in the current folder, the one in the folder that is handed in holds", async (t) => {
+  const cwd = await folderWith(t, {
+    "mesh/weir.yaml": "policies: ./nowhere\ncheck: { validFor: 7s }\n",
+    "mesh/a.yaml": policy("a"),
+    "other/a.yaml": policy("a"),
+  });
+  const validFor = (loaded: Loaded) => "snapshot" in loaded && loaded.snapshot.settings.check.validForMs;
+  const inFolder = await load(cwd, { policies: "mesh" });
+  t.deepEqual(problemsOf(inFolder), []);
+  t.is(validFor(inFolder), 7000);
+  t.is(inFolder.config, join(cwd, "mesh/weir.yaml"));
+  t.deepEqual(inFolder.files, [join(cwd, "weir.yaml"), join(cwd, "mesh/weir.yaml"), join(cwd, "mesh")]);
+  t.is((await load(cwd, { policies: "other" })).config, undefined);
+
+  await writeFile(join(cwd, "weir.yaml"), "check: { validFor: 8s }\n");
+  t.is(validFor(await load(cwd, { policies: "mesh" })), 8000);
+});
+
+test("what is read is told of before it is read, so that a change meanwhile can be noticed", async (t) => {
+  const cwd = await folderWith(t, { "weir.yaml": "policies: ./a\n", "a/a.yaml": policy("a"), "b/b.yaml": policy("b") });
+  const told: string[] = [];
+  const loaded = await load(cwd, {
+    async beforeReading(paths) {
+      told.push(...paths);
+      if (told.length === 1) await writeFile(join(cwd, "weir.yaml"), "policies: ./b\n");
+    },
+  });
+  t.deepEqual(told, [join(cwd, "weir.yaml"), join(cwd, "b")]);
+  t.deepEqual(told, loaded.files);
 });
 
 test("a mounted ConfigMap is read once, through its links", async (t) => {
@@ -118,9 +143,14 @@ test("a file and a folder without permission", async (t) => {
 
 test("a folder that is not there", async (t) => {
   const cwd = await folderWith(t, { file: "" });
-  t.deepEqual(problemsOf(await load(cwd)), [
+  const loaded = await load(cwd);
+  t.deepEqual(problemsOf(loaded), [
     "policies:1:1 WEIR_FILE_UNREADABLE the file could not be read: there is no such file or folder",
   ]);
+  t.is(
+    "problems" in loaded && loaded.problems[0]?.hint,
+    "policies: in weir.yaml, or --policies, names the folder of the policies",
+  );
   t.deepEqual(problemsOf(await load(cwd, { policies: "file" })), [
     "file:1:1 WEIR_FILE_UNREADABLE the file could not be read: a file stands where a folder is expected",
   ]);
@@ -138,9 +168,13 @@ test("an empty folder is warned of", async (t) => {
 test("a weir.yaml that is named must be there; one that is not named need not be, but must be readable", async (t) => {
   const cwd = await folderWith(t, { "policies/a.yaml": policy("a") });
   t.deepEqual(problemsOf(await load(cwd)), []);
-  t.deepEqual(problemsOf(await load(cwd, { config: "weir.yml" })), [
-    "weir.yml:1:1 WEIR_FILE_UNREADABLE the file could not be read: there is no such file or folder",
-  ]);
+  const missing = ["weir.yml:1:1 WEIR_FILE_UNREADABLE the file could not be read: there is no such file or folder"];
+  t.deepEqual(problemsOf(await load(cwd, { config: "weir.yml" })), missing);
+  t.deepEqual(
+    problemsOf(await load(cwd, { config: "weir.yml", policies: "nowhere" })),
+    missing,
+    "nothing is said of policies that cannot be judged without it",
+  );
   await symlink("nowhere", join(cwd, "weir.yaml"));
   t.deepEqual(problemsOf(await load(cwd)), [
     "weir.yaml:1:1 WEIR_FILE_UNREADABLE the file could not be read: its link leads nowhere",

@@ -142,10 +142,16 @@ async function watching(t: import("ava").ExecutionContext) {
   const clock = fakeClock();
   let changes = 0;
   const errors: unknown[] = [];
+  const paths = [join(folder, "weir.yaml"), join(folder, "policies")];
+  let known = await fingerprint(paths);
+  const reload = async (): Promise<void> => void (known = await fingerprint(paths));
   const end = watchFiles({
-    paths: () => [join(folder, "weir.yaml"), join(folder, "policies")],
-    onChange: () => void changes++,
-    since: await fingerprint([join(folder, "weir.yaml"), join(folder, "policies")]),
+    paths: () => paths,
+    known: () => known,
+    onChange: () => {
+      changes++;
+      return reload();
+    },
     timers: clock,
     onError: (error) => errors.push(error),
   });
@@ -163,7 +169,7 @@ async function watching(t: import("ava").ExecutionContext) {
     }
     return changes - before;
   };
-  return { folder, looks, end, clock, errors };
+  return { folder, looks, reload, end, clock, errors };
 }
 
 test("edits, renames, new and deleted files are noticed, once they stand still", async (t) => {
@@ -183,6 +189,16 @@ test("edits, renames, new and deleted files are noticed, once they stand still",
   t.is(await looks(3), 1, "a file that was not there");
   await rm(join(folder, "weir.yaml"));
   t.is(await looks(3), 1, "a file that is gone");
+  t.is(await looks(3), 0);
+});
+
+test("what was loaded already by itself is not told of, nor are an editor's own files", async (t) => {
+  const { folder, looks, reload } = await watching(t);
+  await mkdir(join(folder, "policies"));
+  await writeFile(join(folder, "policies/a.yaml"), "policy: a");
+  await reload();
+  t.is(await looks(3), 0);
+  await writeFile(join(folder, "policies/.a.yaml.swp"), "x");
   t.is(await looks(3), 0);
 });
 
@@ -219,7 +235,7 @@ test("what a change's job throws is told, and the watching goes on until it is e
   const end = watchFiles({
     paths: () => [folder],
     onChange: () => Promise.reject(new Error("bad")),
-    since: "",
+    known: () => "",
     timers: clock,
     onError: (error) => errors.push(error),
   });
