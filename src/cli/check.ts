@@ -16,7 +16,7 @@ import { percentiles, readCount, repeat } from "./repeat.ts";
 interface CheckCommandOptions {
   readonly address: string;
   readonly door: "stream" | "mixer";
-  readonly quota: Record<string, number>;
+  readonly quota?: Record<string, number>;
   readonly bestEffort?: boolean;
   readonly dedup?: string;
   readonly repeat: number;
@@ -33,7 +33,7 @@ export function addCheckCommand(program: Command, io: Io, now: () => number = ()
     .description("Ask a running hub whether a request may pass.")
     .argument("[attributes...]", "name=value, or name[key]=value for one entry of a map")
     .option("--address <host:port>", "gRPC listener of the hub", "127.0.0.1:9091")
-    .option("--quota <name=amount>", "take from a limit, by its rule's name; may be given again", readQuota, {})
+    .option("--quota <name=amount>", "take from a limit, by its rule's name; may be given again", readQuota)
     .option("--best-effort", "take less than the amounts of --quota where there is less")
     .option("--dedup <id>", "identity of the request: asked again with the same one, it spends nothing")
     .option("--repeat <n>", "ask so many times, and show how long the answers took", readCount, 1)
@@ -79,7 +79,7 @@ async function check(given: readonly string[], options: CheckCommandOptions, io:
   const { attributes, vocabulary } = readAttributeArguments(given);
   const asked: CheckOptions = {
     quotas: Object.fromEntries(
-      Object.entries(options.quota).map(([name, amount]) => [
+      Object.entries(options.quota ?? {}).map(([name, amount]) => [
         name,
         { amount, bestEffort: options.bestEffort ?? false },
       ]),
@@ -97,10 +97,12 @@ async function check(given: readonly string[], options: CheckCommandOptions, io:
       try {
         last = await client.check(attributes, asked);
         if (!last.allowed) refused++;
+        return true;
       } catch (error) {
         if (!(error instanceof WeirError)) throw error;
         reason = error;
         failed++;
+        return false;
       }
     });
     if (last === undefined) throw reason!;
@@ -171,7 +173,7 @@ function referencedText({ name, key, condition }: Referenced): string {
   return `${condition === "absent" ? "-" : ""}${name}${key === undefined ? "" : `[${key}]`}`;
 }
 
-function readQuota(text: string, before: Record<string, number>): Record<string, number> {
+function readQuota(text: string, before: Record<string, number> = {}): Record<string, number> {
   const m = /^([^=]+)=(\d{1,15})$/.exec(text);
   if (m === null) throw new InvalidArgumentError("expected name=amount, such as per-user=3");
   return { ...before, [m[1]!]: Number(m[2]) };

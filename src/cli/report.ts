@@ -66,6 +66,7 @@ async function report(
       taken += result.taken;
       if (result.notTaken > 0) reasons.add("a queue is full");
       for (const { message } of result.errors) reasons.add(message);
+      return true;
     });
     const notTaken = options.repeat - taken;
     if (notTaken > 0) io.exitCode = 1;
