@@ -47,7 +47,7 @@ const config = z
   });
 
 /** The adapter over a given `fetch`. */
-export function listAdapter(fetch: Fetch) {
+function listAdapter(fetch: Fetch) {
   return defineAdapter({
     name: "list",
     description: "Allows or refuses what is on a list: given in place, in a file or behind a URL.",

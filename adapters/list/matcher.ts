@@ -10,10 +10,10 @@ export type Kind = (typeof kinds)[number];
 export type Matcher = (value: string) => boolean | undefined;
 
 /** The most patterns of a `regex` list. */
-export const maxPatterns = 1000;
+const maxPatterns = 1000;
 /** The longest pattern, and the longest value that patterns are tried on. */
-export const maxPatternLength = 1000;
-export const maxMatchedLength = 8192;
+const maxPatternLength = 1000;
+const maxMatchedLength = 8192;
 
 /** Prepares entries for look-up. Throws a RangeError that names the entry that is not of the kind. */
 export function createMatcher(kind: Kind, entries: readonly string[]): Matcher {

@@ -211,7 +211,7 @@ test("whatever part of a batch is written before a failure, each line comes once
 });
 
 test("a batch that is offered again while it is still being written is not written twice", async (t) => {
-  let finish = (_: number): void => {};
+  let finish: (bytes: number) => void = () => {};
   let text = "";
   const writer = new LineWriter({
     write: (lines) => {
@@ -254,7 +254,7 @@ test("standard output whose reader stays away holds neither the hub nor its exit
 });
 
 test("a stream takes a batch when it has passed it on, and one that fails is a result and no exception", async (t) => {
-  let passOn = (_?: Error): void => {};
+  let passOn: (error?: Error) => void = () => {};
   let text = "";
   const stream = new Writable({
     autoDestroy: false,

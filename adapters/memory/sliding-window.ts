@@ -1,7 +1,7 @@
 import type { Counter } from "./counter.ts";
 
 /** Into how many steps a window is cut. */
-export const steps = 16;
+const steps = 16;
 
 /** The step that the state stands at, counted from time 0. */
 const step = 1;

@@ -196,6 +196,6 @@ function grown(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
 }
 
 /** Backslash, quote and line feed as the text formats want them. */
-export function escapeValue(text: string): string {
+function escapeValue(text: string): string {
   return /[\\"\n]/.test(text) ? text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n") : text;
 }

@@ -21,7 +21,8 @@ export interface Listener {
  * a reload that changes the configuration, the instance before still holds it for a moment.
  */
 export async function createListener({ address, expose, host }: ListenerOptions): Promise<Listener> {
-  const server = createServer({ maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 }, answer);
+  const server = createServer({ maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 });
+  server.on("request", (request, response) => void answer(request, response));
   server.maxConnections = 64;
   server.setTimeout(60_000);
   server.on("error", (error) => host.log.debug({ err: error }, "the listener for /metrics had an error"));

@@ -18,7 +18,7 @@ import { durationText, timestampText } from "../expression/library/conversions.t
 import type { Type } from "../expression/type.ts";
 
 /** What attribute types are called in the JSON of `weir eval`, as Mixer's ValueType has it. */
-export const typeNames = {
+const typeNames = {
   string: "STRING",
   int64: "INT64",
   double: "DOUBLE",

@@ -50,7 +50,7 @@ export function compress(attributes: Attributes, vocabulary: Vocabulary, indexOf
 }
 
 /** Why a name is no attribute, with the nearest that is one. */
-export function unknownAttribute(name: string, vocabulary: Vocabulary): WeirError {
+function unknownAttribute(name: string, vocabulary: Vocabulary): WeirError {
   const near = nearest(name, vocabulary.keys());
   const hint = near === undefined ? "" : `; did you mean ${near}?`;
   return new WeirError("WEIR_REQUEST_ATTRIBUTE", `there is no attribute ${JSON.stringify(name)}${hint}`);

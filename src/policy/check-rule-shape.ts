@@ -184,6 +184,5 @@ export const checkRuleShape = variants(
 );
 
 export type RawCheckRule = Read<typeof checkRuleShape>;
-export type RawHeaders = Read<typeof headersShape>;
 export type RawEdits = Read<typeof editsShape>;
 export type RawHttp = Read<typeof httpShape>;

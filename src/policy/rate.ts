@@ -10,7 +10,7 @@ export interface Rate {
 export const maxAmount = 1_000_000_000_000;
 
 /** The longest window: 366 days. */
-export const maxWindowMs = 366 * 86_400_000;
+const maxWindowMs = 366 * 86_400_000;
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

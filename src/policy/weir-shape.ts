@@ -114,7 +114,7 @@ const attributeType = choice("a type of attribute", attributeTypes, {
   map: 'that is "string_map"',
 });
 
-export const adapterShape = anything("an adapter's configuration", {
+const adapterShape = anything("an adapter's configuration", {
   type: "object",
   properties: {
     adapter: {

@@ -9,7 +9,7 @@ export function serviceName(index: number): string {
   return `service-${String(index).padStart(4, "0")}`;
 }
 
-export function userName(index: number): string {
+function userName(index: number): string {
   return `user-${String(index).padStart(6, "0")}`;
 }
 

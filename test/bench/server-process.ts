@@ -24,7 +24,7 @@ export function onPath(command: string): boolean {
 }
 
 /** A command line that keeps Node to one core, where that can be had. */
-export function nodeOn(core: number, args: readonly string[]): [string, string[]] {
+function nodeOn(core: number, args: readonly string[]): [string, string[]] {
   return pinned ? ["taskset", ["-c", String(core), process.execPath, ...args]] : [process.execPath, [...args]];
 }
 

@@ -16,7 +16,7 @@ const more: readonly (readonly [string, AttributeType])[] = [
   ["plan", "string"],
 ];
 
-export const vocabulary: Vocabulary = new Map<string, Attribute>([
+const vocabulary: Vocabulary = new Map<string, Attribute>([
   ...standardVocabulary,
   ...more.map(([name, type]): [string, Attribute] => [name, { name, type, known: "check", description: "" }]),
 ]);

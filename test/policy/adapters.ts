@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Adapter, Capability, Inputs } from "../../src/sdk/index.ts";
 
 /** An adapter that can be named and configured; no test makes an instance of it. */
-export function fakeAdapter(
+function fakeAdapter(
   name: string,
   provides: readonly Capability[],
   more: { readonly input?: Inputs; readonly config?: Adapter["config"] } = {},

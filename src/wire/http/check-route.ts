@@ -72,7 +72,7 @@ function quotasOf(json: unknown): ReadonlyMap<string, { amount: number; bestEffo
 }
 
 /** A decision as the HTTP door shows it; `openapi.ts` describes it. */
-export function decisionJson(decision: Decision, bag: Bag): Readonly<Record<string, unknown>> {
+function decisionJson(decision: Decision, bag: Bag): Readonly<Record<string, unknown>> {
   return {
     allowed: decision.allowed,
     code: codeText(decision.code),

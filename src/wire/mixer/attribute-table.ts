@@ -8,7 +8,7 @@ import { hashBytes, sameBytes, viewOf } from "./word-hash.ts";
  * The typed maps of a CompressedAttributes, in the order in which an attribute that several of them bring is looked up:
  * the first has it.
  */
-export const ranks = ["string", "string_map", "int64", "double", "bool", "timestamp", "duration", "bytes"] as const;
+const ranks = ["string", "string_map", "int64", "double", "bool", "timestamp", "duration", "bytes"] as const;
 
 export type Rank = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 

@@ -12,7 +12,7 @@ const conditionCodes: Readonly<Record<Reference["condition"], number>> = { absen
  * request for an equal one, also when it has the map. Nor when a map was used as a whole: no list of keys says what the
  * answer rests on.
  */
-export function canBeKept(bag: Bag, references: readonly Reference[]): boolean {
+function canBeKept(bag: Bag, references: readonly Reference[]): boolean {
   const { layout } = bag;
   return references.every(({ name, key, condition }) => {
     if (condition === "whole") return false;

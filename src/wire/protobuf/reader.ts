@@ -3,7 +3,7 @@ import type { Int64 } from "../../attributes/value.ts";
 import { WeirError } from "../../util/weir-error.ts";
 
 /** How a field's value is written (https://protobuf.dev/programming-guides/encoding/#structure). */
-export const wireType = { varint: 0, fixed64: 1, delimited: 2, fixed32: 5 } as const;
+const wireType = { varint: 0, fixed64: 1, delimited: 2, fixed32: 5 } as const;
 
 const nothing = Buffer.alloc(0);
 

@@ -82,7 +82,7 @@ export class CheckStream implements Incoming {
 
   #later(judged: Promise<Decision>, index: Int64, bag: Bag, session: Session): void {
     this.#pace.start();
-    judged
+    void judged
       .then((decision) => this.#answer(index, decision, bag))
       .catch((error: unknown) => this.#error(index, error))
       .then((answer) => {

@@ -4,8 +4,8 @@ import { WordCache } from "../mixer/word-cache.ts";
 import { Words } from "../mixer/words.ts";
 
 /** The most words, and bytes of text, that a client's dictionary may hold. */
-export const maxWords = 4096;
-export const maxTextBytes = 256 * 1024;
+const maxWords = 4096;
+const maxTextBytes = 256 * 1024;
 
 /** New words as a message brings them. */
 export interface NewWords {
