@@ -17,7 +17,8 @@ const message = {
 } as const;
 const cache = {
   shape: durationMs(0, day),
-  description: "How long the outcome may be kept by the caller; `0s`: not at all.",
+  description:
+    "How long the outcome may be kept by the caller; of several rules that took part the least holds. `0s`: not at all.",
   default: "`check.validFor` of weir.yaml",
 } as const;
 
@@ -49,7 +50,7 @@ export const editsShape = record("header changes", {
   },
   append: {
     shape: mapOf("a map of header names to expressions", value),
-    description: "Adds a value to the header.",
+    description: "Adds a value to the header. One that cannot be evaluated removes the header.",
     default: "none",
   },
   remove: {

@@ -83,7 +83,7 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
   const { files, unreadable } = await listPolicyFiles(policies, configPath);
   for (const { path, message } of unreadable) {
     const hint =
-      path === policies ? "policies: in weir.yaml, or --policies, names the folder of the policies" : undefined;
+      path === policies ? "the folder of the policies is named by --policies, or by policies: in weir.yaml" : undefined;
     problems.add({ ...problemOf(show(path), new Unreadable(message)), ...(hint !== undefined && { hint }) });
   }
   if (files.length === 0 && unreadable.length === 0) {

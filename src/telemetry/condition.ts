@@ -1,4 +1,5 @@
 import type { Bag } from "../attributes/bag.ts";
+import { Fault } from "../attributes/fault.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { ReportRule } from "../policy/snapshot.ts";
 import type { Observer } from "../util/observer.ts";
@@ -9,9 +10,8 @@ import type { Observer } from "../util/observer.ts";
  * - `match` or `when` that is absent or fails: the rule does not apply.
  * - `unless` that is absent or fails: it does not excuse; the rule applies, so that nothing goes unseen because of it.
  *
- * Faults are counted per rule, and so is absence in `when` and `unless`. Absence in a policy's `match` is what traffic
- * of other services looks like, and is not. That a policy only observes is a matter of its checks: its report rules
- * record as those of any other.
+ * Faults are counted per rule, and so is absence in `unless`. Absence in `match` and `when` is what other traffic looks
+ * like, and is not. That a policy only observes is a matter of its checks: its report rules record as those of any other.
  */
 export class Condition {
   readonly #when: Expression<boolean> | undefined;
@@ -30,7 +30,7 @@ export class Condition {
     if (this.#when !== undefined) {
       const value = this.#when.evaluate(bag);
       if (value !== true) {
-        if (value !== false) this.count("when", value === undefined ? "absence" : "fault");
+        if (value instanceof Fault) this.count("when", "fault");
         return false;
       }
     }

@@ -35,7 +35,7 @@ export const hubMetricNames = {
   weir_records_total: {
     type: "counter",
     labels: ["outcome"],
-    help: "Reported records: taken, or full when a queue had no room and the caller was told.",
+    help: "Reported records: taken, or full where one found a queue without room: it and those after it in its message wait at the caller.",
   },
   weir_dropped_total: { type: "counter", labels: ["what", "reason"], help: "Things left out or thrown away." },
   weir_adapter_calls_total: {

@@ -149,7 +149,7 @@ test("a folder that is not there", async (t) => {
   ]);
   t.is(
     "problems" in loaded && loaded.problems[0]?.hint,
-    "policies: in weir.yaml, or --policies, names the folder of the policies",
+    "the folder of the policies is named by --policies, or by policies: in weir.yaml",
   );
   t.deepEqual(problemsOf(await load(cwd, { policies: "file" })), [
     "file:1:1 WEIR_FILE_UNREADABLE the file could not be read: a file stands where a folder is expected",

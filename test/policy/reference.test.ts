@@ -171,7 +171,7 @@ test("weir validate shows mistakes and leaves with 1", async (t) => {
   t.is(out, "");
   t.is(
     err,
-    "nowhere:1:1: error[WEIR_FILE_UNREADABLE]: the file could not be read: there is no such file or folder\n\n1 mistake\n",
+    "nowhere:1:1: error[WEIR_FILE_UNREADABLE]: the file could not be read: there is no such file or folder\n  = the folder of the policies is named by --policies, or by policies: in weir.yaml\n\n1 mistake\n",
   );
   t.is(exitCode, 1);
 });
