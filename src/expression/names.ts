@@ -191,15 +191,19 @@ export function readComputedKey(c: Compilation, attribute: Attribute, key: Run, 
   };
 }
 
-/** `"key" in attribute` with a constant key; absent when the map is. */
+/**
+ * `"key" in attribute` with a constant key; absent when the map is. Where the key is not there, the answer rests on the
+ * map as well: a client that keeps answers takes a request without the map for one without the key. So such an answer
+ * says that the map was read; one of `has(attribute["key"])` need not.
+ */
 export function keyInAttribute(c: Compilation, attribute: Attribute, key: string, at: Node): Part {
   const [slot, map] = declareKey(c, attribute, key, at, c.isGuarded(attribute.name));
   return {
     type: types.bool,
     run: (bag) => {
       if (bag.get(slot) !== undefined) return true;
-      const whole = bag.peek(map);
-      return isMissing(whole) ? whole : false;
+      const held = bag.get(map);
+      return isMissing(held) ? held : false;
     },
   };
 }
