@@ -1,4 +1,4 @@
-/** What a program that embeds Weir imports. Authors of adapters import `weir/sdk`. */
+/** What a program that embeds Weir imports, or one that calls a hub. Authors of adapters import `weir/sdk`. */
 export { builtinAdapters } from "../adapters/index.ts";
 export { createWeir } from "./weir.ts";
 export type { Weir, WeirOptions } from "./weir.ts";

@@ -8,9 +8,9 @@
  * of the memory, for no CPU that could be told from noise.
  */
 import { Command, CommanderError } from "commander";
-import { readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import type { Io } from "./cli/io.ts";
+import { weirVersion } from "./util/version.ts";
 
 setFlagsFromString("--heap-growing-percent=30");
 
@@ -31,9 +31,7 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
+const version = weirVersion();
 
 const program = new Command("weir")
   .description(

@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
+import { builtinAdapters } from "../adapters/index.ts";
 import { createConsole } from "./console/console.ts";
 import { formatProblem, loadPolicies, type Loaded, type LoadOptions, type Problem } from "./policy/index.ts";
 import type { Settings } from "./policy/settings.ts";
@@ -10,6 +12,7 @@ import { createHubMetrics } from "./telemetry/hub-metrics.ts";
 import { createQueues } from "./telemetry/queues.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
+import { weirVersion } from "./util/version.ts";
 import type { DoorOptions } from "./wire/call.ts";
 import { createGrpcServer } from "./wire/grpc-server.ts";
 import { createHttpDoor } from "./wire/http/http-door.ts";
@@ -28,12 +31,13 @@ export interface WeirOptions {
   readonly policies?: string;
   /** Addresses as `host:port`, instead of those of `weir.yaml`; port 0 takes a free one. */
   readonly listen?: { readonly grpc?: string; readonly http?: string; readonly admin?: string };
-  /** The folder that relative paths are meant from. */
-  readonly cwd: string;
-  /** The adapters that `weir.yaml` may name without a path. `memory` must be among them. */
-  readonly adapters: ReadonlyMap<string, Adapter>;
-  /** Shown to operators. */
-  readonly version: string;
+  /** The folder that relative paths are meant from. Default: the process's. */
+  readonly cwd?: string;
+  /** The adapters that `weir.yaml` may name without a path. `memory` must be among them. Default: those that come with Weir. */
+  readonly adapters?: ReadonlyMap<string, Adapter>;
+  /** Shown to operators. Default: Weir's own. */
+  readonly version?: string;
+  /** Fields first, sentence last: a pino logger is one. */
   readonly log: Log;
 }
 
@@ -60,7 +64,7 @@ export interface Weir {
 export async function createWeir(
   options: WeirOptions,
 ): Promise<{ readonly weir: Weir } | { readonly problems: readonly Problem[] }> {
-  const { cwd, adapters, log, version } = options;
+  const { cwd = process.cwd(), adapters = builtinAdapters, log, version = weirVersion() } = options;
   const now = Date.now;
   const monotonic = (): number => performance.now();
   const load: LoadOptions = { cwd, adapters, policies: options.policies, listen: options.listen };
@@ -143,7 +147,8 @@ export async function createWeir(
     const loaded = await loadNow();
     const found = "problems" in loaded ? loaded.problems : await runtime.activate(loaded.snapshot);
     const ok = !("problems" in loaded) && found.length === 0;
-    lastReload = { ok, timeMs: now(), problems: found.map((problem) => formatProblem(problem)) };
+    const shown = found.map((problem) => formatProblem(withoutSecrets(problem, cwd, loaded.config)));
+    lastReload = { ok, timeMs: now(), problems: shown };
     if (ok) {
       if (!sameListeners(settings, loaded.snapshot.settings)) {
         log.warn({}, "listen and limits of listeners changed: they take effect when the hub is started again");
@@ -226,6 +231,13 @@ function sessionOn(serving: Serving<Reporter>): Session {
 function sameListeners(a: Settings, b: Settings): boolean {
   const parts = ({ listen, limits }: Settings) => [listen, limits.messageBytes, limits.streamsPerConnection];
   return JSON.stringify(parts(a)) === JSON.stringify(parts(b));
+}
+
+/** A problem as the admin listener may show it: a line of `weir.yaml` may hold a password. */
+function withoutSecrets(problem: Problem, cwd: string, config: string | undefined): Problem {
+  if (config === undefined || resolve(cwd, problem.file) !== config) return problem;
+  const { text: _, ...rest } = problem;
+  return rest;
 }
 
 function logged({ code, file, line, column, message, hint }: Problem): object {

@@ -213,6 +213,23 @@ test("testAdapter: a schema that takes unknown keys, a bad name and a missing me
   }
 });
 
+test("testAdapter: what answers with promises where none may be fails", async (t) => {
+  const late = defineAdapter({
+    name: "late",
+    provides: ["metrics"],
+    config: z.strictObject({}),
+    create: () => ({
+      metrics: () => ({ record: (async () => undefined) as () => void }),
+      unready: (async () => "not yet") as unknown as () => string,
+    }),
+  });
+  const failed = await failures((declare) => testAdapter(declare, late, { config: {} }));
+  t.deepEqual(failed.sort(), [
+    "late: prepares and records at once, without a promise",
+    "late: says with text why it cannot serve, or nothing",
+  ]);
+});
+
 test("testAdapter: sinks that lose, reorder or keep what they are handed fail", async (t) => {
   const delivered: { name: string; fields: Record<string, never> }[] = [];
   const losing = defineAdapter({

@@ -39,6 +39,14 @@ export function metricsContract(): ContractTest[] {
       },
     },
     {
+      title: "prepares and records at once, without a promise",
+      run({ instance }) {
+        const recorder = instance.metrics!(group);
+        assert.equal(typeof recorder?.record, "function", "metrics answers no recorder");
+        assert.equal(recorder.record(["reviews", "/a"], [1, 1, 1]), undefined, "record answers something");
+      },
+    },
+    {
       title: "does not keep the arrays that it is handed",
       async run({ instance }) {
         const recorder = instance.metrics!(group);

@@ -90,6 +90,18 @@ export function testAdapter<const P extends Capability, const I extends Inputs, 
     }
   });
 
+  declare("says with text why it cannot serve, or nothing", async () => {
+    const host = fakeHost();
+    const instance = (await makeInstance(adapter, config(), host)) as Instance;
+    try {
+      const reason: unknown = instance.unready?.();
+      assert.ok(reason === undefined || typeof reason === "string", `unready answers ${typeof reason}`);
+    } finally {
+      await instance.close?.();
+      host.close();
+    }
+  });
+
   declare("makes instances that live beside each other", async () => {
     const [one, two] = [fakeHost({ name: "one" }), fakeHost({ name: "two" })];
     const instances = [await makeInstance(adapter, config(), one), await makeInstance(adapter, config(), two)];
