@@ -59,25 +59,30 @@ function listAdapter(fetch: Fetch) {
       if (file !== undefined) source = fileSource(resolve(host.folder, file), maxBytes);
       if (url !== undefined) source = urlSource(url, maxBytes, timeout, fetch);
 
-      const first = source === undefined ? "" : await source(host.signal);
+      const first = source === undefined ? "" : await source(host.signal, false);
       let matcher = createMatcher(kind, [...entries, ...entriesOf(first ?? "")]);
 
       if (source !== undefined) {
         const read = source;
         let last = first;
+        let held = true;
         host.every(refresh, async () => {
           try {
-            const text = await read(host.signal);
-            if (text === undefined || text === last) return;
+            const text = await read(host.signal, held);
+            if (text === undefined) return;
+            held = text === last;
+            if (held) return;
             const listed = entriesOf(text);
             matcher = createMatcher(kind, [...entries, ...listed]);
             last = text;
+            held = true;
             host.count("refreshed");
             host.log.info({ entries: entries.length + listed.length }, "the list has changed");
           } catch (error) {
             if (host.signal.aborted) return;
             host.count("refresh_failed");
-            host.log.warn({ err: error }, "the list could not be read again: the last good one stays");
+            const reason = error instanceof Error ? error.message : String(error);
+            host.log.warn({ reason }, "the list could not be read again: the last good one stays");
           }
         });
       }

@@ -230,6 +230,36 @@ test("a URL is fetched at the start and again, by its ETag where it has one", as
   t.is(host.events.get("refresh_failed"), undefined);
 });
 
+test("a list that is refused is asked for again whole, so that it goes on being counted as refused", async (t) => {
+  let body = "10.0.0.0/8\n";
+  const url = await served(t, (request, response) => {
+    const etag = `"${body.length}"`;
+    if (request.headers["if-none-match"] === etag) response.writeHead(304).end();
+    else response.writeHead(200, { etag }).end(body);
+  });
+  const { host, check } = await running({ url, refresh: "10s", kind: "ip" });
+  body = "no address at all\n";
+  await host.advance(10_000);
+  await host.advance(10_000);
+  t.is(host.events.get("refresh_failed"), 2);
+  t.true(check("10.1.1.1").allow);
+  body = "192.0.2.0/24\n";
+  await host.advance(10_000);
+  t.true(check("192.0.2.1").allow);
+  t.is(host.events.get("refresh_failed"), 2);
+});
+
+test("a URL that cannot be reached is named, with the reason", async (t) => {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  const url = `http://127.0.0.1:${port}/list`;
+  await t.throwsAsync(running({ url }), {
+    message: `${url} could not be fetched: connect ECONNREFUSED 127.0.0.1:${port}`,
+  });
+});
+
 test("a redirect is followed", async (t) => {
   const url = await served(t, (request, response) => {
     if (request.url === "/old") response.writeHead(302, { location: "/new" }).end();

@@ -1,8 +1,11 @@
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 
-/** Reads the text of a list; `undefined` when it has not changed since the last time. Rejects when it cannot be read. */
-export type Source = (signal: AbortSignal) => Promise<string | undefined>;
+/**
+ * Reads the text of a list. `undefined`, only where `held` says that the text of the last time is the list that holds:
+ * it has not changed since. Rejects when it cannot be read.
+ */
+export type Source = (signal: AbortSignal, held: boolean) => Promise<string | undefined>;
 
 /** The part of `fetch` that is used. */
 export type Fetch = (
@@ -33,7 +36,8 @@ export function fileSource(path: string, maxBytes: number): Source {
 /** A list behind a URL. The body is cut off at `maxBytes`, the whole exchange at `timeoutMs`. */
 export function urlSource(url: string, maxBytes: number, timeoutMs: number, fetch: Fetch): Source {
   let etag: string | undefined;
-  return async (signal) => {
+  return async (signal, held) => {
+    const known = held ? etag : undefined;
     const controller = new AbortController();
     const abort = (): void => controller.abort(signal.reason);
     const timer = setTimeout(
@@ -43,12 +47,12 @@ export function urlSource(url: string, maxBytes: number, timeoutMs: number, fetc
     signal.addEventListener("abort", abort, { once: true });
     try {
       signal.throwIfAborted();
-      const response = await fetch(url, {
-        headers: { accept: "text/plain, */*;q=0.1", ...(etag === undefined ? {} : { "if-none-match": etag }) },
+      const response = await reached(url, fetch, {
+        headers: { accept: "text/plain, */*;q=0.1", ...(known === undefined ? {} : { "if-none-match": known }) },
         signal: controller.signal,
         redirect: "follow",
       });
-      if (response.status === 304 && etag !== undefined) {
+      if (response.status === 304 && known !== undefined) {
         await response.body?.cancel();
         return undefined;
       }
@@ -66,6 +70,18 @@ export function urlSource(url: string, maxBytes: number, timeoutMs: number, fetc
       signal.removeEventListener("abort", abort);
     }
   };
+}
+
+/** Fetches, and says of a failure what `fetch` hides behind "fetch failed": which URL, and why. */
+async function reached(url: string, fetch: Fetch, init: Parameters<Fetch>[1]): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    const { message, cause } = error as Error;
+    throw new Error(`${url} could not be fetched: ${cause instanceof Error ? cause.message : message}`, {
+      cause: error,
+    });
+  }
 }
 
 async function bodyOf(response: Response, url: string, maxBytes: number): Promise<string> {
