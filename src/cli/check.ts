@@ -10,6 +10,7 @@ import {
 import { refusalCodes } from "../sdk/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts";
+import { readAddress } from "./hub-address.ts";
 import type { Io } from "./io.ts";
 import { percentiles, readCount, repeat } from "./repeat.ts";
 
@@ -32,7 +33,7 @@ export function addCheckCommand(program: Command, io: Io, now: () => number = ()
     .command("check")
     .description("Ask a running hub whether a request may pass.")
     .argument("[attributes...]", "name=value, or name[key]=value for one entry of a map")
-    .option("--address <host:port>", "gRPC listener of the hub", "127.0.0.1:9091")
+    .option("--address <host:port>", "gRPC listener of the hub", readAddress, "127.0.0.1:9091")
     .option("--quota <name=amount>", "take from a limit, by its rule's name; may be given again", readQuota)
     .option("--best-effort", "take less than the amounts of --quota where there is less")
     .option("--dedup <id>", "identity of the request: asked again with the same one, it spends nothing")

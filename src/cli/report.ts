@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { createStreamClient } from "../client/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts";
+import { readAddress } from "./hub-address.ts";
 import type { Io } from "./io.ts";
 import { percentiles, readCount, repeat } from "./repeat.ts";
 
@@ -18,7 +19,7 @@ export function addReportCommand(program: Command, io: Io, now: () => number = (
     .command("report")
     .description("Report a request that was served to a running hub.")
     .argument("[attributes...]", "name=value, or name[key]=value for one entry of a map")
-    .option("--address <host:port>", "gRPC listener of the hub", "127.0.0.1:9091")
+    .option("--address <host:port>", "gRPC listener of the hub", readAddress, "127.0.0.1:9091")
     .option("--repeat <n>", "report so many records, all alike", readCount, 1)
     .option("--batch <n>", "put so many records into one message", readCount, 100)
     .option("--concurrency <n>", "send so many messages at the same time", readCount, 1)

@@ -8,8 +8,10 @@ import { WeirError } from "./weir-error.ts";
 export function listen(server: Server, address: string): Promise<string> {
   const { host, port } = parseAddress(address);
   return new Promise((resolve, reject) => {
-    const failed = (error: Error) =>
-      reject(new WeirError("WEIR_LISTEN", `cannot listen on ${address}: ${error.message}`));
+    const failed = (error: NodeJS.ErrnoException) => {
+      const reason = reasons[error.code ?? ""] ?? error.message;
+      reject(new WeirError("WEIR_LISTEN", `cannot listen on ${address}: ${reason}`, { cause: error }));
+    };
     server.once("error", failed);
     server.listen({ host, port }, () => {
       server.off("error", failed);
@@ -17,6 +19,13 @@ export function listen(server: Server, address: string): Promise<string> {
     });
   });
 }
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another process listens there",
+  EADDRNOTAVAIL: "it is no address of this machine",
+  EACCES: "the process may not listen there",
+  ENOTFOUND: "no host has this name",
+};
 
 function parseAddress(address: string): { host: string; port: number } {
   const m = /^(?:\[([0-9A-Za-z:.%]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(address);
