@@ -9,8 +9,14 @@ import { keyNode, valueOf } from "./yaml/node.ts";
 import type { MapNode, Node, ScalarNode } from "./yaml/node.ts";
 import { lineShown, placeAt } from "./yaml/source.ts";
 
-/** Imports a module that `adapter:` names, a path or a package, as seen from a folder. Rejects when there is none. */
-export type ImportAdapter = (specifier: string, folder: string) => Promise<unknown>;
+/**
+ * Imports a module that `adapter:` names, a path or a package, as seen from a folder. `version` tells a module that has
+ * changed from what it was. Rejects when there is none.
+ */
+export type ImportAdapter = (
+  specifier: string,
+  folder: string,
+) => Promise<{ readonly exports: unknown; readonly version: string }>;
 
 export interface AdapterOptions {
   /** The adapters that come with Weir, by name. */
@@ -67,8 +73,9 @@ async function readEntry(
   if (kind !== undefined && (kind.kind !== "scalar" || typeof kind.value !== "string" || kind.text === ""))
     return reading.mismatch(kind, "the name of an adapter, or the path or package of one of your own");
   const specifier = kind === undefined ? name : (kind as ScalarNode).text;
-  const adapter = await findDefinition(specifier, kind ?? key, kind === undefined, reading, options);
-  if (adapter === undefined) return undefined;
+  const found = await findDefinition(specifier, kind ?? key, kind === undefined, reading, options);
+  if (found === undefined) return undefined;
+  const { adapter, version } = found;
   const config: MapNode = { ...node, entries: node.entries.filter((entry) => entry.key.text !== "adapter") };
   const input = plainValue(config);
   let validated: Awaited<ReturnType<Adapter["config"]["~standard"]["validate"]>>;
@@ -83,19 +90,19 @@ async function readEntry(
     return undefined;
   }
   const place = placeAt(reading.source, key.start);
-  const entry = entryOf(name, adapter, specifier, input, validated.value, place);
+  const entry = entryOf(name, adapter, specifier + version, input, validated.value, place);
   return { ...entry, line: lineShown(reading.source, key.start) };
 }
 
 function entryOf(
   name: string,
   adapter: Adapter,
-  specifier: string,
+  module: string,
   input: unknown,
   config: unknown,
   place: Place,
 ): AdapterEntry {
-  const fingerprint = new ContentHash().add(adapter.name).add(specifier).add(canonicalJson(input)).digest();
+  const fingerprint = new ContentHash().add(adapter.name).add(module).add(canonicalJson(input)).digest();
   return { name, adapter, config, fingerprint, place };
 }
 
@@ -105,9 +112,9 @@ async function findDefinition(
   byName: boolean,
   reading: Reading,
   { builtin, folder, importAdapter }: AdapterOptions,
-): Promise<Adapter | undefined> {
+): Promise<{ readonly adapter: Adapter; readonly version: string } | undefined> {
   const known = builtin.get(specifier);
-  if (known !== undefined) return known;
+  if (known !== undefined) return { adapter: known, version: "" };
   const names = [...builtin.keys()].join(", ");
   const near = nearest(specifier, builtin.keys());
   const hint = near === undefined ? `built in are ${names}` : `did you mean "${near}"?`;
@@ -120,8 +127,9 @@ async function findDefinition(
     });
   }
   let exports: unknown;
+  let version: string;
   try {
-    exports = await importAdapter(specifier, folder);
+    ({ exports, version } = await importAdapter(specifier, folder));
   } catch (error) {
     const isPath = /^[./]/.test(specifier);
     const message = `${isPath ? "the module" : "the package"} "${specifier}" could not be imported: ${textOf(error)}`;
@@ -130,7 +138,7 @@ async function findDefinition(
   const definition =
     exports !== null && typeof exports === "object" ? (exports as { default?: unknown }).default : undefined;
   const flaw = flawOf(definition);
-  if (flaw === undefined) return definition as Adapter;
+  if (flaw === undefined) return { adapter: definition as Adapter, version };
   const message = `"${specifier}" does not export an adapter: ${flaw}`;
   return reading.tell(node, { code: "WEIR_ADAPTER_LOAD", message, hint: "export default defineAdapter({ ... })" });
 }

@@ -231,6 +231,27 @@ test("a reload to an adapter that cannot be made changes nothing", async (t) => 
   await hub.saw("closed bad");
 });
 
+test("a module that is mended or changed is taken up by the next reload", async (t) => {
+  const answering = (message: string) =>
+    exported(`create: () => ({ check: () => ({ allow: false, message: "${message}" }) })`);
+  const config = "policies: ./policies\nadapters:\n  one: { adapter: ./one.mjs }\n";
+  const hub = await hubIn(t, {
+    "weir.yaml": config,
+    "one.mjs": answering("first"),
+    "policies/one.yaml": "policy: one\ncheck:\n  - name: ask\n    ask: one\n",
+  });
+  t.is((await ask(hub, "one", "x")).message, "first");
+  await writeFile(join(hub.folder, "two.mjs"), "export default {");
+  await writeFile(join(hub.folder, "weir.yaml"), `${config}  two: { adapter: ./two.mjs }\n`);
+  await hub.saw("Unexpected end of input");
+  await writeFile(join(hub.folder, "two.mjs"), answering("two"));
+  await writeFile(join(hub.folder, "one.mjs"), answering("second"));
+  hub.process.kill("SIGHUP");
+  await until(async () => (await ask(hub, "one", "x")).message === "second");
+  const { last_reload } = (await (await fetch(`http://${hub.admin}/status`)).json()) as any;
+  t.true(last_reload.ok);
+});
+
 const failing = `policies: ./policies
 check: { adapterTimeout: 200ms }
 adapters:
