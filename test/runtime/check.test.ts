@@ -4,7 +4,7 @@ import { Fault } from "../../src/attributes/fault.ts";
 import type { Decision } from "../../src/runtime/decision.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { readsOf, stub, world } from "./world.ts";
-import type { Attributes } from "./world.ts";
+import type { Attributes } from "../attributes/bag-of.ts";
 
 const wrong = new Fault("came with the wrong type");
 

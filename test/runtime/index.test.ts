@@ -13,7 +13,8 @@ import { applies, matches } from "../../src/runtime/applies.ts";
 import { equalitiesOf } from "../../src/runtime/rule-index.ts";
 import { fingerprint, watchFiles } from "../../src/runtime/watch.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
-import { bagOf, compiled, fakeClock } from "./world.ts";
+import { bagOf } from "../attributes/bag-of.ts";
+import { compiled, fakeClock } from "./world.ts";
 
 const value = fc.oneof(
   fc.string({ maxLength: 12 }),

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { builtinAdapters } from "../../adapters/index.ts";
 import { createRuntime } from "../../src/runtime/runtime.ts";
 import type { Adapter, Host, Instance } from "../../src/sdk/index.ts";
-import { compiled, fakeClock, logLines, recorder, settled, bagOf } from "./world.ts";
+import { bagOf } from "../attributes/bag-of.ts";
+import { compiled, fakeClock, logLines, recorder, settled } from "./world.ts";
 import type { Decision } from "../../src/runtime/decision.ts";
 
 /** An adapter that writes down the life of its instances. */

@@ -1,9 +1,6 @@
 import { z } from "zod";
 import { builtinAdapters } from "../../adapters/index.ts";
-import { Bag, emptyMap } from "../../src/attributes/bag.ts";
-import { Fault } from "../../src/attributes/fault.ts";
-import { parseJsonValue } from "../../src/attributes/text.ts";
-import type { StringMap } from "../../src/attributes/value.ts";
+import type { Bag } from "../../src/attributes/bag.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";
 import type { Asked, Decision } from "../../src/runtime/decision.ts";
@@ -13,6 +10,7 @@ import { defineAdapter } from "../../src/sdk/index.ts";
 import type { Adapter, Instance, Log } from "../../src/sdk/index.ts";
 import type { Observer } from "../../src/util/observer.ts";
 import type { Timers } from "../../src/util/timers.ts";
+import { bagOf, type Attributes } from "../attributes/bag-of.ts";
 
 /** Timers over a clock that is moved by hand. */
 export interface Clock extends Timers {
@@ -119,31 +117,6 @@ export async function compiled(
   if ("problems" in result)
     throw new Error(result.problems.map(({ message, line }) => `${line}: ${message}`).join("\n"));
   return result.snapshot;
-}
-
-/** Attributes as JSON; a {@link Fault} stands for a value of the wrong type. */
-export type Attributes = Readonly<Record<string, unknown>>;
-
-export function bagOf({ layout, vocabulary }: Snapshot, attributes: Attributes): Bag {
-  const bag = new Bag(layout);
-  for (const [name, json] of Object.entries(attributes)) {
-    const slot = layout.find(name);
-    if (slot === undefined) continue;
-    if (json instanceof Fault) {
-      bag.set(slot, json);
-      continue;
-    }
-    const { type } = vocabulary.get(name)!;
-    const value = parseJsonValue(type, json);
-    if (value === undefined) throw new TypeError(`${name}: ${JSON.stringify(json)} is no ${type}`);
-    if (type !== "string_map") {
-      bag.set(slot, value);
-      continue;
-    }
-    bag.set(slot, layout.isWhole(slot) ? value : emptyMap);
-    for (const [key, at] of layout.keysOf(name) ?? []) bag.set(at, (value as StringMap).get(key));
-  }
-  return bag;
 }
 
 /** What a decision says was read: `a`, `-a` when it was absent, `m[k]`, `-m[k]`. */

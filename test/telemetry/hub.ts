@@ -1,13 +1,10 @@
-import { Bag, emptyMap } from "../../src/attributes/bag.ts";
-import { Fault } from "../../src/attributes/fault.ts";
-import { parseJsonValue } from "../../src/attributes/text.ts";
-import type { StringMap } from "../../src/attributes/value.ts";
 import { compilePolicies, formatProblem } from "../../src/policy/index.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";
 import { defineAdapter, type LogEntry, type MetricGroup, type MetricRecorder } from "../../src/sdk/index.ts";
 import { createQueues, type Queues, type QueuesOptions } from "../../src/telemetry/queues.ts";
 import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
 import { z } from "zod";
+import { bagOf, type Attributes } from "../attributes/bag-of.ts";
 import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
 
 const anyConfig = z.strictObject({});
@@ -40,25 +37,6 @@ export async function snapshotOf(text: string): Promise<Snapshot> {
   });
   if ("problems" in compiled) throw new Error(compiled.problems.map((problem) => formatProblem(problem)).join("\n"));
   return compiled.snapshot;
-}
-
-/** Attributes as the HTTP door has them; `"!"` is a value of the wrong wire type. */
-export type Attributes = Readonly<Record<string, unknown>>;
-
-export function bagOf({ layout, vocabulary }: Snapshot, attributes: Attributes): Bag {
-  const bag = new Bag(layout);
-  for (const [name, json] of Object.entries(attributes)) {
-    const slot = layout.find(name);
-    if (slot === undefined) continue;
-    const value = json === "!" ? new Fault("wrong wire type") : parseJsonValue(vocabulary.get(name)!.type, json);
-    if (value === undefined) throw new Error(`${name}: ${JSON.stringify(json)}`);
-    const keys = layout.keysOf(name);
-    if (keys !== undefined && !(value instanceof Fault)) {
-      for (const [key, slot] of keys) bag.set(slot, (value as StringMap).get(key));
-      bag.set(slot, layout.isWhole(slot) ? value : emptyMap);
-    } else bag.set(slot, value);
-  }
-  return bag;
 }
 
 /** A reporter over real policies, and adapters that remember what they were given. */

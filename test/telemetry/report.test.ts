@@ -1,7 +1,12 @@
 import test from "ava";
 import fc from "fast-check";
 import { fuzzRuns } from "../fuzz-runs.ts";
-import { bagOf, snapshotOf, TestHub, type Attributes } from "./hub.ts";
+import { snapshotOf, TestHub } from "./hub.ts";
+import { bagOf, type Attributes } from "../attributes/bag-of.ts";
+import { Fault } from "../../src/attributes/fault.ts";
+
+/** A value of the wrong type on the wire. */
+const wrong = new Fault("wrong wire type");
 
 const metricRule = (rest: string): string => `
 policy: p
@@ -19,12 +24,12 @@ for (const [rest, attributes, expected, told] of [
   ['when: request.host == "x"', { "request.host": "x" }, true, []],
   ['when: request.host == "x"', { "request.host": "y" }, false, []],
   ['when: request.host == "x"', {}, false, []],
-  ['when: request.host == "x"', { "request.host": "!" }, false, ["fault p/m when"]],
+  ['when: request.host == "x"', { "request.host": wrong }, false, ["fault p/m when"]],
   ["when: 1 / request.size == 1", { "request.size": 0 }, false, ["fault p/m when"]],
   ['unless: request.host == "x"', { "request.host": "x" }, false, []],
   ['unless: request.host == "x"', { "request.host": "y" }, true, []],
   ['unless: request.host == "x"', {}, true, ["absence p/m unless"]],
-  ['unless: request.host == "x"', { "request.host": "!" }, true, ["fault p/m unless"]],
+  ['unless: request.host == "x"', { "request.host": wrong }, true, ["fault p/m unless"]],
   ['when: request.size > 0\nunless: request.host == "x"', { "request.size": 1, "request.host": "x" }, false, []],
 ] as [string, Attributes, boolean, string[]][]) {
   test(`a metric rule with ${JSON.stringify(rest)} and ${JSON.stringify(attributes)}: ${expected ? "counts" : "does not"}`, async (t) => {
@@ -38,7 +43,7 @@ for (const [match, attributes, expected, told] of [
   ['request.host == "x"', { "request.host": "x" }, true, []],
   ['request.host == "x"', { "request.host": "y" }, false, []],
   ['request.host == "x"', {}, false, []],
-  ['request.host == "x"', { "request.host": "!" }, false, ["fault p/m match"]],
+  ['request.host == "x"', { "request.host": wrong }, false, ["fault p/m match"]],
   ['request.host == "x" && request.size > 1', { "request.host": "x", "request.size": 1 }, false, []],
   ['request.host == "x" && request.size > 1', { "request.host": "x", "request.size": 2 }, true, []],
   ["request.size / 0 == 1", { "request.size": 1 }, false, ["fault p/m match"]],
@@ -81,7 +86,7 @@ for (const [label, attributes, text, told] of [
   ['"constant"', {}, "constant", []],
   ["request.path + '!'", { "request.path": "/a" }, "/a!", []],
   ["request.path", {}, "unknown", []],
-  ["request.path", { "request.path": "!" }, "unknown", ["fault p/m label"]],
+  ["request.path", { "request.path": wrong }, "unknown", ["fault p/m label"]],
   ["string(1 / request.size)", { "request.size": 0 }, "unknown", ["fault p/m label"]],
 ] as [string, Attributes, string, string[]][]) {
   test(`a label ${label} of ${JSON.stringify(attributes)} says ${JSON.stringify(text)}`, async (t) => {
@@ -102,7 +107,7 @@ for (const [type, rest, attributes, expected, told] of [
   ["counter", "value: request.size", { "request.size": 5 }, "5", []],
   ["counter", "value: request.size", { "request.size": "9007199254740993" }, "9007199254740992", []],
   ["counter", "value: request.size", {}, undefined, ["absence p/m value"]],
-  ["counter", "value: request.size", { "request.size": "!" }, undefined, ["fault p/m value"]],
+  ["counter", "value: request.size", { "request.size": wrong }, undefined, ["fault p/m value"]],
   ["counter", "value: request.size", { "request.size": -1 }, undefined, ["dropped metric_sample negative 1"]],
   [
     "counter",
@@ -243,7 +248,7 @@ test("a log entry has the fields that are there, as JSON", async (t) => {
     }),
   );
   reporter.report(
-    bagOf(snapshot, { "response.code": "9007199254740993", "request.path": "!", "request.reason": "Warn" }),
+    bagOf(snapshot, { "response.code": "9007199254740993", "request.path": wrong, "request.reason": "Warn" }),
   );
   reporter.report(bagOf(snapshot, { "response.code": 1 }));
   t.deepEqual(hub.entries, [], "delivered behind");
@@ -358,9 +363,9 @@ test("policies found by index are those whose match holds, whatever the record",
   const reporter = hub.reporter(snapshot);
   const optional = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
   const record = fc.record({
-    "request.host": optional(fc.constantFrom("a", "b", "c", "!")),
-    "request.path": optional(fc.constantFrom("/x", "/y", "!")),
-    "request.size": optional(fc.constantFrom(1, 2, "!")),
+    "request.host": optional(fc.constantFrom("a", "b", "c", wrong)),
+    "request.path": optional(fc.constantFrom("/x", "/y", wrong)),
+    "request.size": optional(fc.constantFrom(1, 2, wrong)),
     "request.headers": optional(fc.constantFrom({ k: "v" }, {})),
   });
   fc.assert(

@@ -1,6 +1,7 @@
 import type { Bag } from "../../attributes/bag.ts";
 import type { DirectResponse } from "../../policy/snapshot.ts";
 import type { Decision, HeaderOperation, QuotaOutcome } from "../../runtime/decision.ts";
+import { writeDuration } from "../protobuf/duration.ts";
 import type { Writer } from "../protobuf/writer.ts";
 import { httpStatusOf } from "../status.ts";
 import { writeReferences } from "./referenced-attributes.ts";
@@ -47,16 +48,6 @@ function writeStatus(writer: Writer, field: number, code: number, message: strin
   if (code !== 0) writer.int32(1, code);
   if (message !== "") writer.string(2, message);
   writer.close(status);
-}
-
-/** A google.protobuf.Duration. */
-function writeDuration(writer: Writer, field: number, ms: number): void {
-  const duration = writer.open(field);
-  const seconds = Math.floor(ms / 1000);
-  const nanos = Math.floor((ms - seconds * 1000) * 1e6);
-  if (seconds > 0) writer.int64(1, seconds);
-  if (nanos > 0) writer.int32(2, nanos);
-  writer.close(duration);
 }
 
 /** A RouteDirective, when the decision has anything for it. */

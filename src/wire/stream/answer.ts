@@ -2,6 +2,7 @@ import type { Bag, Reads } from "../../attributes/bag.ts";
 import type { Int64 } from "../../attributes/value.ts";
 import type { Decision, HeaderOperation } from "../../runtime/decision.ts";
 import type { ErrorCode } from "../../util/error-codes.ts";
+import { writeDuration } from "../protobuf/duration.ts";
 import type { Writer } from "../protobuf/writer.ts";
 import { referencesOf } from "../references.ts";
 import { statusOf, type Status } from "../status.ts";
@@ -144,14 +145,4 @@ function writeReferences(writer: Writer, field: number, bag: Bag, reads: Reads, 
     if (key !== undefined) writer.sint32(3, dictionary.index(key));
     writer.close(start);
   }
-}
-
-/** A google.protobuf.Duration; times here are never below 0. */
-function writeDuration(writer: Writer, field: number, ms: number): void {
-  const start = writer.open(field);
-  const seconds = Math.floor(ms / 1000);
-  const nanos = Math.floor((ms - seconds * 1000) * 1e6);
-  if (seconds > 0) writer.int64(1, seconds);
-  if (nanos > 0) writer.int32(2, nanos);
-  writer.close(start);
 }

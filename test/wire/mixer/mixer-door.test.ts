@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import type { Bag, Reads } from "../../../src/attributes/bag.ts";
+import type { Bag } from "../../../src/attributes/bag.ts";
 import { Layout } from "../../../src/attributes/layout.ts";
 import { standardVocabulary } from "../../../src/attributes/standard-vocabulary.ts";
 import type { Asked, Decision, QuotaOutcome } from "../../../src/runtime/decision.ts";
@@ -19,6 +19,8 @@ import {
 import { globalIndex, globalWords } from "../../../src/wire/mixer/dictionary.ts";
 import { mixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
+import { allowed as allow, noReads } from "../grpc/fake-session.ts";
+import { hostileBytes } from "../hostile-bytes.ts";
 import { compress, type Sent } from "./compress.ts";
 
 const layout = new Layout();
@@ -35,24 +37,7 @@ const slot = {
   labels: layout.declareWhole("source.labels"),
 };
 
-const none: Reads = { slots: new Uint32Array(1), dynamic: [], whole: [] };
-
-const allowed: Decision = {
-  id: "0".repeat(32),
-  version: "v1",
-  allowed: true,
-  code: 0,
-  message: "",
-  rules: [],
-  observed: [],
-  requestHeaders: [],
-  responseHeaders: [],
-  quotas: new Map(),
-  limits: [],
-  validForMs: 5000,
-  validUses: 10_000,
-  reads: none,
-};
+const allowed = allow();
 
 const refused: Decision = { ...allowed, allowed: false, code: 7, message: "no", rules: ["a/b"] };
 
@@ -440,7 +425,7 @@ test("amounts that no limit can take are refused with what came, and nothing els
         validForMs: 1,
         code: 0,
         message: "",
-        reads: none,
+        reads: noReads,
       });
       return { ...allowed, quotas: new Map([...quotas!].map(([name, { amount }]) => [name, outcome(amount)])) };
     },
@@ -474,7 +459,7 @@ test("a negative amount is handed on, and what the hub says of it is the answer"
       t.deepEqual([...quotas!], [["a", { amount: -5, bestEffort: false }]]);
       return {
         ...allowed,
-        quotas: new Map([["a", { granted: 0, validForMs: 0, code: 3, message: "below 0", reads: none }]]),
+        quotas: new Map([["a", { granted: 0, validForMs: 0, code: 3, message: "below 0", reads: noReads }]]),
       };
     },
   });
@@ -702,19 +687,10 @@ test("any bytes get an answer or a clear error, and every session is ended", asy
     [hub.reportBytes, report],
   ];
   for (const [method, real] of methods) {
-    const mutated = fc
-      .array(fc.tuple(fc.nat(real.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 })
-      .map((edits) => {
-        const bytes = Buffer.from(real);
-        for (const [at, byte] of edits) bytes[at] = byte;
-        return bytes;
-      });
-    const truncated = fc.nat(real.length).map((length) => real.subarray(0, length));
-    const random = fc.uint8Array({ maxLength: 100 });
     let answered = 0;
     let refused = 0;
     await fc.assert(
-      fc.asyncProperty(fc.oneof(mutated, truncated, random), async (bytes) => {
+      fc.asyncProperty(hostileBytes(real), async (bytes) => {
         try {
           await method(bytes, call);
           answered++;

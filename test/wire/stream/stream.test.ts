@@ -20,6 +20,7 @@ import { createStreamDoor, type StreamDoorOptions } from "../../../src/wire/stre
 import { allowed, contents, fakeHub, refused, type FakeHub } from "../grpc/fake-session.ts";
 import { collect, controlled, recordingLog, recordingObserver, serve, stream } from "../grpc/harness.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
+import { hostileBytes } from "../hostile-bytes.ts";
 
 const path = globalWords.indexOf("request.path");
 const size = globalWords.indexOf("request.size");
@@ -589,22 +590,6 @@ test("report: a client that half-closes gets its end, one that reads nothing is 
   t.is(client.ended, 1);
 });
 
-/** Messages that were good, mutated; and bytes without sense. */
-function hostile(good: Uint8Array): fc.Arbitrary<Uint8Array> {
-  const mutated = fc
-    .array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 5 })
-    .map((changes) => {
-      const bytes = Uint8Array.from(good);
-      for (const [at, value] of changes) bytes[at] = value;
-      return bytes;
-    });
-  return fc.oneof(
-    mutated,
-    fc.nat(good.length).map((length) => good.subarray(0, length)),
-    fc.uint8Array({ maxLength: 60 }),
-  );
-}
-
 test("whatever comes, every message has one answer, and the door lives", (t) => {
   const seed = Date.now() & 0xffff;
   const good = check(1, {
@@ -633,7 +618,7 @@ test("whatever comes, every message has one answer, and the door lives", (t) => 
   ] as const) {
     const { incoming, sent, hub, log } = streams[method];
     fc.assert(
-      fc.property(hostile(message), (bytes) => {
+      fc.property(hostileBytes(message), (bytes) => {
         sent.length = 0;
         incoming.message(bytes);
         if (sent.length !== 1 || hub.live !== 0) return false;
