@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import type { Client } from "@grpc/grpc-js";
 import { CheckResponse, ReportResponse } from "../../src/wire/gen/weir/v1/weir.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { connect, post, stream, unary, until } from "./clients.ts";
 import { runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
 import { check, checkRequest, mixerCheck, mixerReport, report, word, type Wire } from "./mixer-wire.ts";
@@ -144,7 +145,7 @@ test.serial("random and damaged messages get a clear status at every method", as
         if (!clear.has(code)) throw new Error(`status ${code}: ${details}`);
       }
     }),
-    { numRuns: 40 },
+    { numRuns: fuzzRuns(40) },
   );
   await wellAfter(t, "damaged messages");
   t.false(hub.stderr().includes('"level":"error"'), hub.stderr().slice(-2000));
@@ -165,7 +166,7 @@ test.serial("random and damaged messages fail themselves and not their stream of
         if (code !== 0) throw new Error(`${path}: status ${code}: ${details}`);
       }
     }),
-    { numRuns: 20 },
+    { numRuns: fuzzRuns(20) },
   );
   await wellAfter(t, "damaged messages of streams");
 });
@@ -182,7 +183,7 @@ test.serial("random messages end other streams with a clear status", async (t) =
       if ("code" in outcome && !clear.has(outcome.code)) throw new Error(`status ${outcome.code}: ${outcome.details}`);
       open.call.cancel();
     }),
-    { numRuns: 100 },
+    { numRuns: fuzzRuns(100) },
   );
   await wellAfter(t, "random messages at health and reflection");
 });
@@ -209,7 +210,7 @@ test.serial("random and damaged JSON is a 4xx that says why", async (t) => {
       if (status !== 400) throw new Error(`status ${status}`);
       if (!/^WEIR_REQUEST_/.test(json.error.code) || json.error.message === "") throw new Error(JSON.stringify(json));
     }),
-    { numRuns: 300 },
+    { numRuns: fuzzRuns(300) },
   );
   await wellAfter(t, "damaged JSON");
 });

@@ -7,6 +7,7 @@ import type { StringMap } from "../../src/attributes/value.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";
 import type { Decision } from "../../src/runtime/decision.ts";
 import { referencesOf, type Reference } from "../../src/wire/references.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 import { stub, world } from "./world.ts";
 
 /**
@@ -235,7 +236,7 @@ test("requests that agree in what an answer refers to get the same answer, whate
         await runtime.close(0);
       },
     ),
-    { numRuns: 300 },
+    { numRuns: fuzzRuns(300) },
   );
   t.true(kept > 1000, `${kept} answers could be kept`);
 });

@@ -2,6 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import { FrameDecoder } from "../../../src/wire/frame-decoder.ts";
 import { HeldBytes } from "../../../src/wire/held-bytes.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 
 function framed(body: Uint8Array, flag = 0): Buffer {
   const head = Buffer.alloc(5);
@@ -41,6 +42,7 @@ test("messages are the same however their bytes are cut into parts, and nothing 
         t.is(held.total, 0);
       },
     ),
+    { numRuns: fuzzRuns(100) },
   );
 });
 

@@ -11,6 +11,7 @@ import { parseJson } from "../../../src/wire/http/json.ts";
 import { openapi } from "../../../src/wire/http/openapi.ts";
 import { allowed, contents, fakeHub, noReads, refused, type FakeHub } from "../grpc/fake-session.ts";
 import { controlled, recordingLog, recordingObserver } from "../grpc/harness.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 
 interface Served {
   readonly url: string;
@@ -592,7 +593,7 @@ test("text that is JSON reads as JSON.parse does, and what is not is refused wit
         return !isJson && /line \d+, column \d+: expected/.test((error as Error).message);
       }
     }),
-    { seed, numRuns: Number(process.env["WEIR_FUZZ_RUNS"] ?? 2000) },
+    { seed, numRuns: fuzzRuns(2000) },
   );
   t.pass();
 });
@@ -614,7 +615,7 @@ test("no body makes the door fail otherwise than with a 4xx", async (t) => {
       const { status } = await post(`${url}/v1/${path}`, body);
       return status === 200 || status === 400;
     }),
-    { seed: Date.now() & 0xffff, numRuns: Number(process.env["WEIR_FUZZ_RUNS"] ?? 300) },
+    { seed: Date.now() & 0xffff, numRuns: fuzzRuns(300) },
   );
   t.deepEqual(log.lines, []);
 });
