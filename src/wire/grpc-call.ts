@@ -1,14 +1,20 @@
 import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
-import type { Call, Duplex, Incoming, Outgoing, Unary } from "./call.ts";
+import type { Call, Duplex, Unary } from "./call.ts";
 import type { FrameDecoder } from "./frame-decoder.ts";
-import { grpcCodeName, statusDetails, statusOf, toStatus, type Status } from "./status.ts";
+import { grpcCodeName, statusDetails, statusOf, type Status } from "./status.ts";
 
 /** A method as it is served. */
 export type Method =
   | { readonly door: string; readonly name: string; readonly unary: Unary; readonly duplex?: undefined }
   | { readonly door: string; readonly name: string; readonly unary?: undefined; readonly duplex: Duplex };
+
+/** A stream that has not ended. */
+export interface OpenStream {
+  /** Reads no more, and lets the door answer what it has. */
+  drain(): void;
+}
 
 /** What calls share: the server's outside world, and the streams that are open. */
 export interface CallOwner {
@@ -16,11 +22,11 @@ export interface CallOwner {
   readonly log: Log;
   readonly now: () => number;
   readonly monotonic: () => number;
-  readonly streams: Set<DuplexCall>;
+  readonly streams: Set<OpenStream>;
 }
 
 /** The events of a call, as grpc-js tells an interceptor. */
-type Listener = Parameters<ServerInterceptingCallInterface["start"]>[0];
+export type Listener = Parameters<ServerInterceptingCallInterface["start"]>[0];
 
 /** Puts a listener of ours in the place of grpc-js's handler. */
 export class MethodCall extends ServerInterceptingCall {
@@ -44,7 +50,7 @@ const statusOk = { code: 0, details: "", metadata: null };
 const timerSlackMs = 2;
 
 /** What both kinds of call have: the facts that a door may ask, made when it asks. */
-abstract class ServedCall implements Call {
+export abstract class ServedCall implements Call {
   protected readonly wire: ServerInterceptingCallInterface;
   protected readonly method: Method;
   protected readonly owner: CallOwner;
@@ -137,169 +143,3 @@ abstract class ServedCall implements Call {
     this.owner.observer.call(this.method.door, this.method.name, code, this.owner.monotonic() - this.#startedMs);
   }
 }
-
-/** A call with one message each way. A handler that answers at once costs no promise. */
-export class UnaryCall extends ServedCall implements Listener {
-  #message: Uint8Array | undefined;
-
-  override onReceiveMetadata(metadata: Metadata): void {
-    super.onReceiveMetadata(metadata);
-    this.wire.startRead();
-  }
-
-  onReceiveMessage(message: Uint8Array): void {
-    this.frames.taken();
-    if (this.#message !== undefined) {
-      return this.fail(statusOf("WEIR_REQUEST_MALFORMED", "the method takes one message, and a second one came"));
-    }
-    this.#message = message;
-    this.wire.startRead();
-  }
-
-  onReceiveHalfClose(): void {
-    if (this.ended) return;
-    if (this.#message === undefined) {
-      return this.fail(statusOf("WEIR_REQUEST_MALFORMED", "the method takes one message, and none came"));
-    }
-    try {
-      const answer = this.method.unary!(this.#message, this);
-      if (answer instanceof Uint8Array) this.#answer(answer);
-      else {
-        answer.then(
-          (bytes) => this.#answer(bytes),
-          (error: unknown) => this.fail(toStatus(error)),
-        );
-      }
-    } catch (error) {
-      this.fail(toStatus(error));
-    }
-  }
-
-  #answer(bytes: Uint8Array): void {
-    if (this.ended) return;
-    this.wire.sendMessage(bytes, noop);
-    this.succeed();
-  }
-}
-
-/** Bytes that may wait for a slow peer before a door is told to hold back, and down to which they must fall again. */
-const highWater = 64 * 1024;
-const lowWater = 16 * 1024;
-
-/** A call with a stream each way. */
-export class DuplexCall extends ServedCall implements Listener, Outgoing {
-  #incoming: Incoming | undefined;
-  /** Bytes handed to the transport that the peer's window has not let out yet. */
-  #waiting = 0;
-  #held = false;
-  #reading = false;
-  #readAgain = false;
-  #halfClosed = false;
-  #draining = false;
-
-  override onReceiveMetadata(metadata: Metadata): void {
-    super.onReceiveMetadata(metadata);
-    this.owner.streams.add(this);
-    try {
-      this.#incoming = this.method.duplex!(this, this);
-    } catch (error) {
-      return this.#failed(error);
-    }
-    this.#read();
-  }
-
-  onReceiveMessage(message: Uint8Array): void {
-    this.frames.taken();
-    if (this.ended || this.#halfClosed) return;
-    try {
-      const taken = this.#incoming!.message(message);
-      if (taken === undefined) this.#read();
-      else
-        taken.then(
-          () => this.#read(),
-          (error: unknown) => this.#failed(error),
-        );
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-
-  onReceiveHalfClose(): void {
-    if (this.ended || this.#halfClosed) return;
-    this.#halfClosed = true;
-    try {
-      this.#incoming?.end();
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-
-  send(message: Uint8Array): boolean {
-    if (this.ended) return true;
-    const size = message.byteLength + 5;
-    this.#waiting += size;
-    this.wire.sendMessage(message, () => this.#sent(size));
-    if (this.#waiting >= highWater) this.#held = true;
-    return !this.#held;
-  }
-
-  end(): void {
-    this.owner.streams.delete(this);
-    if (this.#draining)
-      this.fail(statusOf("WEIR_SHUTTING_DOWN", "the hub is stopping; what it did not answer it did not judge"));
-    else this.succeed();
-  }
-
-  /** Reads no more, and lets the door answer what it has. */
-  drain(): void {
-    // A client that has half-closed gets all its answers, and the end it waits for.
-    if (!this.#halfClosed) this.#draining = true;
-    this.onReceiveHalfClose();
-  }
-
-  protected override lost(): void {
-    this.owner.streams.delete(this);
-    this.#incoming?.gone();
-  }
-
-  protected override refused(): void {
-    this.owner.streams.delete(this);
-    super.refused();
-    this.#incoming?.gone();
-  }
-
-  #failed(error: unknown): void {
-    this.owner.streams.delete(this);
-    const open = !this.ended;
-    this.fail(toStatus(error));
-    if (open) this.#incoming?.gone();
-  }
-
-  /** Asks for one message. Messages that have arrived come inside `startRead`: a loop, lest they nest on the stack. */
-  #read(): void {
-    if (this.#reading) {
-      this.#readAgain = true;
-      return;
-    }
-    this.#reading = true;
-    do {
-      this.#readAgain = false;
-      if (!this.ended && !this.#halfClosed) this.wire.startRead();
-    } while (this.#readAgain);
-    this.#reading = false;
-  }
-
-  #sent(size: number): void {
-    this.#waiting -= size;
-    if (!this.#held || this.#waiting > lowWater) return;
-    this.#held = false;
-    if (this.ended) return;
-    try {
-      this.#incoming?.drained();
-    } catch (error) {
-      this.#failed(error);
-    }
-  }
-}
-
-function noop(): void {}

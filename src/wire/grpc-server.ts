@@ -5,7 +5,9 @@ import type { Observer } from "../util/observer.ts";
 import { listen } from "../util/listen.ts";
 import type { GrpcDoor } from "./call.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
-import { DuplexCall, MethodCall, UnaryCall, type CallOwner, type Method } from "./grpc-call.ts";
+import { MethodCall, type CallOwner, type Method, type OpenStream } from "./grpc-call.ts";
+import { DuplexCall } from "./grpc-duplex-call.ts";
+import { UnaryCall } from "./grpc-unary-call.ts";
 import { createHealth } from "./health.ts";
 import { HeldBytes } from "./held-bytes.ts";
 import { createReflection } from "./reflection.ts";
@@ -63,7 +65,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     for (const [path, duplex] of door.duplex) methods.set(path, { door: door.name, name: nameOf(path), duplex });
   }
 
-  const streams = new Set<DuplexCall>();
+  const streams = new Set<OpenStream>();
   const owner: CallOwner = { observer, log, now, monotonic, streams };
   // The interceptor takes each call over from grpc-js's own handlers: they would read ahead and buffer without limit.
   const held = new HeldBytes(messagesOnTheWay * messageBytes, () => observer.dropped("call", "messages_unfinished", 1));
