@@ -4,6 +4,7 @@ import { listen } from "../../util/listen.ts";
 import type { Observer } from "../../util/observer.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import { toStatus } from "../status.ts";
+import { HeldBytes } from "../held-bytes.ts";
 import { HttpCall } from "./http-call.ts";
 import { readBody } from "./body.ts";
 import type { HttpAnswer, HttpDoor, HttpRoute } from "./route.ts";
@@ -27,6 +28,8 @@ export interface HttpServer {
 }
 
 const maxConnections = 10_000;
+/** How many bodies of the largest size may be on their way at once, over all connections. */
+const bodiesOnTheWay = 64;
 /** A caller has this long to send its headers, and this long to send all of its request. */
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
@@ -43,6 +46,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       routes.set(route.path, methods.set(route.method, { door: door.name, route }));
     }
   }
+  const { messageBytes } = options.limits;
+  const held = new HeldBytes(bodiesOnTheWay * messageBytes, () => observer.dropped("call", "messages_unfinished", 1));
   let draining = false;
 
   const send = (response: ServerResponse, { status, headers, json }: HttpAnswer): void => {
@@ -58,7 +63,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 
   const answer = async (path: string, request: IncomingMessage, response: ServerResponse, route: HttpRoute) => {
-    const body = route.method === "POST" ? await readBody(request, options.limits.messageBytes) : noBody;
+    const body = route.method === "POST" ? await readBody(request, messageBytes, held) : noBody;
     return await route.handle({ path, body, call: new HttpCall(request, response) });
   };
 
@@ -80,7 +85,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       const headers = {
         ...(http === 405 && { allow: [...methods!.keys()].join(", ") }),
         // What is left of the body is not waited for.
-        ...(http === 413 && !request.complete && { connection: "close" }),
+        ...((http === 413 || http === 503) && !request.complete && { connection: "close" }),
       };
       result = { status: http, headers, json: { error: { code, message } } };
     }

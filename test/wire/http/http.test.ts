@@ -426,6 +426,25 @@ test("another path is 404, another method 405 with the ones that are allowed", a
   t.is(observer.calls[0], "http unknown 404");
 });
 
+test("requests whose bodies do not end are refused when they hold too much; others are served", async (t) => {
+  const { url, port, observer } = await serve(t, {}, 10_000);
+  // 64 bodies of the largest size may be on their way.
+  const answers = Array.from({ length: 80 }, () => {
+    const socket = connect(port, "127.0.0.1");
+    t.teardown(() => socket.destroy());
+    socket.write(
+      "POST /v1/check HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n",
+    );
+    socket.write(Buffer.alloc(9999, " "));
+    socket.setEncoding("utf8");
+    return once(socket, "data") as Promise<[string]>;
+  });
+  const [answer] = await Promise.race(answers);
+  t.regex(answer, /^HTTP\/1\.1 503 [^]*connection: close[^]*"WEIR_OVERLOADED"/i);
+  t.is((await post(`${url}/v1/check`, { attributes: {} })).status, 200);
+  t.true(observer.drops.includes("call messages_unfinished 1"));
+});
+
 test("a body above the limit is 413, said beforehand or not, and the connection lives", async (t) => {
   const { url } = await serve(t, {}, 1000);
   const large = JSON.stringify({ dedup_id: "x".repeat(1000) });
