@@ -17,7 +17,7 @@ import type { DoorOptions } from "./wire/call.ts";
 import { createGrpcServer } from "./wire/grpc-server.ts";
 import { createHttpDoor } from "./wire/http/http-door.ts";
 import { createHttpServer } from "./wire/http/http-server.ts";
-import { mixerDoor } from "./wire/mixer/mixer-door.ts";
+import { createMixerDoor } from "./wire/mixer/mixer-door.ts";
 import type { Session } from "./wire/session.ts";
 import { createStreamDoor } from "./wire/stream/stream-door.ts";
 
@@ -123,7 +123,7 @@ export async function createWeir(
 
   const door: DoorOptions = { open, observer, log, now };
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
-  const grpc = createGrpcServer({ doors: [mixerDoor(door), createStreamDoor(door)], ...serverOptions });
+  const grpc = createGrpcServer({ doors: [createMixerDoor(door), createStreamDoor(door)], ...serverOptions });
   const http = createHttpServer({ doors: [createHttpDoor(door)], ...serverOptions });
   let draining = false;
   const listening = { grpc: "", http: "", admin: "" };

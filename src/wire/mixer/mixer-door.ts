@@ -24,7 +24,7 @@ const invalidArgument = 3;
  * A check is answered with gRPC OK whatever the verdict. A report is answered with OK when its records were taken; a
  * record that is malformed costs only itself, unless none of them is good.
  */
-export function mixerDoor({ open, observer, log }: DoorOptions): GrpcDoor {
+export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor {
   const decoder = new AttributeDecoder();
   const reader = new Reader();
   const writer = new Writer();

@@ -5,7 +5,7 @@ import type { Io } from "../../../src/cli/io.ts";
 import { addReportCommand } from "../../../src/cli/report.ts";
 import type { Asked } from "../../../src/runtime/decision.ts";
 import type { DoorOptions } from "../../../src/wire/call.ts";
-import { mixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
+import { createMixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
 import { createStreamDoor } from "../../../src/wire/stream/stream-door.ts";
 import { allowed, contents, fakeHub, noReads, refused } from "../grpc/fake-session.ts";
 import { recordingLog, recordingObserver, serve } from "../grpc/harness.ts";
@@ -18,7 +18,7 @@ async function run(
 ): Promise<{ status: number; out: string; err: string }> {
   const hub = fakeHub(behaviour);
   const options: DoorOptions = { open: hub.open, observer: recordingObserver(), log: recordingLog(), now: Date.now };
-  const { address } = await serve(t, [mixerDoor(options), createStreamDoor(options)]);
+  const { address } = await serve(t, [createMixerDoor(options), createStreamDoor(options)]);
   let out = "";
   let err = "";
   const io: Io = {

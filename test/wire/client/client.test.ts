@@ -9,7 +9,7 @@ import { createClient, createStreamClient, type Attributes, type CheckResult } f
 import type { Asked, Decision } from "../../../src/runtime/decision.ts";
 import { WeirError } from "../../../src/util/weir-error.ts";
 import type { DoorOptions } from "../../../src/wire/call.ts";
-import { mixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
+import { createMixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
 import { createStreamDoor } from "../../../src/wire/stream/stream-door.ts";
 import { allowed, contents, fakeHub, noReads, refused, type FakeHub } from "../grpc/fake-session.ts";
 import { controlled, recordingLog, recordingObserver, serve as serveDoors, type Served } from "../grpc/harness.ts";
@@ -20,7 +20,7 @@ type Behaviour = Parameters<typeof fakeHub>[0];
 async function serve(t: ExecutionContext, behaviour: Behaviour = {}): Promise<Served & { hub: FakeHub }> {
   const hub = fakeHub(behaviour);
   const options: DoorOptions = { open: hub.open, observer: recordingObserver(), log: recordingLog(), now: Date.now };
-  return { ...(await serveDoors(t, [mixerDoor(options), createStreamDoor(options)])), hub };
+  return { ...(await serveDoors(t, [createMixerDoor(options), createStreamDoor(options)])), hub };
 }
 
 const makers = { Mixer: createClient, stream: createStreamClient };

@@ -17,7 +17,7 @@ import {
   ReportRequest,
 } from "../../../src/wire/gen/istio/mixer/v1/mixer.ts";
 import { globalIndex, globalWords } from "../../../src/wire/mixer/dictionary.ts";
-import { mixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
+import { createMixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
 import { allowed as allow, noReads } from "../grpc/fake-session.ts";
 import { hostileBytes } from "../hostile-bytes.ts";
@@ -56,7 +56,7 @@ interface Behaviour {
 function doorOn(behaviour: Behaviour) {
   const told = { opened: 0, ended: 0, dropped: [] as unknown[], warnings: [] as object[] };
   const nothing = () => {};
-  const door = mixerDoor({
+  const door = createMixerDoor({
     open() {
       told.opened++;
       return {
