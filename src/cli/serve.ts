@@ -4,7 +4,6 @@ import { builtinAdapters } from "../../adapters/index.ts";
 import { formatProblem } from "../policy/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { createWeir, type Weir } from "../weir.ts";
-import { pasteableChecks } from "./examples.ts";
 import type { Io } from "./io.ts";
 
 interface ServeOptions {
@@ -22,6 +21,8 @@ export interface Signals {
   on(signal: NodeJS.Signals, listener: () => void): unknown;
   exit(code: number): void;
 }
+
+const exitGraceMs = 250;
 
 export function addServeCommand(program: Command, io: Io, host: { version: string; signals: Signals }): void {
   program
@@ -49,7 +50,12 @@ Example:
   $ weir serve --config policies/weir.yaml
   $ curl -s localhost:9093/readyz`,
     )
-    .action(async (options: ServeOptions) => serve(options, io, host));
+    .action(async (options: ServeOptions) => {
+      await serve(options, io, host);
+      // The process ends by itself once its output is written. What an adapter left behind, such as a timer, or a reader
+      // of the output that is stuck, must not keep it.
+      setTimeout(() => host.signals.exit(io.exitCode), exitGraceMs).unref();
+    });
 }
 
 async function serve(options: ServeOptions, io: Io, host: { version: string; signals: Signals }): Promise<void> {
@@ -127,6 +133,8 @@ async function banner(weir: Weir, cwd: string): Promise<string> {
     ];
     return `    ${policy.name.padEnd(width)}  ${parts.join(", ")}`;
   });
+  // Only a person needs them, so what finds them is loaded only here.
+  const { pasteableChecks } = await import("./examples.ts");
   const examples = await pasteableChecks(snapshot, { cwd, address: listening.grpc });
   return [
     `weir ${weir.version} serves`,
