@@ -33,7 +33,7 @@ export function keyWith(key: string, value: Value | undefined | Fault): string {
 
 /** The key itself where it is short, else its prefix and a hash over all of it, which no short key can look like. */
 export function boundedKey(prefix: string, key: string): string {
-  return key.length <= maxKeyLength ? key : `${prefix}#${hash(key)}`;
+  return flat(key.length <= maxKeyLength ? key : `${prefix}#${hash(key)}`);
 }
 
 /**
@@ -42,7 +42,7 @@ export function boundedKey(prefix: string, key: string): string {
  */
 export function chargeId(id: string, caller: string, key: string, name: string): string {
   const whole = sized(caller) + sized(key) + sized(name) + sized(id);
-  return whole.length <= maxKeyLength ? whole : `#${hash(whole)}`;
+  return flat(whole.length <= maxKeyLength ? whole : `#${hash(whole)}`);
 }
 
 function letterOf(value: Exclude<Value, string>): string {
@@ -65,6 +65,15 @@ function sized(text: string): string {
 
 function bounded(prefix: string): string {
   return prefix.length <= maxKeyLength / 2 ? prefix : `#${hash(prefix)}`;
+}
+
+/**
+ * The same text in one piece. V8 holds a text that was put together as a tree of its parts until something reads it
+ * through, such as a regular expression; adapters hold these for long, and look them up by them.
+ */
+function flat(text: string): string {
+  /^/.test(text);
+  return text;
 }
 
 /** Over UTF-16, so that texts with lone surrogates, which all look alike in UTF-8, keep their difference. */

@@ -6,7 +6,7 @@ export class AddressCache {
   readonly #places: (Ip | undefined)[];
 
   /** `places` is how many addresses are kept: a power of 2. */
-  constructor(places = 16_384) {
+  constructor(places = 2048) {
     this.#places = new Array<Ip | undefined>(places).fill(undefined);
   }
 

@@ -19,7 +19,7 @@ export class WordCache {
   readonly #recent: Uint8Array;
 
   /** `places` is how many words are kept: a power of 2. */
-  constructor(places = 16_384) {
+  constructor(places = 2048) {
     this.#mask = places / 2 - 1;
     this.#hashes = new Int32Array(places);
     this.#lengths = new Uint8Array(places);
