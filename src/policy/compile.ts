@@ -13,7 +13,7 @@ import { compareText, Problems } from "./problems.ts";
 import { RuleExpressions } from "./rule-expressions.ts";
 import { Reading } from "./shape/shape.ts";
 import type { AdapterEntry, MetricRule, Snapshot } from "./snapshot.ts";
-import { readYaml } from "./yaml/read-yaml.ts";
+import { readYaml, readYamlInTurns } from "./yaml/read-yaml.ts";
 import { problemAt, problemOfFile, sourceOf } from "./yaml/source.ts";
 import type { Source } from "./yaml/source.ts";
 
@@ -82,7 +82,7 @@ export async function compileFiles(
   const set: PolicySet = { expressions, adapters, policies: new Map(), checks: [], reports: [] };
   const families = new Map<string, MetricRule>();
   const hash = new ContentHash().add(configText ?? "");
-  let turn = performance.now();
+  const turn = turns();
   for await (const { path, text } of files) {
     hash.add(text);
     if (text.length > settings.limits.policyBytes) {
@@ -90,21 +90,33 @@ export async function compileFiles(
       continue;
     }
     const reading = new Reading(sourceOf(path, text), problems);
-    for (const document of readYaml(reading.source, problems)) {
+    for (const document of await readYamlInTurns(reading.source, problems, turn)) {
       const raw = policyShape.read(document, reading);
       if (raw === undefined) continue;
       const first = set.reports.length;
       compilePolicy(set, reading, raw);
       for (let i = first; i < set.reports.length; i++) holdFamily(families, set.reports[i]!, reading.source, problems);
-      if (performance.now() - turn > turnMs) {
-        await new Promise((resume) => setImmediate(resume));
-        turn = performance.now();
-      }
+      const others = turn();
+      if (others !== undefined) await others;
     }
   }
   if (problems.errors > 0) return { problems: problems.sorted(), omitted: problems.omitted };
   const warnings = problems.sorted();
   return { snapshot: snapshotOf(config, set, layout, hash.digest()), warnings };
+}
+
+/** Gives a promise when it is time for others, that they have had their turn. */
+function turns(): () => Promise<void> | undefined {
+  let since = performance.now();
+  return () => {
+    if (performance.now() - since <= turnMs) return undefined;
+    return new Promise((resume) =>
+      setImmediate(() => {
+        since = performance.now();
+        resume();
+      }),
+    );
+  };
 }
 
 /** The problem of a file that is larger than the limit. */

@@ -7,7 +7,7 @@ import { maxProblems, Problems } from "../../src/policy/problems.ts";
 import { parseRate } from "../../src/policy/rate.ts";
 import { formatSize, parseSize } from "../../src/policy/size.ts";
 import type { Node, ScalarNode } from "../../src/policy/yaml/node.ts";
-import { readYaml } from "../../src/policy/yaml/read-yaml.ts";
+import { readYaml, readYamlInTurns } from "../../src/policy/yaml/read-yaml.ts";
 import { scalarRange } from "../../src/policy/yaml/scalar-offset.ts";
 import { sourceOf } from "../../src/policy/yaml/source.ts";
 import { formatProblem } from "../../src/policy/index.ts";
@@ -81,6 +81,26 @@ test("a long line is shown in part, with the caret under the mistake", async (t)
   t.true(compiled.problems[0]!.text!.length <= 240);
   const [, , line, caret] = formatProblem(compiled.problems[0]!).split("\n");
   t.is(line!.slice(caret!.indexOf("^"), caret!.lastIndexOf("^") + 1), "chek");
+});
+
+test("a large file is read in small steps, and becomes the same as when it is read at once", async (t) => {
+  const text = Array.from(
+    { length: 200 },
+    (_, i) => `# ${i}\npolicy: p${i}\nlabels: { a: [1, "x"], b: {} }\n---\n`,
+  ).join("");
+  let steps = 0;
+  const turn = (): Promise<void> | undefined => (++steps % 3 === 0 ? nextTurn() : undefined);
+  const problems = new Problems();
+  const inTurns = await readYamlInTurns(sourceOf("a.yaml", text), problems, turn);
+  t.deepEqual(inTurns, readYaml(sourceOf("a.yaml", text), problems));
+  t.is(inTurns.length, 200);
+  t.is(problems.errors, 0);
+  // One document alone, too: it is not only between documents that others have their turn.
+  const documents = steps;
+  steps = 0;
+  const long = `list:\n${"  - [1, 2, three]\n".repeat(1000)}`;
+  await readYamlInTurns(sourceOf("b.yaml", long), problems, turn);
+  t.true(documents > 200 && steps > 20, `${documents} and ${steps} steps`);
 });
 
 test("while a large set is compiled, others get their turn", async (t) => {

@@ -9,8 +9,45 @@ import type { Finding, Source } from "./source.ts";
 /** Values that aliases may add to one file; a few lines of aliases of aliases could otherwise stand for billions. */
 const maxAliasedValues = 100_000;
 
+/** Lexemes that are read in one step. */
+const stepLexemes = 256;
+
 /** The documents of a YAML text that have any content. What is no YAML is told to `problems`, and its document left out. */
 export function readYaml(source: Source, problems: Problems): Node[] {
+  const steps = reading(source, problems);
+  for (;;) {
+    const { done, value } = advance(steps);
+    if (done === true) return value;
+  }
+}
+
+/** The same in small steps. After each, `turn` may give a promise, until which nothing is done: others get their turn. */
+export async function readYamlInTurns(
+  source: Source,
+  problems: Problems,
+  turn: () => Promise<void> | undefined,
+): Promise<Node[]> {
+  const steps = reading(source, problems);
+  for (;;) {
+    const { done, value } = advance(steps);
+    if (done === true) return value;
+    const others = turn();
+    if (others !== undefined) await others;
+  }
+}
+
+/** Does one step, without stacks of errors: a broken file can have one for every character, and they cost the most. */
+function advance<T>(steps: Generator<void, T>): IteratorResult<void, T> {
+  const depth = Error.stackTraceLimit;
+  Error.stackTraceLimit = 0;
+  try {
+    return steps.next();
+  } finally {
+    Error.stackTraceLimit = depth;
+  }
+}
+
+function* reading(source: Source, problems: Problems): Generator<void, Node[]> {
   const control = /(?![\t\n\r\u0085])\p{Cc}/u.exec(source.text);
   if (control !== null) {
     const code = control[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
@@ -21,6 +58,8 @@ export function readYaml(source: Source, problems: Problems): Node[] {
   const nodes: Node[] = [];
   const guard = new GuardedLexer();
   for (const document of compose(source.text, guard)) {
+    yield;
+    if (document === undefined) continue;
     const tags = document.warnings.filter((warning) => warning.code === "TAG_RESOLVE_FAILED");
     const errors = [...document.errors, ...tags].sort((a, b) => a.pos[0] - b.pos[0]);
     // A tag spoils its own value; after any other error it is not known what belongs where.
@@ -41,22 +80,24 @@ export function readYaml(source: Source, problems: Problems): Node[] {
   return [];
 }
 
-function compose(text: string, guard: GuardedLexer): Document.Parsed[] {
-  // A broken file can have an error for every character of it, and the stacks of errors cost more than all the rest.
-  const depth = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
-  try {
-    // Keys are compared by us: the library does it by trying each with each.
-    const composer = new Composer({ uniqueKeys: false, prettyErrors: false });
-    return [...composer.compose(parse(text, guard))];
-  } finally {
-    Error.stackTraceLimit = depth;
+/** The documents, and `undefined` every now and then. */
+function* compose(text: string, guard: GuardedLexer): Generator<Document.Parsed | undefined> {
+  // Keys are compared by us: the library does it by trying each with each.
+  const composer = new Composer({ uniqueKeys: false, prettyErrors: false });
+  for (const token of parse(text, guard)) {
+    if (token === undefined) yield;
+    else yield* composer.next(token) as Generator<Document.Parsed>;
   }
+  yield* composer.end() as Generator<Document.Parsed>;
 }
 
-function* parse(text: string, guard: GuardedLexer): Generator<CST.Token, void> {
+function* parse(text: string, guard: GuardedLexer): Generator<CST.Token | undefined> {
   const parser = new Parser();
-  for (const lexeme of guard.lex(text)) yield* parser.next(lexeme);
+  let lexemes = 0;
+  for (const lexeme of guard.lex(text)) {
+    yield* parser.next(lexeme);
+    if (++lexemes % stepLexemes === 0) yield;
+  }
   if (guard.refusal === undefined) yield* parser.end();
 }
 
