@@ -3,7 +3,7 @@ import type { ExecutionContext } from "ava";
 import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts";
 import { startHub, type Hub } from "./hub.ts";
 
-/** A hub that ends with the test, or with the file when it is given `test.after.always`'s context. */
+/** A hub that ends with the test. */
 export async function hubFor(
   t: ExecutionContext,
   files: Readonly<Record<string, string>>,
