@@ -23,6 +23,9 @@ export function onPath(command: string): boolean {
   return (process.env["PATH"] ?? "").split(delimiter).some((folder) => existsSync(join(folder, command)));
 }
 
+/** What `npm start` gives Node, and src/main.ts sets for itself: the hub and what it is measured against run alike. */
+const serverFlags = ["--max-semi-space-size=4", "--heap-growing-percent=30"];
+
 /** A command line that keeps Node to one core, where that can be had. */
 function nodeOn(core: number, args: readonly string[]): [string, string[]] {
   return pinned ? ["taskset", ["-c", String(core), process.execPath, ...args]] : [process.execPath, [...args]];
@@ -35,7 +38,7 @@ const keptError = 4000;
 
 /** Starts a server on the servers' core, and waits for its first line on standard output: its addresses as JSON. */
 export async function startServer(args: readonly string[]): Promise<ServerProcess> {
-  const [command, line] = nodeOn(cores.server, args);
+  const [command, line] = nodeOn(cores.server, [...serverFlags, ...args]);
   const child = spawn(command, line, { stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (errors = (errors + text).slice(-keptError)));
