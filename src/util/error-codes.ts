@@ -70,7 +70,12 @@ export const errorCodes = {
     http: 400,
     retry: false,
   },
-  WEIR_REQUEST_QUOTA: { summary: "a quota amount that is negative or no number", grpc: 3, http: 400, retry: false },
+  WEIR_REQUEST_QUOTA: {
+    summary: "a quota amount that is negative or no number, or too many quotas",
+    grpc: 3,
+    http: 400,
+    retry: false,
+  },
   WEIR_DICTIONARY_MISMATCH: {
     summary: "the caller's global dictionary is larger than ours",
     grpc: 13,

@@ -4,6 +4,7 @@ import type { Asked, Decision, HeaderOperation } from "../../runtime/decision.ts
 import { nearest } from "../../util/nearest.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions } from "../call.ts";
+import { checkQuotaCount } from "../quota-count.ts";
 import { referencesOf, referenceText } from "../references.ts";
 import { grpcCodeName, httpStatusOf } from "../status.ts";
 import { fillBag } from "./attributes.ts";
@@ -67,6 +68,7 @@ function quotasOf(json: unknown): ReadonlyMap<string, { amount: number; bestEffo
       );
     }
     quotas.set(name, { amount: amount as number, bestEffort });
+    checkQuotaCount(quotas);
   }
   return quotas;
 }

@@ -62,6 +62,7 @@ const schemas: Readonly<Record<string, Schema>> = {
         description:
           "Limits to take from, by rule name (`rule` or `policy/rule`), with the amounts wanted. Left out: every limit that " +
           "applies is charged its rule's cost.",
+        maxProperties: 128,
         additionalProperties: {
           anyOf: [
             count("Units wanted; all or nothing."),

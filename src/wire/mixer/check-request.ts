@@ -1,8 +1,6 @@
 import { WeirError } from "../../util/weir-error.ts";
 import type { Reader } from "../protobuf/reader.ts";
-
-/** The most quotas that one check may name. */
-const maxQuotas = 128;
+import { checkQuotaCount } from "../quota-count.ts";
 
 /** The most bytes of a deduplication id. */
 const maxDedupId = 1024;
@@ -95,5 +93,5 @@ function readQuota(reader: Reader, quotas: Map<string, QuotaWish>): void {
   }
   reader.end = outer;
   quotas.set(name, { amount, bestEffort });
-  if (quotas.size > maxQuotas) throw new WeirError("WEIR_REQUEST_QUOTA", `a check names at most ${maxQuotas} quotas`);
+  checkQuotaCount(quotas);
 }

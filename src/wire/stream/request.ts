@@ -1,6 +1,7 @@
 import type { Int64 } from "../../attributes/value.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import { malformed, type Reader } from "../protobuf/reader.ts";
+import { checkQuotaCount } from "../quota-count.ts";
 import type { NewWords } from "./dictionary.ts";
 
 /** A part of a message's bytes. */
@@ -104,6 +105,7 @@ function readQuota(reader: Reader, quotas: Map<string, { amount: number; bestEff
       throw new WeirError("WEIR_REQUEST_QUOTA", `the amount of quota ${name.slice(0, 60)} is ${amount}`);
     }
     quotas.set(name, { amount, bestEffort });
+    checkQuotaCount(quotas);
   });
 }
 

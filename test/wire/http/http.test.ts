@@ -248,6 +248,12 @@ const wrong: readonly {
     message: /q is a whole number of 0 or more/,
   },
   {
+    title: "more quotas than a check may name",
+    body: { quotas: Object.fromEntries(Array.from({ length: 129 }, (_, i) => [`q${i}`, 1])) },
+    code: "WEIR_REQUEST_QUOTA",
+    message: /at most 128 quotas/,
+  },
+  {
     title: "an amount with a fraction",
     body: { quotas: { q: 1.5 } },
     code: "WEIR_REQUEST_QUOTA",

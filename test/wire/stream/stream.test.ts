@@ -454,6 +454,13 @@ const malformed: Record<string, { bytes: Uint8Array; index: bigint; code?: strin
     index: 5n,
     code: "WEIR_REQUEST_QUOTA",
   },
+  "more quotas than a check may name": {
+    bytes: check(5, {
+      quotas: new Map(Array.from({ length: 129 }, (_, i) => [`${i}`, { amount: 1n, bestEffort: false }])),
+    }),
+    index: 5n,
+    code: "WEIR_REQUEST_QUOTA",
+  },
   "a deduplication id that is none": { bytes: check(5, { deduplicationId: "x".repeat(257) }), index: 5n },
 };
 
