@@ -7,7 +7,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
 /**
  * Which rooms a room may import. `types` are rooms of which only types may be imported. `*` stands for every room.
- * The same table is in ARCHITECTURE.md.
+ * ARCHITECTURE.md shows the same table.
  */
 const rooms: Readonly<Record<string, { imports: readonly string[]; types?: readonly string[] }>> = {
   util: { imports: [], types: ["sdk"] },
@@ -72,6 +72,29 @@ const files = [...sources("src"), ...sources("adapters")];
 test("every folder and file of src is a room of the table", (t) => {
   const unknown = new Set(files.map(roomOf).filter((room) => rooms[room] === undefined));
   t.deepEqual([...unknown], []);
+});
+
+test("ARCHITECTURE.md shows the table as it is held here", (t) => {
+  const page = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
+  const table = /^\| room +\| may import .*\n\|[-| ]+\n((?:\|.*\n)+)/m.exec(page);
+  const list = (cell: string): string[] => (cell === "" ? [] : cell.split(", ").sort());
+  const shown = table![1]!
+    .trim()
+    .split("\n")
+    .flatMap((line) => {
+      const [names, imports, types] = line
+        .split("|")
+        .slice(1, 4)
+        .map((cell) => cell.trim()) as [string, string, string];
+      const meant = imports === "everything" ? ["*"] : imports === "`weir/sdk` and packages" ? [] : list(imports);
+      return list(names).map((name) => [name, meant, list(types)] as const);
+    });
+  const held = Object.entries(rooms).map(([name, { imports, types = [] }]) => [
+    name,
+    [...imports].sort(),
+    [...types].sort(),
+  ]);
+  t.deepEqual(shown.sort(), held.sort());
 });
 
 test("rooms import only what the table lets them", (t) => {

@@ -62,6 +62,54 @@ for (const page of pages) {
   });
 }
 
+test("pages name commands and paths that there are", (t) => {
+  const commands = [...read("src/main.ts").matchAll(/^ {2}(\w+): (?:async )?\(/gm)].map((m) => m[1]!);
+  t.true(commands.includes("serve") && commands.length >= 7, "src/main.ts lists its commands in another way now");
+  const served = [
+    "src/console/pages.ts",
+    ...readdirSync(join(root, "src/wire/http")).map((file) => `src/wire/http/${file}`),
+  ]
+    .map(read)
+    .join("\n");
+  const unknown = pages.flatMap((page) => {
+    const text = read(page);
+    const called = [...text.matchAll(/(?:npx |^\$ |`)weir ([a-z]+)/gm)].map((m) => m[1]!);
+    const asked = [...text.matchAll(/\b(?:GET|POST|HEAD) (\/[\w./-]*)/g)].map((m) => m[1]!);
+    return [
+      ...called.filter((name) => !commands.includes(name)),
+      ...asked.filter((path) => !served.includes(`"${path}"`)),
+    ].map((name) => `${page}: ${name}`);
+  });
+  t.deepEqual(unknown, []);
+});
+
+test("README.md leads to every page of docs", (t) => {
+  const readme = read("README.md");
+  t.deepEqual(
+    readdirSync(join(root, "docs")).filter((file) => file.endsWith(".md") && !readme.includes(`(docs/${file})`)),
+    [],
+  );
+});
+
+test("package.json: every dependency is used by what it is for, and its choice is explained", (t) => {
+  const { dependencies, devDependencies } = JSON.parse(read("package.json")) as Record<string, Record<string, string>>;
+  const texts = (folders: readonly string[]): string[] =>
+    folders.flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+        .filter((file) => file.endsWith(".ts"))
+        .map((file) => join(folder, file)),
+    );
+  const imported = (files: readonly string[], name: string): boolean =>
+    files.some((file) => new RegExp(`from "${name}[/"]`).test(read(file)));
+  const production = texts(["src", "adapters"]).filter((file) => !file.endsWith(".test.ts"));
+  const unused = Object.keys(dependencies!).filter((name) => !imported(production, name));
+  const needed = Object.keys(devDependencies!).filter((name) => imported(production, name));
+  t.deepEqual([unused, needed], [[], []]);
+  const choices = read("CONTRIBUTING.md").split("## Choice of libraries")[1]!;
+  const unexplained = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => !choices.includes(name));
+  t.deepEqual(unexplained, []);
+});
+
 test("ARCHITECTURE.md names every room of src and nothing that is not there", (t) => {
   const named = [...read("ARCHITECTURE.md").matchAll(/^\| `(src\/[^`]+|adapters\/[^`]*)`\s+\|/gm)].map((m) => m[1]!);
   const there = readdirSync(join(root, "src")).map((name) => (name.endsWith(".ts") ? `src/${name}` : `src/${name}/`));
