@@ -16,7 +16,8 @@ const gapPattern = /^\s*# not run: (.+)$/;
 // What was compiled from a test that is gone or has another name now would run for ever.
 const dist = fileURLToPath(new URL("..", import.meta.url));
 for (const file of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
-  if (file.endsWith(".test.js") && !existsSync(join(dist, "..", file.replace(/\.js$/, ".ts")))) rmSync(join(dist, file));
+  if (file.endsWith(".test.js") && !existsSync(join(dist, "..", file.replace(/\.js$/, ".ts"))))
+    rmSync(join(dist, file));
 }
 
 const ava = fileURLToPath(new URL("../../node_modules/ava/entrypoints/cli.mjs", import.meta.url));
