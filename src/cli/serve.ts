@@ -24,6 +24,9 @@ export interface Signals {
 
 const exitGraceMs = 250;
 
+/** How many policies are named when the hub starts. */
+const maxShownPolicies = 20;
+
 export function addServeCommand(program: Command, io: Io, host: { version: string; signals: Signals }): void {
   program
     .command("serve")
@@ -122,8 +125,10 @@ async function serve(options: ServeOptions, io: Io, host: { version: string; sig
 async function banner(weir: Weir, cwd: string): Promise<string> {
   const { listening, snapshot } = weir;
   const rules = snapshot.checks.length + snapshot.reports.length;
-  const width = Math.max(...snapshot.policies.map(({ name }) => name.length), 0);
-  const policies = snapshot.policies.map((policy) => {
+  const shown = snapshot.policies.slice(0, maxShownPolicies);
+  const more = snapshot.policies.length - shown.length;
+  const width = Math.max(...shown.map(({ name }) => name.length), 0);
+  const policies = shown.map((policy) => {
     const of = (list: readonly { policy: { name: string } }[]) =>
       list.filter((rule) => rule.policy.name === policy.name).length;
     const parts = [
@@ -143,6 +148,7 @@ async function banner(weir: Weir, cwd: string): Promise<string> {
     `    admin        http://${listening.admin}`,
     `${plural(snapshot.policies.length, "policy", "policies")}, ${plural(rules, "rule", "rules")}, version ${snapshot.version}`,
     ...policies,
+    ...(more > 0 ? [`    and ${more} more: http://${listening.admin}/policies`] : []),
     ...(examples === undefined
       ? []
       : [

@@ -59,7 +59,9 @@ function compilePolicyHead(set: PolicySet, reading: Reading, raw: RawPolicy): Po
   if (namespace !== undefined) {
     // One expression, so that the index of rules finds the namespace among its equality tests.
     const test = `destination.namespace == ${JSON.stringify(namespace)}`;
-    match = set.expressions.compose<boolean>(own === undefined ? test : `${test} && (${own.source}\n)`, phase);
+    // A comment at the end of the operator's text must not swallow the bracket.
+    const end = own?.source.includes("//") === true ? "\n)" : ")";
+    match = set.expressions.compose<boolean>(own === undefined ? test : `${test} && (${own.source}${end}`, phase);
   }
   const mode = raw.mode?.value ?? "enforce";
   const policy = shaped<Policy>({ name, place, mode, namespace, match });

@@ -1,9 +1,10 @@
+import { spawn } from "node:child_process";
 import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
+import { mainFile, runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
 
 const denyAll = (message: string) =>
   `policy: door\ncheck:\n  - name: closed\n    deny: permission_denied\n    message: ${message}\n`;
@@ -56,8 +57,6 @@ test("says where it listens, what it has loaded, and two commands to paste whose
       "cases:\n  - name: reviews may\n    given: { source.namespace: reviews }\n    expect: allow\n  - name: others may not\n    given: { source.namespace: web }\n    expect: { deny: permission_denied }\n",
   });
   t.teardown(() => rm(folder, { recursive: true }));
-  const { spawn } = await import("node:child_process");
-  const { mainFile } = await import("./hub.ts");
   const args = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
   const child = spawn(process.execPath, [mainFile, ...args], { cwd: folder });
   t.teardown(() => child.kill("SIGKILL"));
@@ -74,6 +73,22 @@ test("says where it listens, what it has loaded, and two commands to paste whose
   t.is(commands.length, 2);
   t.is((await runWeir(commands[0]!)).code, 0);
   t.is((await runWeir(commands[1]!)).code, 2);
+});
+
+test("names a few of many policies, and where the others are shown", async (t) => {
+  const many = Array.from({ length: 25 }, (_, i) => `policy: p${i}\nreport: [{ log: access }]\n`).join("---\n");
+  const folder = await writeFolder({ "policies/many.yaml": many });
+  t.teardown(() => rm(folder, { recursive: true }));
+  const args = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+  const child = spawn(process.execPath, [mainFile, ...args], { cwd: folder });
+  t.teardown(() => child.kill("SIGKILL"));
+  let out = "";
+  for await (const chunk of child.stdout) {
+    out += String(chunk);
+    if (out.includes(" more: ")) break;
+  }
+  t.is([...out.matchAll(/0 check, 1 report/g)].length, 20);
+  t.regex(out, /and 5 more: http:\/\/127\.0\.0\.1:\d+\/policies\n/);
 });
 
 test("refuses to start on mistakes, and shows all of them with place and caret", async (t) => {

@@ -228,6 +228,10 @@ test("namespace and match become one condition whose first test is the namespace
   const slot = snapshot.layout.find("destination.namespace")!;
   t.deepEqual(both?.match?.equalities, [{ slot, value: "bookinfo" }]);
   t.deepEqual(namespace?.match?.equalities, [{ slot, value: "bookinfo" }]);
+  t.is(
+    both?.match?.source,
+    'destination.namespace == "bookinfo" && (request.method == "GET" || request.method == "HEAD")',
+  );
   t.is(neither?.match, undefined);
   const bag = new Bag(snapshot.layout);
   bag.set(snapshot.layout.find("request.method")!, "HEAD");
