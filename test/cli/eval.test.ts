@@ -1,33 +1,11 @@
-import { Command } from "commander";
 import test from "ava";
 import fc from "fast-check";
 import { addEvalCommand } from "../../src/cli/eval.ts";
-import type { Io } from "../../src/cli/io.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
+import { runCommand } from "./run-command.ts";
 
-async function run(args: readonly string[], input: readonly (Uint8Array | string)[] = []) {
-  let out = "";
-  let err = "";
-  const io: Io = {
-    stdin: (async function* () {
-      yield* input;
-    })(),
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    env: {},
-    cwd: "/",
-    exitCode: 0,
-  };
-  const program = new Command("weir").exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
-  addEvalCommand(program, io);
-  // What a command inherits is copied when it is made, so it is told once more.
-  program.commands[0]!.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
-  let usage = 0;
-  await program
-    .parseAsync(["eval", ...args], { from: "user" })
-    .catch((error: { exitCode: number }) => (usage = error.exitCode));
-  return { out, err, exitCode: io.exitCode, usage };
-}
+const run = (args: readonly string[], input: readonly (Uint8Array | string)[] = []) =>
+  runCommand(addEvalCommand, ["eval", ...args], { input });
 
 async function batch(...lines: readonly (object | string)[]): Promise<unknown[]> {
   const text = lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line))).join("\n");
@@ -92,9 +70,10 @@ for (const [args, message] of [
   [[], "missing argument 'expression'"],
 ] as const) {
   test(`eval ${args.join(" ") || "without arguments"} is refused: ${message}`, async (t) => {
-    const { err, usage, out } = await run(args);
+    const { err, exitCode, usage, out } = await run(args);
     t.true(err.includes(message), err);
-    t.not(usage, 0);
+    t.true(usage);
+    t.not(exitCode, 0);
     t.is(out, "");
   });
 }

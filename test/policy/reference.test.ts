@@ -2,13 +2,11 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { Command } from "commander";
 import { parse, parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { builtinAdapters as adapters } from "../../adapters/index.ts";
 import { addSchemaCommand } from "../../src/cli/schema.ts";
 import { addValidateCommand } from "../../src/cli/validate.ts";
-import type { Io } from "../../src/cli/io.ts";
 import { checkRuleShape, editsShape, headersShape, httpShape } from "../../src/policy/check-rule-shape.ts";
 import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
 import { policyShape } from "../../src/policy/policy-shape.ts";
@@ -23,6 +21,7 @@ import {
   telemetryShape,
   weirShape,
 } from "../../src/policy/weir-shape.ts";
+import { runCommand } from "../cli/run-command.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const read = (file: string) => readFileSync(join(root, file), "utf8");
@@ -138,26 +137,7 @@ test("the JSON Schemas take what the compiler takes, and refuse a key that it re
   t.false(weir.safeParse({ listn: {} }).success);
 });
 
-/** Runs a command with an outside world that is remembered. */
-async function run(add: (program: Command, io: Io) => void, args: readonly string[], cwd = root) {
-  const written = { out: "", err: "" };
-  const io: Io = {
-    stdin: (async function* () {})(),
-    out: (text) => void (written.out += text),
-    err: (text) => void (written.err += text),
-    env: {},
-    cwd,
-    exitCode: 0,
-  };
-  const program = new Command("weir").exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
-  add(program, io);
-  for (const command of program.commands)
-    command.exitOverride().configureOutput({ writeOut: io.out, writeErr: io.err });
-  await program.parseAsync([...args], { from: "user" }).catch((error: { code?: string }) => {
-    if (error.code !== "commander.helpDisplayed") throw error;
-  });
-  return { ...written, exitCode: io.exitCode };
-}
+const run = (add: Parameters<typeof runCommand>[0], args: readonly string[]) => runCommand(add, args, { cwd: root });
 
 test("weir validate says what is fine", async (t) => {
   const { out, err, exitCode } = await run(addValidateCommand, ["validate", "--config", "policies/weir.yaml"]);

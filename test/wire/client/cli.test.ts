@@ -1,12 +1,11 @@
 import test, { type ExecutionContext } from "ava";
-import { Command, CommanderError } from "commander";
 import { addCheckCommand } from "../../../src/cli/check.ts";
-import type { Io } from "../../../src/cli/io.ts";
 import { addReportCommand } from "../../../src/cli/report.ts";
 import type { Asked } from "../../../src/runtime/decision.ts";
 import type { DoorOptions } from "../../../src/wire/call.ts";
 import { createMixerDoor } from "../../../src/wire/mixer/mixer-door.ts";
 import { createStreamDoor } from "../../../src/wire/stream/stream-door.ts";
+import { runCommand } from "../../cli/run-command.ts";
 import { allowed, contents, fakeHub, noReads, refused } from "../grpc/fake-session.ts";
 import { recordingLog, recordingObserver, serve } from "../grpc/harness.ts";
 
@@ -19,32 +18,18 @@ async function run(
   const hub = fakeHub(behaviour);
   const options: DoorOptions = { open: hub.open, observer: recordingObserver(), log: recordingLog(), now: Date.now };
   const { address } = await serve(t, [createMixerDoor(options), createStreamDoor(options)]);
-  let out = "";
-  let err = "";
-  const io: Io = {
-    stdin: (async function* () {})(),
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    env: {},
-    cwd: "/",
-    exitCode: 0,
-  };
-  const write = { writeOut: io.out, writeErr: io.err };
-  const program = new Command("weir").exitOverride().configureOutput(write);
   let clock = 0;
   const now = () => clock++;
-  addCheckCommand(program, io, now);
-  addReportCommand(program, io, now);
-  for (const command of program.commands) command.exitOverride().configureOutput(write);
   const [command, ...rest] = args;
-  try {
-    const address_ = rest.includes("--address") ? [] : ["--address", address];
-    await program.parseAsync(["node", "weir", command!, ...address_, ...rest]);
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    return { status: error.exitCode, out, err };
-  }
-  return { status: io.exitCode, out, err };
+  const address_ = rest.includes("--address") ? [] : ["--address", address];
+  const { exitCode, out, err } = await runCommand(
+    (program, io) => {
+      addCheckCommand(program, io, now);
+      addReportCommand(program, io, now);
+    },
+    [command!, ...address_, ...rest],
+  );
+  return { status: exitCode, out, err };
 }
 
 test("check: allowed is status 0", async (t) => {
