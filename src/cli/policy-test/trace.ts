@@ -85,7 +85,7 @@ function acted(rule: CheckRule | ReportRule, { decision, samples, entries }: Out
       return { verdict: decision?.allowed === true ? "edits headers" : "edits nothing: the request was refused" };
   }
   const limit = decision?.limits.find((state) => state.rule === rule.id);
-  const why = limit === undefined ? {} : { why: `${limit.remaining} of ${limit.amount} left` };
+  const why = limit === undefined ? {} : { why: `${limit.remaining} left` };
   if (decision?.rules.includes(rule.id) === true) return { verdict: "refuses", ...why };
   if (decision?.observed.includes(rule.id) === true) return { verdict: "would refuse (mode: observe)", ...why };
   if (rule.kind === "limit" && limit === undefined) return { verdict: "not judged" };
