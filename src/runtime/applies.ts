@@ -1,8 +1,7 @@
 import type { Bag } from "../attributes/bag.ts";
 import { Fault } from "../attributes/fault.ts";
-import type { Equality } from "../expression/expression.ts";
-import type { CheckRule } from "../policy/snapshot.ts";
 import type { Observer } from "../util/observer.ts";
+import type { PreparedRule } from "./prepared-rule.ts";
 
 /** Whether a rule applies to a request; a fault when that cannot be said. */
 export type Applies = boolean | Fault;
@@ -14,11 +13,11 @@ export type Applies = boolean | Fault;
  * absent; else the fault is the answer. So the answer is the same whether the index left the rule out by such a test or
  * the rule was looked at.
  */
-export function applies(rule: CheckRule, matched: Applies, bag: Bag, equalities: readonly Equality[]): Applies {
+export function applies({ when, equalities }: PreparedRule, matched: Applies, bag: Bag): Applies {
   if (matched === false) return false;
   let fault = matched === true ? undefined : matched;
-  if (rule.when !== undefined) {
-    const held = rule.when.evaluate(bag);
+  if (when !== undefined) {
+    const held = when(bag);
     if (held instanceof Fault) fault ??= held;
     else if (held !== true) return false;
   }
@@ -31,17 +30,16 @@ export function applies(rule: CheckRule, matched: Applies, bag: Bag, equalities:
 }
 
 /** The `match` of a rule's policy. */
-export function matches(rule: CheckRule, bag: Bag): Applies {
-  const { match } = rule.policy;
+export function matches({ match }: PreparedRule, bag: Bag): Applies {
   if (match === undefined) return true;
-  const held = match.evaluate(bag);
+  const held = match(bag);
   return held instanceof Fault ? held : held === true;
 }
 
 /** Whether `unless` excuses a request from a rule: only when it is true. One that fails does not excuse. */
-export function excused(rule: CheckRule, bag: Bag, observer: Observer): boolean {
-  if (rule.unless === undefined) return false;
-  const held = rule.unless.evaluate(bag);
+export function excused({ unless, rule }: PreparedRule, bag: Bag, observer: Observer): boolean {
+  if (unless === undefined) return false;
+  const held = unless(bag);
   if (typeof held === "boolean") return held;
   observer.ruleFault(rule.id, "unless", held === undefined ? "absence" : "fault");
   return false;

@@ -15,6 +15,7 @@ import { RuleIndex } from "./rule-index.ts";
 export type Check = (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
 
 const nothing: readonly never[] = [];
+const noQuotas: Decision["quotas"] = new Map();
 
 /** Prepares a snapshot's check rules. */
 export function createCheck(context: CheckContext): Check {
@@ -46,9 +47,10 @@ export function createCheck(context: CheckContext): Check {
     let matched: Applies = true;
     let asking: Promise<void>[] | undefined;
     for (let i = 0; i < count; i++) {
-      const { rule, equalities, optional } = rules[found[i]!]!;
-      if (rule.kind === "limit") {
-        judgement.limits.push(rules[found[i]!]!);
+      const rule = rules[found[i]!]!;
+      const { kind } = rule;
+      if (kind === "limit") {
+        (judgement.limits ??= []).push(rule);
         continue;
       }
       // Rules of a policy follow each other, so its `match` is evaluated once.
@@ -56,12 +58,12 @@ export function createCheck(context: CheckContext): Check {
         policy = rule.policy;
         matched = matches(rule, bag);
       }
-      const answer = applies(rule, matched, bag, equalities);
+      const answer = applies(rule, matched, bag);
       if (answer === false) continue;
-      if (rule.kind === "deny") judgeDeny(judgement, rule, answer);
-      else if (rule.kind === "headers") noteHeaders(judgement, rule, answer);
+      if (kind === "deny") judgeDeny(judgement, rule, answer);
+      else if (kind === "headers") noteHeaders(judgement, rule, answer);
       else {
-        const pending = judgeAsk(judgement, rule, optional, answer);
+        const pending = judgeAsk(judgement, rule, answer);
         if (pending !== undefined) (asking ??= []).push(pending);
       }
     }
@@ -70,20 +72,22 @@ export function createCheck(context: CheckContext): Check {
 
   /** Headers and limits: only for a request that no deny and no ask refuses. */
   function proceed(judgement: Judgement): Decision | Promise<Decision> {
-    const { bag, refusals } = judgement;
-    if (refusals.length === 0) {
+    const { bag } = judgement;
+    if (judgement.refusals === undefined) {
       applyHeaders(judgement);
       if (judgement.before === undefined) {
         // Whether a limit applies has a say in the answer: what was read for that belongs to it.
-        for (const limit of judgement.limits) wishUnnamed(judgement, limit);
+        for (const limit of judgement.limits ?? nothing) wishUnnamed(judgement, limit);
         judgement.reads = bag.reads();
       } else {
         judgement.reads = bag.reads();
         wishNamed(judgement, names);
         bag.restoreReads(judgement.reads);
       }
-      if (refusals.length === 0 && judgement.wishes.length > 0) {
-        const charged = charge(judgement);
+      const { wishes } = judgement;
+      // A limit whose cost cannot be computed refuses by itself.
+      if (judgement.refusals === undefined && wishes !== undefined) {
+        const charged = charge(judgement, wishes);
         if (charged instanceof Promise) return charged.then(() => decide(judgement, true));
         return decide(judgement, true);
       }
@@ -92,23 +96,23 @@ export function createCheck(context: CheckContext): Check {
   }
 
   function decide(judgement: Judgement, charged: boolean): Decision {
-    const { refusals, observed, validity } = judgement;
-    sortRefusals(refusals);
-    if (observed.length > 1) observed.sort((a, b) => a.ordinal - b.ordinal);
-    const first = refusals[0];
+    const { refusals, observed, validity, wishes } = judgement;
+    if (refusals !== undefined) sortRefusals(refusals);
+    observed?.sort((a, b) => a.ordinal - b.ordinal);
+    const first = refusals?.[0];
     const allowed = first === undefined;
     const decision: Decision = {
       id: nextId(),
       version: snapshot.version,
       allowed,
       code: allowed ? codes.ok : first.code,
-      message: allowed ? "" : messageOf(refusals),
-      rules: allowed ? nothing : refusals.map(({ rule }) => rule.id),
-      observed: observed.length === 0 ? nothing : observed.map((rule) => rule.id),
+      message: refusals === undefined ? "" : messageOf(refusals),
+      rules: refusals?.map(({ rule }) => rule.id) ?? nothing,
+      observed: observed?.map((rule) => rule.id) ?? nothing,
       requestHeaders: allowed ? judgement.requestHeaders : nothing,
       responseHeaders: allowed ? judgement.responseHeaders : nothing,
-      quotas: judgement.quotas,
-      limits: charged ? limitStates(judgement.wishes) : nothing,
+      quotas: judgement.quotas ?? noQuotas,
+      limits: charged && wishes !== undefined ? limitStates(wishes) : nothing,
       validForMs: validity.ms,
       validUses: validity.uses,
       reads: judgement.reads ?? judgement.bag.reads(),
@@ -131,7 +135,7 @@ export function createCheck(context: CheckContext): Check {
       observed: nothing,
       requestHeaders: nothing,
       responseHeaders: nothing,
-      quotas: new Map(),
+      quotas: noQuotas,
       limits: nothing,
       validForMs: 0,
       validUses: 0,

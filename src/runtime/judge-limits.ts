@@ -28,7 +28,7 @@ export function wishUnnamed(judgement: Judgement, limit: PreparedRule): void {
   const answer = limitApplies(judgement, limit);
   if (answer === false) return;
   if (answer === "unknown") {
-    judgement.takePart(rule);
+    judgement.takePart(limit);
     judgement.refuse(rule, codes.unavailable, unanswered(rule));
     return;
   }
@@ -39,14 +39,15 @@ export function wishUnnamed(judgement: Judgement, limit: PreparedRule): void {
   if (cost === undefined) {
     const message = rule.message ?? `${rule.id}: the cost cannot be computed`;
     judgement.refuse(rule, codes.resourceExhausted, message);
-  } else if (judgement.refusals.length === 0) {
-    judgement.wishes.push({ rule, charge: chargeOf(rule, key, cost, false, asked, ""), degraded: false });
+  } else if (judgement.refusals === undefined) {
+    (judgement.wishes ??= []).push({ rule, charge: chargeOf(rule, key, cost, false, asked, ""), degraded: false });
   }
 }
 
 /** The limits that the caller named are charged the amounts that it asked for; the outcome of each is its own. */
 export function wishNamed(judgement: Judgement, names: LimitNames): void {
-  const { bag, before, quotas, asked, context } = judgement;
+  const { bag, before, asked, context } = judgement;
+  const quotas = judgement.quotas!;
   for (const [name, { amount, bestEffort }] of asked.quotas!) {
     bag.restoreReads(before!);
     const answer = (code: number, message: string, granted: number): void => {
@@ -66,12 +67,12 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
       if (held === true) {
         const key = countOf(rule, limit.keyPrefix, bag, false, context.observer)!;
         const charge = chargeOf(rule, key, amount, bestEffort, asked, name);
-        judgement.wishes.push({ rule, charge, name, reads: bag.reads(), degraded: false });
+        (judgement.wishes ??= []).push({ rule, charge, name, reads: bag.reads(), degraded: false });
       } else if (held === false) answer(codes.ok, "", amount);
       else {
         const observes = rule.policy.mode === "observe";
         context.observer.refusal(rule.id, rule.policy.mode);
-        if (observes) judgement.observed.push(rule);
+        if (observes) (judgement.observed ??= []).push(rule);
         if (observes) answer(codes.ok, "", amount);
         else answer(codes.unavailable, unanswered(rule), 0);
       }
@@ -83,18 +84,17 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
 function limitApplies(judgement: Judgement, limit: PreparedRule): boolean | "unknown" {
   const { bag, context } = judgement;
   const rule = limit.rule as LimitRule;
-  const answer = applies(rule, matches(rule, bag), bag, limit.equalities);
+  const answer = applies(limit, matches(limit, bag), bag);
   if (answer === false) return false;
   if (answer !== true) judgement.fault(rule, "when", answer);
-  if (excused(rule, bag, context.observer)) return false;
+  if (excused(limit, bag, context.observer)) return false;
   if (answer === true) return true;
   // `local` is for a store that is down. Here the store is there and only `when` is not known: the limit is charged.
   return rule.onError === "local" ? true : rule.onError === "deny" ? "unknown" : false;
 }
 
 /** Charges what is enforced, all or nothing; then, if that was granted, what observes, each limit by itself. */
-export function charge(judgement: Judgement): void | Promise<void> {
-  const { wishes } = judgement;
+export function charge(judgement: Judgement, wishes: readonly Wish[]): void | Promise<void> {
   const observing = wishes.filter(({ rule }) => rule.policy.mode === "observe");
   const enforced = observing.length === 0 ? wishes : wishes.filter(({ rule }) => rule.policy.mode === "enforce");
   const charged = take(judgement, enforced);
@@ -124,14 +124,15 @@ function settle(judgement: Judgement, wishes: readonly Wish[]): void {
 }
 
 function settleNamed(judgement: Judgement, wish: Wish, refusing: Wish | undefined): void {
-  const { quotas, observed, context } = judgement;
+  const { context } = judgement;
+  const quotas = judgement.quotas!;
   const { rule, answer, charge: wanted } = wish;
   const name = wish.name!;
   const reads = wish.reads!;
   const refused = isRefused(wish);
   if (refused) context.observer.refusal(rule.id, rule.policy.mode);
   if (rule.policy.mode === "observe") {
-    if (refused) observed.push(rule);
+    if (refused) (judgement.observed ??= []).push(rule);
     const validForMs = context.snapshot.settings.check.validForMs;
     quotas.set(name, { granted: wanted.amount, validForMs, code: codes.ok, message: "", reads });
   } else if (refusing !== undefined) {

@@ -5,57 +5,61 @@ import { refusalCodes } from "../sdk/index.ts";
 import { excused } from "./applies.ts";
 import { askInput, MissingInput } from "./ask-input.ts";
 import { Failure } from "./failure.ts";
+import type { HeaderOperation } from "./decision.ts";
 import { addOperations } from "./header-operations.ts";
 import type { Judgement } from "./judgement.ts";
+import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
 
 /** A deny whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. */
-export function judgeDeny(judgement: Judgement, rule: DenyRule, applies: true | Fault): void {
-  if (applies !== true) judgement.fault(rule, "when", applies);
-  judgement.takePart(rule);
-  if (excused(rule, judgement.bag, judgement.context.observer)) return;
+export function judgeDeny(judgement: Judgement, prepared: PreparedRule, applies: true | Fault): void {
+  if (applies !== true) judgement.fault(prepared.rule, "when", applies);
+  judgement.takePart(prepared);
+  if (excused(prepared, judgement.bag, judgement.context.observer)) return;
+  const rule = prepared.rule as DenyRule;
   judgement.refuse(rule, refusalCodes[rule.code], rule.message ?? `refused by ${rule.id}`);
 }
 
 /** An ask whose `match` and `when` hold, or are faults. The promise, if there is one, resolves when the adapter has answered. */
 export function judgeAsk(
   judgement: Judgement,
-  rule: AskRule,
-  optional: ReadonlySet<string>,
+  prepared: PreparedRule,
   applies: true | Fault,
 ): Promise<void> | undefined {
   const { bag, asked, context } = judgement;
+  const rule = prepared.rule as AskRule;
   if (applies !== true) judgement.fault(rule, "when", applies);
-  if (excused(rule, bag, context.observer)) {
-    judgement.takePart(rule);
+  if (excused(prepared, bag, context.observer)) {
+    judgement.takePart(prepared);
     return undefined;
   }
   if (applies !== true) {
-    judgement.takePart(rule);
+    judgement.takePart(prepared);
     if (rule.onError === "deny") judgement.refuse(rule, codes.unavailable, unanswered(rule));
     return undefined;
   }
-  const input = askInput(rule, optional, bag);
+  const input = askInput(rule, prepared.optional, bag);
   if (input instanceof MissingInput) {
     // The caller can leave an attribute out, or garble it, as it likes: that must not open a door.
     context.observer.ruleFault(rule.id, "with", input.kind);
-    judgement.takePart(rule);
+    judgement.takePart(prepared);
     judgement.refuse(rule, codes.permissionDenied, rule.message ?? `${rule.id} needs the input ${input.name}`);
     return undefined;
   }
   const verdict = context.callsOf(rule.ask).check(input, asked.deadlineMs);
-  if (verdict instanceof Promise) return verdict.then((settled) => takeVerdict(judgement, rule, settled));
-  takeVerdict(judgement, rule, verdict);
+  if (verdict instanceof Promise) return verdict.then((settled) => takeVerdict(judgement, prepared, settled));
+  takeVerdict(judgement, prepared, verdict);
   return undefined;
 }
 
-function takeVerdict(judgement: Judgement, rule: AskRule, verdict: Verdict | Failure): void {
+function takeVerdict(judgement: Judgement, prepared: PreparedRule, verdict: Verdict | Failure): void {
+  const rule = prepared.rule as AskRule;
   if (verdict instanceof Failure) {
-    if (rule.policy.mode === "enforce") judgement.validity.none();
+    if (prepared.enforced) judgement.validity.none();
     if (rule.onError === "deny") judgement.refuse(rule, codes.unavailable, unanswered(rule));
     return;
   }
-  judgement.takePart(rule, verdict.validForMs, verdict.validUses);
+  judgement.takePart(prepared, verdict.validForMs, verdict.validUses);
   if (verdict.allow) return;
   const code = refusalCodes[verdict.code ?? "permission_denied"];
   judgement.refuse(rule, code, rule.message ?? (verdict.message || `refused by ${rule.id}`));
@@ -65,24 +69,30 @@ function takeVerdict(judgement: Judgement, rule: AskRule, verdict: Verdict | Fai
  * A rule for headers whose `match` and `when` hold, or are faults. Where they are faults the headers that it names are
  * removed, as one is whose value fails: a caller that garbles what the rule reads must not get its own through.
  */
-export function noteHeaders(judgement: Judgement, rule: HeadersRule, applies: true | Fault): void {
+export function noteHeaders(judgement: Judgement, prepared: PreparedRule, applies: true | Fault): void {
   // In mode observe no header is touched.
-  if (rule.policy.mode === "observe") return;
-  judgement.takePart(rule);
+  if (!prepared.enforced) return;
+  const rule = prepared.rule as HeadersRule;
+  judgement.takePart(prepared);
   if (applies !== true) judgement.fault(rule, "when", applies);
-  if (!excused(rule, judgement.bag, judgement.context.observer))
-    judgement.headers.push({ rule, known: applies === true });
+  if (excused(prepared, judgement.bag, judgement.context.observer)) return;
+  (judgement.headers ??= []).push({ rule, known: applies === true });
 }
 
 /** Evaluates the headers of a request that no deny and no ask refused. */
 export function applyHeaders(judgement: Judgement): void {
-  const { bag, context } = judgement;
-  for (const { rule, known } of judgement.headers) {
+  const { bag, context, headers } = judgement;
+  if (headers === undefined) return;
+  const requestHeaders: HeaderOperation[] = [];
+  const responseHeaders: HeaderOperation[] = [];
+  for (const { rule, known } of headers) {
     const request = known ? rule.request : rule.request.map(removal);
     const response = known ? rule.response : rule.response.map(removal);
-    addOperations(judgement.requestHeaders, rule, request, bag, context.observer);
-    addOperations(judgement.responseHeaders, rule, response, bag, context.observer);
+    addOperations(requestHeaders, rule, request, bag, context.observer);
+    addOperations(responseHeaders, rule, response, bag, context.observer);
   }
+  judgement.requestHeaders = requestHeaders;
+  judgement.responseHeaders = responseHeaders;
 }
 
 function removal({ name }: HeaderEdit): HeaderEdit {

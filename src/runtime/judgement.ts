@@ -25,30 +25,33 @@ export interface CheckContext {
   readonly monotonic: () => number;
 }
 
-/** A request on its way to a decision. */
+const none: readonly never[] = [];
+
+/** A request on its way to a decision. A list is made when something goes into it: most requests need none. */
 export class Judgement {
   readonly context: CheckContext;
   readonly bag: Bag;
   readonly asked: Asked;
   /** When it began, by the monotonic clock. */
   readonly start: number;
-  readonly refusals: Refusal[] = [];
+  refusals: Refusal[] | undefined;
   /** Rules that would have refused. */
-  readonly observed: CheckRule[] = [];
+  observed: CheckRule[] | undefined;
   readonly validity: Validity;
   /** Limits that may apply. */
-  readonly limits: PreparedRule[] = [];
+  limits: PreparedRule[] | undefined;
   /** Header rules that apply, or of which that cannot be said. */
-  readonly headers: { readonly rule: HeadersRule; readonly known: boolean }[] = [];
+  headers: { readonly rule: HeadersRule; readonly known: boolean }[] | undefined;
   /** Charges to make. */
-  readonly wishes: Wish[] = [];
+  wishes: Wish[] | undefined;
   /** What had been read before the first rule; only where the caller names limits. */
   readonly before: Reads | undefined;
   /** What the decision says was read. */
   reads: Reads | undefined;
-  readonly requestHeaders: HeaderOperation[] = [];
-  readonly responseHeaders: HeaderOperation[] = [];
-  readonly quotas = new Map<string, QuotaOutcome>();
+  requestHeaders: readonly HeaderOperation[] = none;
+  responseHeaders: readonly HeaderOperation[] = none;
+  /** What became of the limits that the caller named; only where it names some. */
+  readonly quotas: Map<string, QuotaOutcome> | undefined;
 
   constructor(context: CheckContext, bag: Bag, asked: Asked) {
     this.context = context;
@@ -56,20 +59,22 @@ export class Judgement {
     this.asked = asked;
     this.start = context.monotonic();
     this.validity = new Validity(context.snapshot.settings.check);
-    this.before = asked.quotas !== undefined && asked.quotas.size > 0 ? bag.reads() : undefined;
+    const named = asked.quotas !== undefined && asked.quotas.size > 0;
+    this.before = named ? bag.reads() : undefined;
+    this.quotas = named ? new Map() : undefined;
   }
 
   /** A rule refuses, or would if its policy did not only observe. */
   refuse(rule: CheckRule, code: number, message: string): void {
     const { mode } = rule.policy;
     this.context.observer.refusal(rule.id, mode);
-    if (mode === "observe") this.observed.push(rule);
-    else this.refusals.push({ rule, code, message });
+    if (mode === "observe") (this.observed ??= []).push(rule);
+    else (this.refusals ??= []).push({ rule, code, message });
   }
 
   /** A rule applied: it has a say in how long the decision may be kept. */
-  takePart(rule: CheckRule, validForMs?: number, validUses?: number): void {
-    if (rule.policy.mode === "enforce") this.validity.takePart(rule, validForMs, validUses);
+  takePart({ enforced, cacheMs }: PreparedRule, validForMs?: number, validUses?: number): void {
+    if (enforced) this.validity.takePart(cacheMs, validForMs, validUses);
   }
 
   /** Something in a rule could not be evaluated. */

@@ -1,11 +1,25 @@
-import type { Equality } from "../expression/expression.ts";
-import type { CheckRule, Snapshot } from "../policy/snapshot.ts";
+import type { Equality, Expression } from "../expression/expression.ts";
+import type { CheckRule, Policy, Snapshot } from "../policy/snapshot.ts";
 import { limitKeyPrefix } from "./limit-key.ts";
 import { equalitiesOf } from "./rule-index.ts";
 
-/** A rule with all that is computed of it when its snapshot is loaded. */
+type Condition = Expression<boolean>["evaluate"];
+
+/**
+ * A rule with all that is computed of it when its snapshot is loaded. What every request looks at is copied here from
+ * the rule and its policy: of thousands of rules the objects are not in the processor's caches, and each costs a miss.
+ */
 export interface PreparedRule {
   readonly rule: CheckRule;
+  readonly kind: CheckRule["kind"];
+  readonly policy: Policy;
+  /** The `match` of its policy. */
+  readonly match: Condition | undefined;
+  readonly when: Condition | undefined;
+  readonly unless: Condition | undefined;
+  readonly enforced: boolean;
+  /** {@link CheckRule.cacheMs}. */
+  readonly cacheMs: number | undefined;
   readonly equalities: readonly Equality[];
   /** For a limit: what its keys begin with. */
   readonly keyPrefix: string;
@@ -16,10 +30,23 @@ export interface PreparedRule {
 const none: ReadonlySet<string> = new Set();
 
 export function prepareRule(rule: CheckRule, snapshot: Snapshot): PreparedRule {
-  const equalities = equalitiesOf(rule);
-  if (rule.kind === "limit") return { rule, equalities, keyPrefix: limitKeyPrefix(rule), optional: none };
-  if (rule.kind !== "ask") return { rule, equalities, keyPrefix: "", optional: none };
-  const inputs = Object.keys(snapshot.adapters.get(rule.ask)?.adapter.input ?? {});
-  const optional = new Set(inputs.filter((name) => name.endsWith("?")).map((name) => name.slice(0, -1)));
-  return { rule, equalities, keyPrefix: "", optional };
+  const { kind, policy } = rule;
+  return {
+    rule,
+    kind,
+    policy,
+    match: policy.match?.evaluate,
+    when: rule.when?.evaluate,
+    unless: rule.unless?.evaluate,
+    enforced: policy.mode === "enforce",
+    cacheMs: rule.cacheMs,
+    equalities: equalitiesOf(rule),
+    keyPrefix: kind === "limit" ? limitKeyPrefix(rule) : "",
+    optional: kind === "ask" ? optionalInputs(rule.ask, snapshot) : none,
+  };
+}
+
+function optionalInputs(ask: string, { adapters }: Snapshot): ReadonlySet<string> {
+  const inputs = Object.keys(adapters.get(ask)?.adapter.input ?? {});
+  return new Set(inputs.filter((name) => name.endsWith("?")).map((name) => name.slice(0, -1)));
 }

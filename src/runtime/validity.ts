@@ -1,4 +1,3 @@
-import type { CheckRule } from "../policy/snapshot.ts";
 import type { Settings } from "../policy/settings.ts";
 
 /**
@@ -14,9 +13,9 @@ export class Validity {
     this.#defaults = defaults;
   }
 
-  /** A rule took part; `answeredMs` and `answeredUses` are what an adapter has said of its verdict. */
-  takePart(rule: CheckRule, answeredMs?: number, answeredUses?: number): void {
-    const own = rule.cacheMs ?? answeredMs ?? this.#defaults.validForMs;
+  /** A rule took part; `cacheMs` is its own, `answeredMs` and `answeredUses` are what an adapter has said of its verdict. */
+  takePart(cacheMs: number | undefined, answeredMs?: number, answeredUses?: number): void {
+    const own = cacheMs ?? answeredMs ?? this.#defaults.validForMs;
     this.#ms = Math.min(this.#ms, own, answeredMs ?? Infinity);
     this.#uses = Math.min(this.#uses, answeredUses ?? this.#defaults.validUses);
   }

@@ -10,7 +10,7 @@ import { Timestamp } from "../../src/attributes/timestamp.ts";
 import { boundedKey, chargeId, keyWith, limitKeyPrefix, maxKeyLength } from "../../src/runtime/limit-key.ts";
 import { RuleIndex } from "../../src/runtime/rule-index.ts";
 import { applies, matches } from "../../src/runtime/applies.ts";
-import { equalitiesOf } from "../../src/runtime/rule-index.ts";
+import { prepareRule } from "../../src/runtime/prepared-rule.ts";
 import { fingerprint, watchFiles } from "../../src/runtime/watch.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { bagOf } from "../attributes/bag-of.ts";
@@ -109,9 +109,10 @@ test("the index finds every rule that applies, in order", async (t) => {
           const count = index.find(bagOf(snapshot, attributes));
           const found = [...index.found.subarray(0, count)];
           const bag = bagOf(snapshot, attributes);
-          const needed = snapshot.checks.filter(
-            (rule) => applies(rule, matches(rule, bag), bag, equalitiesOf(rule)) !== false,
-          );
+          const needed = snapshot.checks.filter((rule) => {
+            const prepared = prepareRule(rule, snapshot);
+            return applies(prepared, matches(prepared, bag), bag) !== false;
+          });
           if (!needed.every(({ ordinal }) => found.includes(ordinal))) return false;
           if (found.some((ordinal, i) => i > 0 && ordinal <= found[i - 1]!)) return false;
         }
