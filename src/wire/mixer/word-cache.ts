@@ -6,7 +6,8 @@ const maxBytes = 64;
 /**
  * Turns bytes into strings and remembers those of late, so that a word which many messages bring is one string: made
  * once, and compared by address. Its size is fixed. Each word has two places where it may be kept; one that comes new
- * takes that of the two which was used less recently.
+ * takes that of the two which was used less recently, when it comes for the second time: ids and paths that never come
+ * again would push out what does, and be made to live long.
  */
 export class WordCache {
   readonly #mask: number;
@@ -17,6 +18,8 @@ export class WordCache {
   readonly #texts: string[];
   /** For each pair of places, which one was used last. */
   readonly #recent: Uint8Array;
+  /** For each pair of places, the hash of the word that last was not there. */
+  readonly #met: Int32Array;
 
   /** `places` is how many words are kept: a power of 2. */
   constructor(places = 2048) {
@@ -27,6 +30,7 @@ export class WordCache {
     this.#view = viewOf(this.#bytes);
     this.#texts = new Array<string>(places).fill("");
     this.#recent = new Uint8Array(places / 2);
+    this.#met = new Int32Array(places / 2);
   }
 
   /** The text of a part of a buffer, which `view` shows too. Bytes that are not UTF-8 become U+FFFD. */
@@ -47,9 +51,13 @@ export class WordCache {
         return this.#texts[place]!;
       }
     }
+    const text = buffer.toString("utf8", start, end);
+    if (this.#met[pair] !== hash) {
+      this.#met[pair] = hash;
+      return text;
+    }
     const side = this.#recent[pair]! ^ 1;
     const place = pair * 2 + side;
-    const text = buffer.toString("utf8", start, end);
     this.#hashes[place] = hash;
     this.#lengths[place] = length;
     for (let i = start, k = place * maxBytes; i < end; i++, k++) this.#bytes[k] = buffer[i]!;
