@@ -1,5 +1,5 @@
 const idBytes = 16;
-const idsPerDraw = 64;
+const idsPerDraw = 256;
 
 /**
  * Makes decision ids: 128 random bits in hexadecimal. Randomness is drawn for many ids at once.
