@@ -1,6 +1,8 @@
 import { capabilities } from "../sdk/index.ts";
 import type { Adapter } from "../sdk/index.ts";
 import { nearest } from "../util/nearest.ts";
+import { systemTimers, type Timers } from "../util/timers.ts";
+import { late, within } from "../util/within.ts";
 import { canonicalJson, ContentHash, plainValue } from "./canonical.ts";
 import type { NamedValue } from "./shape/collections.ts";
 import type { Reading } from "./shape/shape.ts";
@@ -24,6 +26,17 @@ export interface AdapterOptions {
   /** Where relative paths are meant from. */
   readonly folder: string;
   readonly importAdapter: ImportAdapter;
+  /** Default: Node's. */
+  readonly timers?: Timers | undefined;
+}
+
+/** How long the import of an adapter, and the check of its configuration, may take: a reload waits for them. */
+const patienceMs = 30_000;
+
+async function inTime<T>(answer: T | Promise<T>, timers: Timers = systemTimers): Promise<T> {
+  const result = await within(Promise.resolve(answer), patienceMs, timers);
+  if (result === late) throw new Error(`it did not end within ${patienceMs / 1000} s`);
+  return result;
 }
 
 /** Entries that exist without being named, and their adapters. */
@@ -80,7 +93,7 @@ async function readEntry(
   const input = plainValue(config);
   let validated: Awaited<ReturnType<Adapter["config"]["~standard"]["validate"]>>;
   try {
-    validated = await adapter.config["~standard"].validate(input);
+    validated = await inTime(adapter.config["~standard"].validate(input), options.timers);
   } catch (error) {
     const message = `the adapter's check of its configuration failed: ${textOf(error)}`;
     return reading.tell(key, { code: "WEIR_ADAPTER_CONFIG", message });
@@ -111,7 +124,7 @@ async function findDefinition(
   node: ScalarNode | Node,
   byName: boolean,
   reading: Reading,
-  { builtin, folder, importAdapter }: AdapterOptions,
+  { builtin, folder, importAdapter, timers }: AdapterOptions,
 ): Promise<{ readonly adapter: Adapter; readonly version: string } | undefined> {
   const known = builtin.get(specifier);
   if (known !== undefined) return { adapter: known, version: "" };
@@ -129,7 +142,7 @@ async function findDefinition(
   let exports: unknown;
   let version: string;
   try {
-    ({ exports, version } = await importAdapter(specifier, folder));
+    ({ exports, version } = await inTime(importAdapter(specifier, folder), timers));
   } catch (error) {
     const isPath = /^[./]/.test(specifier);
     const message = `${isPath ? "the module" : "the package"} "${specifier}" could not be imported: ${textOf(error)}`;
@@ -207,5 +220,9 @@ function tellIssue(
 
 function textOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.split("\n")[0]!.slice(0, 300);
+  // Node adds which file of ours asked.
+  return text
+    .split("\n")[0]!
+    .replace(/ imported from .*/, "")
+    .slice(0, 300);
 }

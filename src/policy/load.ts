@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { Adapter } from "../sdk/index.ts";
+import type { Timers } from "../util/timers.ts";
 import type { ImportAdapter } from "./adapter-entries.ts";
 import { compileFiles, tooLarge } from "./compile.ts";
 import type { Compiled, PolicyFile } from "./compile.ts";
@@ -28,6 +29,8 @@ export interface LoadOptions {
   readonly listen?: ListenOverrides | undefined;
   /** Default: imports a path or a package as seen from the folder of `weir.yaml`. */
   readonly importAdapter?: ImportAdapter | undefined;
+  /** Default: Node's. */
+  readonly timers?: Timers | undefined;
   /** Told of files and folders just before they are read, in the order of {@link Loaded.files}. */
   readonly beforeReading?: ((paths: readonly string[]) => Promise<void>) | undefined;
 }
@@ -74,6 +77,7 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     builtin: options.adapters,
     folder: dirname(configPath),
     importAdapter: options.importAdapter ?? importFromDisk,
+    timers: options.timers,
     listen: options.listen,
     policies: options.policies === undefined ? undefined : resolve(cwd, options.policies),
   });

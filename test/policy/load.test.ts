@@ -260,3 +260,29 @@ test("a file that is replaced by a rename is read anew", async (t) => {
     ["a", "b"],
   );
 });
+
+test("an adapter whose import or whose check of its configuration never ends is a problem, not a wait without end", async (t) => {
+  const never = new Promise<never>(() => undefined);
+  const endless = {
+    name: "endless",
+    provides: ["check"],
+    config: { "~standard": { version: 1, vendor: "test", validate: () => never } },
+    create: () => ({}),
+  };
+  const cwd = await folderWith(t, {
+    "weir.yaml": "adapters:\n  a: { adapter: ./never.js }\n  b: { adapter: ./endless.js }\n",
+    "policies/a.yaml": policy("a"),
+  });
+  const importAdapter: LoadOptions["importAdapter"] = async (specifier) =>
+    specifier === "./never.js" ? never : { exports: { default: endless }, version: "" };
+  const timers: LoadOptions["timers"] = {
+    after(_ms, job) {
+      const soon = setImmediate(job);
+      return () => clearImmediate(soon);
+    },
+  };
+  t.deepEqual(problemsOf(await load(cwd, { importAdapter, timers })), [
+    'weir.yaml:2:17 WEIR_ADAPTER_LOAD the module "./never.js" could not be imported: it did not end within 30 s',
+    "weir.yaml:3:3 WEIR_ADAPTER_CONFIG the adapter's check of its configuration failed: it did not end within 30 s",
+  ]);
+});
