@@ -1,3 +1,4 @@
+import { WeirError } from "../util/weir-error.ts";
 import type { HeldBytes, Holder } from "./held-bytes.ts";
 
 /** A flag of one byte and a length of four (https://grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html). */
@@ -15,8 +16,8 @@ const nothing = Buffer.alloc(0);
  * with the block of memory that it arrived in, for as many calls and connections as there are.)
  */
 export class FrameDecoder implements Holder {
-  /** Called once when too much is held: the call must end. */
-  onRefused: () => void = () => undefined;
+  /** Called once when a message is too large, or too much is held: the call must end with this error. */
+  onRefused: (error: WeirError) => void = () => undefined;
   readonly #maxBytes: number;
   readonly #held: HeldBytes;
   /** The beginning of a message. */
@@ -33,13 +34,14 @@ export class FrameDecoder implements Holder {
     this.#held = held;
   }
 
-  /** Takes bytes; gives the messages that are whole by now. Throws when one is too large. */
+  /** Takes bytes; gives the messages that are whole by now. */
   write(data: Buffer): Buffer[] {
     const messages: Buffer[] = [];
     let at = 0;
     while (at < data.length && !this.#closed) {
       if (this.#length === 0 && data.length - at >= headBytes) {
         const end = at + this.#sizeOf(data, at);
+        if (this.#closed) break;
         if (end <= data.length) {
           messages.push(data.subarray(at, end));
           at = end;
@@ -75,15 +77,18 @@ export class FrameDecoder implements Holder {
   refuse(): void {
     this.#closed = true;
     this.#drop();
-    this.onRefused();
+    this.onRefused(new WeirError("WEIR_OVERLOADED", "too many messages have begun to come and did not end"));
   }
 
-  /** The length of the message whose head stands at `at`, together with its head. */
+  /** The length of the message whose head stands at `at`, together with its head. Where it is too large, all ends. */
   #sizeOf(bytes: Buffer, at: number): number {
     const length = bytes.readUInt32BE(at + 1);
-    if (length <= this.#maxBytes) return headBytes + length;
-    this.close();
-    throw new RangeError(`Received message larger than max (${length} vs ${this.#maxBytes})`);
+    if (length > this.#maxBytes) {
+      this.close();
+      const message = `the message has ${length} bytes, and at most ${this.#maxBytes} are taken`;
+      this.onRefused(new WeirError("WEIR_REQUEST_TOO_LARGE", message));
+    }
+    return headBytes + length;
   }
 
   /** Copies bytes up to the end of the head, or of the message once its head is there; gives where it stopped. */

@@ -3,7 +3,7 @@ import type { Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Call, Duplex, Unary } from "./call.ts";
 import type { FrameDecoder } from "./frame-decoder.ts";
-import { grpcCodeName, statusDetails, statusOf, type Status } from "./status.ts";
+import { grpcCodeName, statusDetails, toStatus, type Status } from "./status.ts";
 
 /** A method as it is served. */
 export type Method =
@@ -67,7 +67,7 @@ export abstract class ServedCall implements Call {
     this.owner = owner;
     this.frames = frames;
     this.#startedMs = owner.monotonic();
-    frames.onRefused = () => this.refused();
+    frames.onRefused = (error) => this.refused(error);
   }
 
   /** Without the port: a caller that connects again is the same caller. */
@@ -110,9 +110,9 @@ export abstract class ServedCall implements Call {
   /** The call ended without our doing. */
   protected lost(): void {}
 
-  /** The call ends because too much is held of messages that did not come whole. */
-  protected refused(): void {
-    this.fail(statusOf("WEIR_OVERLOADED", "too many messages have begun to come and did not end"));
+  /** The call ends because of what has come of a message: it is too large, or too much is held. */
+  protected refused(error: unknown): void {
+    this.fail(toStatus(error));
   }
 
   protected succeed(): void {

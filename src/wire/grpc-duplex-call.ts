@@ -82,10 +82,8 @@ export class DuplexCall extends ServedCall implements Listener, Outgoing, OpenSt
     this.#incoming?.gone();
   }
 
-  protected override refused(): void {
-    this.owner.streams.delete(this);
-    super.refused();
-    this.#incoming?.gone();
+  protected override refused(error: unknown): void {
+    this.#failed(error);
   }
 
   #failed(error: unknown): void {
