@@ -1,6 +1,7 @@
 import type { Bag } from "../../attributes/bag.ts";
 import type { Decision, LimitState, QuotaOutcome } from "../../runtime/decision.ts";
 import type { JsonValue } from "../../sdk/index.ts";
+import { httpStatusOf } from "../../wire/status.ts";
 import { compareLogs, compareMetrics } from "./compare-telemetry.ts";
 import { same, sameEdits, sameMessage, sameMs, sameReads, sameRules } from "./difference.ts";
 import type { Difference } from "./difference.ts";
@@ -60,9 +61,16 @@ function sameNames(differences: Difference[], what: string, found: readonly stri
   if (found.length > 0) differences.push({ what, expected: {}, found });
 }
 
-function compareHttp(expected: NonNullable<Expectation["http"]>, { http }: Decision, differences: Difference[]): void {
-  if (expected.status !== undefined) same(differences, "http.status", expected.status, http?.status ?? null);
-  if (expected.body !== undefined) same(differences, "http.body", expected.body, http?.body ?? null);
+/** What the rule left out is as the doors fill it in: the status of the code, and the message. */
+function compareHttp(
+  expected: NonNullable<Expectation["http"]>,
+  { http, code, message }: Decision,
+  differences: Difference[],
+): void {
+  const status = http && (http.status ?? httpStatusOf(code));
+  const body = http && (http.body ?? message);
+  if (expected.status !== undefined) same(differences, "http.status", expected.status, status ?? null);
+  if (expected.body !== undefined) same(differences, "http.body", expected.body, body ?? null);
   for (const [name, value] of expected.headers ?? []) {
     const values = http?.headers.filter((header) => header.name === name.toLowerCase()).map((header) => header.value);
     if (values?.includes(value) !== true) {

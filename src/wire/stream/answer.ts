@@ -5,7 +5,7 @@ import type { ErrorCode } from "../../util/error-codes.ts";
 import { writeDuration } from "../protobuf/duration.ts";
 import type { Writer } from "../protobuf/writer.ts";
 import { referencesOf } from "../references.ts";
-import { statusOf, type Status } from "../status.ts";
+import { httpStatusOf, statusOf, type Status } from "../status.ts";
 import type { HubDictionary } from "./dictionary.ts";
 
 /** A weir.v1.CheckResponse with a decision. */
@@ -82,8 +82,8 @@ function writeDecision(writer: Writer, decision: Decision, bag: Bag, dictionary:
   for (const rule of decision.rules) writer.string(4, rule);
   if (decision.http !== undefined) {
     const start = writer.open(5);
-    if (decision.http.status !== undefined) writer.uint32(1, decision.http.status);
-    if (decision.http.body !== undefined) writer.string(2, decision.http.body);
+    writer.uint32(1, decision.http.status ?? httpStatusOf(decision.code));
+    writer.string(2, decision.http.body ?? decision.message);
     for (const { name, value } of decision.http.headers) {
       const header = writer.open(3);
       writer.string(1, name);

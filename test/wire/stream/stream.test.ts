@@ -203,6 +203,16 @@ test("an answer has everything of the decision", (t) => {
   });
 });
 
+test("a direct response that leaves status and body open has those of code and message", (t) => {
+  const { incoming, sent } = open("Check", { check: () => refused({ http: { headers: [] } }) });
+  incoming.message(check(1, {}));
+  t.deepEqual(answers(sent)[0]?.decision?.directResponse, {
+    status: 403,
+    body: "only reviews may call ratings",
+    headers: [],
+  });
+});
+
 test("the hub sends a word once, and a map that was read whole as WHOLE", (t) => {
   const { incoming, sent } = open("Check", {
     check: (bag) => {
