@@ -85,7 +85,7 @@ export async function createWeir(
   };
   const first = await loadNow();
   if ("problems" in first) return { problems: first.problems };
-  for (const warning of first.warnings) log.warn(logged(warning), "a warning about the policies");
+  logProblems(log, first.warnings);
 
   let snapshot: Snapshot = first.snapshot;
   const { settings } = snapshot;
@@ -154,11 +154,12 @@ export async function createWeir(
         log.warn({}, "listen and limits of listeners changed: they take effect when the hub is started again");
       }
       ({ snapshot } = loaded);
-      for (const warning of loaded.warnings) log.warn(logged(warning), "a warning about the policies");
+      logProblems(log, loaded.warnings);
       log.info({ why, version: snapshot.version, policies: snapshot.policies.length }, "policies reloaded");
     } else {
-      for (const problem of found) log.error(logged(problem), "a mistake in the policies");
-      log.error({ why, version: snapshot.version, mistakes: found.length }, "reload refused: the old policies go on");
+      logProblems(log, found);
+      const mistakes = found.filter(({ severity }) => severity === "error").length;
+      log.error({ why, version: snapshot.version, mistakes }, "reload refused: the old policies go on");
     }
     observer.reload(ok, snapshot.version);
     return found;
@@ -238,6 +239,19 @@ function withoutSecrets(problem: Problem, cwd: string, config: string | undefine
   if (config === undefined || resolve(cwd, problem.file) !== config) return problem;
   const { text: _, ...rest } = problem;
   return rest;
+}
+
+/** How many problems of one load are logged; `/status` and `weir validate` show them all. */
+const maxLogged = 20;
+
+function logProblems(log: Log, problems: readonly Problem[]): void {
+  const isMistake = ({ severity }: Problem): boolean => severity === "error";
+  for (const problem of problems.filter(isMistake).slice(0, maxLogged))
+    log.error(logged(problem), "a mistake in the policies");
+  for (const problem of problems.filter((each) => !isMistake(each)).slice(0, maxLogged))
+    log.warn(logged(problem), "a warning about the policies");
+  if (problems.length > maxLogged)
+    log.warn({ problems: problems.length }, "not every problem is logged: see /status or weir validate");
 }
 
 function logged({ code, file, line, column, message, hint }: Problem): object {

@@ -225,6 +225,11 @@ test("goes on with the old policies when the new ones have a mistake, and says w
   t.is(answer.version, version);
   t.true((await status(hub)).last_reload!.problems.some((text) => text.includes('did you mean "deny"?')));
   await hub.saw("reload refused");
+  const many = Array.from({ length: 50 }, (_, i) => `  - { name: r${i}, dney: aborted }\n`).join("");
+  await writeFile(join(hub.folder, "policies/door.yaml"), `policy: door\ncheck:\n${many}`);
+  await until(async () => (await status(hub)).last_reload!.problems.length > 20);
+  await hub.saw("not every problem is logged");
+  t.true([...hub.stderr().matchAll(/a mistake in the policies/g)].length < 25);
   await writeFile(join(hub.folder, "policies/door.yaml"), denyAll("mended"));
   await until(async () => (await check(hub)).message === "mended");
 });
