@@ -1,3 +1,4 @@
+import type { Limit } from "weir/sdk";
 import type { Counter } from "./counter.ts";
 
 const level = 1;
@@ -43,7 +44,11 @@ export const tokenBucket: Counter = {
   resetMs: (state, o, limit) => drainMs(state[o + level]!, limit),
 };
 
-/** Whole milliseconds until that many units have drained. */
-function drainMs(units: number, limit: { readonly amount: number; readonly windowMs: number }): number {
-  return units <= 0 ? 0 : Math.ceil((units * limit.windowMs) / limit.amount - 1e-9);
+/**
+ * Whole milliseconds until that many units have drained. What is lost to rounding, far below what a grant overlooks, is
+ * no millisecond more.
+ */
+function drainMs(units: number, { amount, windowMs, burst }: Limit): number {
+  const left = units - burst * 1e-12;
+  return left <= 0 ? 0 : Math.ceil((left * windowMs) / amount);
 }

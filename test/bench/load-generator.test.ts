@@ -90,10 +90,10 @@ test("a run stops when its time is over, and the calls in flight are answered", 
   const { address, server } = await serve(ok);
   const messages = [prepareCall("/a.B/C", Buffer.alloc(10))];
   const load = await openLoad({ address, messages, connections: 1, inFlight: 4, accept: expectations.empty });
-  const { answered, failed, seconds } = await load.run(20);
+  const { answered, failed } = await load.run(20);
   t.is(failed, 0);
-  t.true(answered > 0 && answered <= load.tally.answered);
-  t.true(seconds >= 0.02);
+  t.true(answered <= load.tally.answered);
+  t.true(load.tally.answered > 0);
   load.close();
   server.close();
 });
