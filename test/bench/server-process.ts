@@ -23,8 +23,8 @@ export function onPath(command: string): boolean {
   return (process.env["PATH"] ?? "").split(delimiter).some((folder) => existsSync(join(folder, command)));
 }
 
-/** What `npm start` gives Node, and src/main.ts sets for itself: the hub and what it is measured against run alike. */
-const serverFlags = ["--max-semi-space-size=4", "--heap-growing-percent=30"];
+/** What src/main.ts sets for itself: the hub and what it is measured against run alike. */
+const serverFlags = ["--heap-growing-percent=30"];
 
 /** A command line that keeps Node to one core, where that can be had. */
 function nodeOn(core: number, args: readonly string[]): [string, string[]] {
