@@ -77,6 +77,7 @@ export class ReportStream implements Incoming {
           broken++;
           continue;
         }
+        bag.clearReads();
         if (session.report(bag) === "full") break;
         taken++;
       }
