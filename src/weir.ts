@@ -121,7 +121,7 @@ export async function createWeir(
     return session.session;
   };
 
-  const door: DoorOptions = { open, observer, log, now };
+  const door: DoorOptions = { open, observer, log };
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
   const grpc = createGrpcServer({ doors: [createMixerDoor(door), createStreamDoor(door)], ...serverOptions });
   const http = createHttpServer({ doors: [createHttpDoor(door)], ...serverOptions });

@@ -53,6 +53,4 @@ export interface DoorOptions {
   readonly open: OpenSession;
   readonly observer: Observer;
   readonly log: Log;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
 }

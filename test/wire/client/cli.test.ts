@@ -16,7 +16,7 @@ async function run(
   behaviour: Parameters<typeof fakeHub>[0] = {},
 ): Promise<{ status: number; out: string; err: string }> {
   const hub = fakeHub(behaviour);
-  const options: DoorOptions = { open: hub.open, observer: recordingObserver(), log: recordingLog(), now: Date.now };
+  const options: DoorOptions = { open: hub.open, observer: recordingObserver(), log: recordingLog() };
   const { address } = await serve(t, [createMixerDoor(options), createStreamDoor(options)]);
   let clock = 0;
   const now = () => clock++;

@@ -19,7 +19,7 @@ type Behaviour = Parameters<typeof fakeHub>[0];
 
 async function serve(t: ExecutionContext, behaviour: Behaviour = {}): Promise<Served & { hub: FakeHub }> {
   const hub = fakeHub(behaviour);
-  const options: DoorOptions = { open: hub.open, observer: recordingObserver(), log: recordingLog(), now: Date.now };
+  const options: DoorOptions = { open: hub.open, observer: recordingObserver(), log: recordingLog() };
   return { ...(await serveDoors(t, [createMixerDoor(options), createStreamDoor(options)])), hub };
 }
 

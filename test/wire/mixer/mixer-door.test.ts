@@ -79,7 +79,6 @@ function doorOn(behaviour: Behaviour) {
       reload: nothing,
     },
     log: { debug: nothing, info: nothing, warn: (fields) => void told.warnings.push(fields), error: nothing },
-    now: () => 0,
   });
   const checkBytes = door.unary.get("/istio.mixer.v1.Mixer/Check")!;
   const reportBytes = door.unary.get("/istio.mixer.v1.Mixer/Report")!;

@@ -49,7 +49,7 @@ function open(
   const hub = fakeHub(behaviour);
   const observer = recordingObserver();
   const log = recordingLog();
-  const door = createStreamDoor({ open: hub.open, observer, log, now: Date.now, limits });
+  const door = createStreamDoor({ open: hub.open, observer, log, limits });
   const sent: Uint8Array[] = [];
   const client = { reads: true, ended: 0 };
   const out = {
