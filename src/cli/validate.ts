@@ -54,8 +54,9 @@ function asText(loaded: Loaded, color: boolean, io: Io): void {
   const { policies, checks, reports, version } = loaded.snapshot;
   const rules = checks.length + reports.length;
   const warned = found.length === 0 ? "" : `, ${countOf(found)}`;
+  const are = policies.length === 1 ? "is" : "are";
   io.out(
-    `${plural(policies.length, "policy", "policies")} with ${plural(rules, "rule", "rules")} are fine${warned} (version ${version})\n`,
+    `${plural(policies.length, "policy", "policies")} with ${plural(rules, "rule", "rules")} ${are} fine${warned} (version ${version})\n`,
   );
 }
 
