@@ -1,5 +1,6 @@
 import type { Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
+import type { Client } from "./client.ts";
 import type { OpenSession } from "./session.ts";
 
 /** What a door knows of the call that carried a message. */
@@ -12,6 +13,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** A request header (gRPC metadata or HTTP), first value, by lower case name. */
   header(name: string): string | undefined;
+  /** Who calls, at a listener that names its clients; one of its doors is reached by those only who may use it. */
+  readonly client?: Client | undefined;
 }
 
 /** A unary method: the message's bytes in, the answer's bytes out. Throws a `WeirError` for a call that fails as a whole. */
