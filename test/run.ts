@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 /** Tests that need a program which is not here print a line `# not run: WHAT: HOW TO GET IT` (a TAP comment). */
-const gapPattern = /^\s*# not run: (.+)$/;
+const gapPattern = /^\s*#\s+not run: (.+)$/;
 
 // What was compiled from a test that is gone or has another name now would run for ever.
 const dist = fileURLToPath(new URL("..", import.meta.url));
