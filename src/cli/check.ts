@@ -51,7 +51,7 @@ export function addCheckCommand(program: Command, io: Io, now: () => number = ()
 ${attributeHelp}
 
 The exit status is 0 when the request may pass, 2 when it is refused, 1 when that is not known. Of a repeated check it
-is that of the worst answer, and the last one is shown.
+is that of the worst answer, and the last one is shown. It ends early when no check is answered any more.
 
 Examples, with the policies of this project:
   $ weir check destination.service.name=ratings destination.namespace=bookinfo \\
@@ -106,10 +106,17 @@ async function check(given: readonly string[], options: CheckCommandOptions, io:
         return false;
       }
     });
-    if (last === undefined) throw reason!;
+    const { made } = timings;
+    const stopped =
+      made < options.repeat ? `; ${options.repeat - made} more were not made, since none is answered` : "";
+    if (last === undefined) {
+      throw made === 1
+        ? reason!
+        : new WeirError(reason!.code, `${made} of ${made} checks failed${stopped}: ${reason!.message}`);
+    }
     io.exitCode = failed > 0 ? exits.fault : refused > 0 ? exits.refused : exits.allowed;
-    if (failed > 0) io.err(`${failed} of ${options.repeat} checks failed, such as: ${reason!.message}\n`);
-    const counts = { checks: options.repeat, allowed: options.repeat - refused - failed, refused, failed };
+    if (failed > 0) io.err(`${failed} of ${made} checks failed${stopped}, such as: ${reason!.message}\n`);
+    const counts = { checks: made, allowed: made - refused - failed, refused, failed };
     if (options.json === true) {
       io.out(
         `${JSON.stringify({ ...shownJson(last), ...(options.repeat > 1 && { counts, latency: percentiles(timings) }) })}\n`,

@@ -111,6 +111,26 @@ test("check: --repeat shows counts and latencies", async (t) => {
   t.regex(out, /latency {5}p50 \d+\.\d\d ms, p90 \d+\.\d\d ms, p99 \d+\.\d\d ms, max \d+\.\d\d ms\n/);
 });
 
+test("check: --repeat stops early when no check is answered any more", async (t) => {
+  const gone = await run(t, ["check", "--repeat", "100000", "--address", "127.0.0.1:1"]);
+  t.is(gone.status, 1);
+  t.regex(
+    gone.err,
+    /^error: 10 of 10 checks failed; 99990 more were not made, since none is answered: cannot call the hub/,
+  );
+  let n = 0;
+  const lost = await run(t, ["check", "--repeat", "500", "request.path=/"], {
+    check: () => {
+      if (n++ >= 3) throw new Error("broken");
+      return allowed();
+    },
+  });
+  t.is(lost.status, 1);
+  t.is(n, 13);
+  t.regex(lost.err, /^10 of 13 checks failed; 487 more were not made, since none is answered, such as: /);
+  t.regex(lost.out, /checks {6}13: 3 allowed, 0 refused, 10 failed\n/);
+});
+
 test("check: --json is one JSON object", async (t) => {
   const { status, out } = await run(t, ["check", "--json"], { check: () => refused() });
   t.is(status, 2);
