@@ -224,6 +224,7 @@ function sessionOn(serving: Serving<Reporter>): Session {
     version: snapshot.version,
     check,
     report: prepared.report,
+    notTried: prepared.notTried,
     end: () => serving.release(),
   };
 }

@@ -39,6 +39,8 @@ export interface RecordCounts {
 export interface Reporter {
   /** Takes one record, as a whole or not at all. The bag may be filled anew as soon as this returns. Never throws. */
   report(bag: Bag): RecordOutcome;
+  /** Counts records that were not tried because one before them found a queue full: they wait at the caller like it. */
+  notTried(records: number): void;
   /**
    * Lets go of the adapters: after the last record of the snapshot and before its instances are closed. Log entries of
    * instances that no other reporter uses are delivered first, for at most `deadlineMs`; the others go on waiting.
@@ -108,6 +110,9 @@ export function createReporter(options: ReporterOptions): Reporter {
       for (let i = 0; i < logCount; i++) logs[i]!.queue.push(logs[i]!.entry(bag, timeMs));
       counts.taken++;
       return "taken";
+    },
+    notTried(records) {
+      counts.full += records;
     },
     close: release,
   };

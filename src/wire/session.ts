@@ -16,6 +16,8 @@ export interface Session {
   check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
   /** Takes one record. The bag may be filled anew as soon as this returns. */
   report(bag: Bag): RecordOutcome;
+  /** Counts records that a door did not try because one before them found a queue full. */
+  notTried(records: number): void;
   end(): void;
 }
 

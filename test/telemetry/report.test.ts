@@ -297,6 +297,8 @@ report:
   );
   t.is(hub.samples.length, 2);
   t.deepEqual(hub.counts, { taken: 2, full: 2 });
+  reporter.notTried(3);
+  t.deepEqual(hub.counts, { taken: 2, full: 5 });
   await hub.clock.advance(1000);
   t.deepEqual(
     hub.entries.map(({ name }) => name),

@@ -29,6 +29,7 @@ export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "obse
       let taken = 0;
       let broken = 0;
       let next = 0;
+      let notTaken = 0;
       const session = open();
       try {
         const bag = new Bag(session.layout);
@@ -47,11 +48,13 @@ export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "obse
           taken++;
           next++;
         }
+        notTaken = reports.length - next;
+        // The first of them was counted when it was tried.
+        if (notTaken > 1) session.notTried(notTaken - 1);
       } finally {
         session.end();
       }
       if (broken > 0) observer.dropped("record", "broken", broken);
-      const notTaken = reports.length - next;
       const answer = { taken, not_taken: notTaken, broken, errors };
       if (notTaken === 0) return { status: 200, json: answer };
       const { code, message, http } = statusOf(

@@ -62,6 +62,7 @@ export class ReportStream implements Incoming {
     const errors: { position: number; code: WeirError["code"]; message: string }[] = [];
     let taken = 0;
     let broken = 0;
+    let notTaken = 0;
     const session = this.#options.open();
     try {
       const bag = this.#bag?.layout === session.layout ? this.#bag : new Bag(session.layout);
@@ -81,10 +82,13 @@ export class ReportStream implements Incoming {
         if (session.report(bag) === "full") break;
         taken++;
       }
+      notTaken = attributes.length - taken - broken;
+      // The first of them was counted when it was tried.
+      if (notTaken > 1) session.notTried(notTaken - 1);
     } finally {
       session.end();
     }
     if (broken > 0) this.#options.observer.dropped("record", "broken", broken);
-    return { taken, notTaken: attributes.length - taken - broken, broken, errors };
+    return { taken, notTaken, broken, errors };
   }
 }

@@ -26,6 +26,8 @@ export interface FakeHub {
   /** Sessions that were opened and not ended. Below 0 when one was ended twice. */
   live: number;
   opened: number;
+  /** Records that the door did not try. */
+  notTried: number;
 }
 
 /** A hub whose decisions the test makes. */
@@ -39,6 +41,7 @@ export function fakeHub(behaviour: {
     layout,
     live: 0,
     opened: 0,
+    notTried: 0,
     open: () => {
       hub.live++;
       hub.opened++;
@@ -48,6 +51,7 @@ export function fakeHub(behaviour: {
         version: "v1",
         check: behaviour.check ?? (() => allowed()),
         report: behaviour.report ?? (() => "taken"),
+        notTried: (records) => void (hub.notTried += records),
         end: () => void hub.live--,
       };
     },

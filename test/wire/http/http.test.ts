@@ -378,6 +378,7 @@ test("report stops where a queue is full: 429, when to come again, and how many 
   t.is(status, 429);
   t.is(headers.get("retry-after"), "1");
   t.like(json, { taken: 2, not_taken: 2, broken: 1, error: { code: "WEIR_REPORT_NOT_TAKEN" } });
+  t.is(hub.notTried, 1, "of two that were not taken, one was tried");
   t.is(hub.live, 0);
 });
 

@@ -65,6 +65,7 @@ function doorOn(behaviour: Behaviour) {
         version: "v1",
         check: behaviour.check ?? (() => allowed),
         report: behaviour.report ?? (() => "taken"),
+        notTried: nothing,
         end: () => void told.ended++,
       };
     },

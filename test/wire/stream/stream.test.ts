@@ -565,6 +565,7 @@ test("report: where a queue is full the rest is not taken, and counted", (t) => 
   const broken = { strings: new Map([[path, -5]]) };
   incoming.message(report(4, [{}, broken, {}, {}, broken, {}]));
   t.like(reportAnswers(sent)[0], { index: 4n, taken: 2, notTaken: 3, broken: 1 });
+  t.is(hub.notTried, 2, "of three that were not taken, one was tried");
   t.is(hub.live, 0);
 });
 
