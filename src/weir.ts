@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import { builtinAdapters } from "../adapters/index.ts";
 import { createConsole } from "./console/console.ts";
-import { formatProblem, loadPolicies, type Loaded, type LoadOptions, type Problem } from "./policy/index.ts";
+import { emptied, formatProblem, loadPolicies, type Loaded, type LoadOptions, type Problem } from "./policy/index.ts";
 import type { Settings } from "./policy/settings.ts";
 import type { Snapshot } from "./policy/snapshot.ts";
 import { createRuntime, type Serving } from "./runtime/runtime.ts";
@@ -143,9 +143,13 @@ export async function createWeir(
     timers: systemTimers,
   });
 
+  const serve = async (next: Snapshot): Promise<readonly Problem[]> => {
+    const problem = emptied(snapshot, next);
+    return problem === undefined ? await runtime.activate(next) : [problem];
+  };
   const reloadOnce = async (why: string): Promise<readonly Problem[]> => {
     const loaded = await loadNow();
-    const found = "problems" in loaded ? loaded.problems : await runtime.activate(loaded.snapshot);
+    const found = "problems" in loaded ? loaded.problems : await serve(loaded.snapshot);
     const ok = !("problems" in loaded) && found.length === 0;
     const shown = found.map((problem) => formatProblem(withoutSecrets(problem, cwd, loaded.config)));
     lastReload = { ok, timeMs: now(), problems: shown };

@@ -58,6 +58,30 @@ test("mistakes in files come back as values, and nothing listens", async (t) => 
   if ("problems" in started) t.true(started.problems.some(({ file, line }) => file === "weir.yaml" && line === 1));
 });
 
+test("a reload that would leave no policy is refused, unless weir.yaml allows it", async (t) => {
+  const config = "adapters: { greeting: { word: hello } }\n";
+  const cwd = await folderOf(t, { "weir.yaml": config, "policies/p.yaml": policy });
+  const started = await createWeir(optionsIn(cwd));
+  if ("problems" in started) return t.fail(JSON.stringify(started.problems));
+  const { weir } = started;
+  t.teardown(() => weir.close());
+  const { version } = weir.snapshot;
+  await writeFile(join(cwd, "policies/p.yaml"), "# nothing any more\n");
+  const refused = await weir.reload("the file was emptied");
+  t.deepEqual(
+    refused.map(({ code, severity }) => [code, severity]),
+    [["WEIR_RELOAD_EMPTY", "error"]],
+  );
+  await rm(join(cwd, "policies/p.yaml"));
+  t.is((await weir.reload("the file is gone"))[0]?.code, "WEIR_RELOAD_EMPTY");
+  t.is(weir.snapshot.version, version);
+  const status = await (await fetch(`http://${weir.listening.admin}/status`)).text();
+  t.true(status.includes("the folder has no policies any more: every request would pass"), status);
+  await writeFile(join(cwd, "weir.yaml"), `${config}allowEmpty: true\n`);
+  t.deepEqual(await weir.reload("it is meant"), []);
+  t.is(weir.snapshot.policies.length, 0);
+});
+
 test("a refused reload is shown to operators without the lines of weir.yaml, which may hold passwords", async (t) => {
   const config = "adapters: { greeting: { word: hello, password: hunter2 } }";
   const cwd = await folderOf(t, { "weir.yaml": config, "policies/p.yaml": policy });

@@ -53,6 +53,7 @@ function settingsOf(raw: RawWeir | undefined, { listen, policies, folder }: Conf
       admin: listen?.admin ?? raw?.listen?.admin?.value ?? "127.0.0.1:9093",
     },
     policies: policies ?? resolve(folder, raw?.policies?.value ?? "./policies"),
+    allowEmpty: raw?.allowEmpty?.value ?? false,
     folder,
     check: {
       validForMs: raw?.check?.validFor?.value ?? 5000,

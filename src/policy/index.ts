@@ -1,5 +1,6 @@
 export { compilePolicies } from "./compile.ts";
 export type { Compiled, CompileOptions, PolicyFile } from "./compile.ts";
+export { emptied } from "./emptied.ts";
 export { formatProblem } from "./format-problem.ts";
 export type { FormatOptions } from "./format-problem.ts";
 export { loadPolicies } from "./load.ts";

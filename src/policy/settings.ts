@@ -3,6 +3,8 @@ export interface Settings {
   readonly listen: { readonly grpc: string; readonly http: string; readonly admin: string };
   /** Folder of the policy files, absolute. */
   readonly policies: string;
+  /** Whether a reload may leave no policy where there were some. Default false. */
+  readonly allowEmpty: boolean;
   /** Folder that relative paths of adapters are meant from, absolute. */
   readonly folder: string;
   readonly check: {

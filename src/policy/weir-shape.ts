@@ -1,7 +1,7 @@
 import { attributeTypes } from "../attributes/value.ts";
 import { mapOf, record } from "./shape/collections.ts";
 import { bytes, durationMs } from "./shape/quantities.ts";
-import { anything, choice, integer, parsedText, text } from "./shape/scalars.ts";
+import { anything, boolean, choice, integer, parsedText, text } from "./shape/scalars.ts";
 import type { Located, Read, Shape } from "./shape/shape.ts";
 
 const addressExpected = "an address such as 127.0.0.1:9091";
@@ -131,6 +131,11 @@ export const weirShape = record("weir.yaml", {
     shape: text("the path of a folder"),
     description: "Folder of the policy files, as seen from weir.yaml.",
     default: "`./policies`",
+  },
+  allowEmpty: {
+    shape: boolean(),
+    description: "Whether a reload may leave no policy where there were some, so that every request passes.",
+    default: "`false`",
   },
   attributes: {
     shape: mapOf("a map of attribute names to types", attributeType),

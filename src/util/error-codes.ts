@@ -36,6 +36,12 @@ export const errorCodes = {
     http: 500,
     retry: false,
   },
+  WEIR_RELOAD_EMPTY: {
+    summary: "a reload that would leave no policy where there were some",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
   WEIR_POLICY_NO_RULES: { summary: "a warning: a policy or a folder without rules", grpc: 9, http: 500, retry: false },
   WEIR_ADAPTER_CONFIG: { summary: "an adapter's configuration is not valid", grpc: 9, http: 500, retry: false },
   WEIR_ADAPTER_LOAD: { summary: "an adapter could not be loaded or made", grpc: 9, http: 500, retry: false },

@@ -169,7 +169,10 @@ test("exits at once on a second signal", async (t) => {
 });
 
 test("takes up files that are edited in place, renamed over, added and removed", async (t) => {
-  const hub = await hubFor(t, { "policies/door.yaml": denyAll("first") });
+  const hub = await hubFor(t, {
+    "policies/door.yaml": denyAll("first"),
+    "policies/weir.yaml": "policies: .\nallowEmpty: true\n",
+  });
   const file = join(hub.folder, "policies/door.yaml");
   t.is((await check(hub)).message, "first");
   await writeFile(file, denyAll("edited"));

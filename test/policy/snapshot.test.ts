@@ -45,6 +45,7 @@ test("without weir.yaml everything has its default", async (t) => {
   t.deepEqual(settings, {
     listen: { grpc: "127.0.0.1:9091", http: "127.0.0.1:9092", admin: "127.0.0.1:9093" },
     policies: "/etc/weir/policies",
+    allowEmpty: false,
     folder: "/etc/weir",
     check: { validForMs: 5000, validUses: 10_000, adapterTimeoutMs: 1000 },
     limits: {
@@ -73,6 +74,7 @@ test("weir.yaml overrides every default, and what is handed in overrides its lis
   const config = `
 listen: { grpc: "0.0.0.0:1", http: { address: "[::1]:2" }, admin: localhost:0 }
 policies: ../rules
+allowEmpty: true
 attributes: { tenant.plan: string, tenant.since: timestamp }
 adapters:
   memory: { maxKeys: 7 }
@@ -94,6 +96,7 @@ shutdown: { deadline: 1s }
   t.deepEqual(settings, {
     listen: { grpc: "0.0.0.0:1", http: "127.0.0.1:5", admin: "localhost:0" },
     policies: "/etc/rules",
+    allowEmpty: true,
     folder: "/etc/weir",
     check: { validForMs: 90_000, validUses: 3, adapterTimeoutMs: 250 },
     limits: {
@@ -110,7 +113,7 @@ shutdown: { deadline: 1s }
   t.is(vocabulary.get("source.ip")?.type, "ip");
   t.deepEqual([...entries.keys()].sort(), ["memory", "partners", "prometheus", "stdout"]);
   t.deepEqual(entries.get("partners")?.config, { entries: ["a"] });
-  t.deepEqual(entries.get("partners")?.place, { file: "weir.yaml", line: 7, column: 3 });
+  t.deepEqual(entries.get("partners")?.place, { file: "weir.yaml", line: 8, column: 3 });
 });
 
 test("a deny: code, message, response, validity", async (t) => {

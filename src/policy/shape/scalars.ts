@@ -79,6 +79,18 @@ export function integer(expected: string, min: number, max: number): Shape<Locat
   };
 }
 
+/** `true` or `false`. */
+export function boolean(expected = "true or false"): Shape<Located<boolean>> {
+  return {
+    expected,
+    schema: { type: "boolean" },
+    read(node, reading) {
+      const value = node.kind === "scalar" ? node.value : null;
+      return typeof value === "boolean" ? { value, node } : reading.mismatch(node, expected);
+    },
+  };
+}
+
 /** A number. */
 export function number(expected: string): Shape<Located<number>> {
   return {
