@@ -6,12 +6,41 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Any } from "../../../../google/protobuf/any.ts";
 import { Struct } from "../../../../google/protobuf/struct.ts";
 import { BoolValue } from "../../../../google/protobuf/wrappers.ts";
+import { SemanticVersion } from "../../../type/v3/semantic_version.ts";
 
 export const protobufPackage = "envoy.config.core.v3";
 
 export const protobufFileName = "envoy/config/core/v3/base.proto";
 
 /** What several of Envoy's services share. */
+
+export const RequestMethod = {
+  METHOD_UNSPECIFIED: 0,
+  GET: 1,
+  HEAD: 2,
+  POST: 3,
+  PUT: 4,
+  DELETE: 5,
+  CONNECT: 6,
+  OPTIONS: 7,
+  TRACE: 8,
+  PATCH: 9,
+} as const;
+
+export type RequestMethod = typeof RequestMethod[keyof typeof RequestMethod];
+
+export namespace RequestMethod {
+  export type METHOD_UNSPECIFIED = typeof RequestMethod.METHOD_UNSPECIFIED;
+  export type GET = typeof RequestMethod.GET;
+  export type HEAD = typeof RequestMethod.HEAD;
+  export type POST = typeof RequestMethod.POST;
+  export type PUT = typeof RequestMethod.PUT;
+  export type DELETE = typeof RequestMethod.DELETE;
+  export type CONNECT = typeof RequestMethod.CONNECT;
+  export type OPTIONS = typeof RequestMethod.OPTIONS;
+  export type TRACE = typeof RequestMethod.TRACE;
+  export type PATCH = typeof RequestMethod.PATCH;
+}
 
 /** Where an Envoy runs. */
 export interface Locality {
@@ -20,12 +49,19 @@ export interface Locality {
   subZone: string;
 }
 
+export interface BuildVersion {
+  version: SemanticVersion | undefined;
+}
+
 /** Which Envoy it is that calls. */
 export interface Node {
   id: string;
   cluster: string;
   metadata: { [key: string]: any } | undefined;
   locality: Locality | undefined;
+  userAgentName: string;
+  userAgentVersion?: string | undefined;
+  userAgentBuildVersion?: BuildVersion | undefined;
 }
 
 /** What filters know of a request or a route, by the name of the filter. */
@@ -171,8 +207,73 @@ export const Locality: MessageFns<Locality> = {
   },
 };
 
+function createBaseBuildVersion(): BuildVersion {
+  return { version: undefined };
+}
+
+export const BuildVersion: MessageFns<BuildVersion> = {
+  encode(message: BuildVersion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== undefined) {
+      SemanticVersion.encode(message.version, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BuildVersion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBuildVersion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = SemanticVersion.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BuildVersion>, I>>(base?: I): BuildVersion {
+    return BuildVersion.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BuildVersion>, I>>(object: I): BuildVersion {
+    const message = createBaseBuildVersion();
+    message.version = (object.version !== undefined && object.version !== null)
+      ? SemanticVersion.fromPartial(object.version)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseNode(): Node {
-  return { id: "", cluster: "", metadata: undefined, locality: undefined };
+  return {
+    id: "",
+    cluster: "",
+    metadata: undefined,
+    locality: undefined,
+    userAgentName: "",
+    userAgentVersion: undefined,
+    userAgentBuildVersion: undefined,
+  };
 }
 
 export const Node: MessageFns<Node> = {
@@ -188,6 +289,15 @@ export const Node: MessageFns<Node> = {
     }
     if (message.locality !== undefined) {
       Locality.encode(message.locality, writer.uint32(34).fork()).join();
+    }
+    if (message.userAgentName !== "") {
+      writer.uint32(50).string(message.userAgentName);
+    }
+    if (message.userAgentVersion !== undefined) {
+      writer.uint32(58).string(message.userAgentVersion);
+    }
+    if (message.userAgentBuildVersion !== undefined) {
+      BuildVersion.encode(message.userAgentBuildVersion, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -237,6 +347,30 @@ export const Node: MessageFns<Node> = {
             message.locality = Locality.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.userAgentName = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.userAgentVersion = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.userAgentBuildVersion = BuildVersion.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -260,6 +394,12 @@ export const Node: MessageFns<Node> = {
     message.locality = (object.locality !== undefined && object.locality !== null)
       ? Locality.fromPartial(object.locality)
       : undefined;
+    message.userAgentName = object.userAgentName ?? "";
+    message.userAgentVersion = object.userAgentVersion ?? undefined;
+    message.userAgentBuildVersion =
+      (object.userAgentBuildVersion !== undefined && object.userAgentBuildVersion !== null)
+        ? BuildVersion.fromPartial(object.userAgentBuildVersion)
+        : undefined;
     return message;
   },
 };
