@@ -226,6 +226,7 @@ function sessionOn(serving: Serving<Reporter>): Session {
     layout: snapshot.layout,
     vocabulary: snapshot.vocabulary,
     version: snapshot.version,
+    doors: snapshot.settings.doors,
     check,
     report: prepared.report,
     notTried: prepared.notTried,

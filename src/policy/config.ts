@@ -6,6 +6,7 @@ import type { Vocabulary } from "../attributes/vocabulary.ts";
 import { readAdapterEntries } from "./adapter-entries.ts";
 import type { AdapterOptions } from "./adapter-entries.ts";
 import type { AdapterNames } from "./adapter-names.ts";
+import { doorSettings } from "./doors-shape.ts";
 import type { Settings } from "./settings.ts";
 import type { Reading } from "./shape/shape.ts";
 import { weirShape } from "./weir-shape.ts";
@@ -67,6 +68,7 @@ function settingsOf(raw: RawWeir | undefined, { listen, policies, folder }: Conf
       expressionLength: raw?.limits?.expression?.value ?? 16 * 1024,
       expressionCost: raw?.limits?.cost?.value ?? 100_000,
     },
+    doors: doorSettings(raw?.doors),
     telemetry: { buffer: "memory", queueEntries: raw?.telemetry?.queue?.value ?? 10_000 },
     shutdown: { deadlineMs: raw?.shutdown?.deadline?.value ?? 10_000 },
   };

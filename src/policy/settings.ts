@@ -1,3 +1,5 @@
+import type { DoorSettings } from "./doors-shape.ts";
+
 /** What `weir.yaml` says beside adapters and attributes. Every field has its default. Sizes in bytes, times in milliseconds. */
 export interface Settings {
   readonly listen: { readonly grpc: string; readonly http: string; readonly admin: string };
@@ -27,6 +29,7 @@ export interface Settings {
     /** The most steps that evaluating one expression may take. Default 100,000. */
     readonly expressionCost: number;
   };
+  readonly doors: DoorSettings;
   readonly telemetry: {
     readonly buffer: "memory";
     /** Entries waiting for one adapter, beyond which records are not taken. Default 10,000. */

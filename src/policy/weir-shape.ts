@@ -1,4 +1,5 @@
 import { attributeTypes } from "../attributes/value.ts";
+import { doorsShape } from "./doors-shape.ts";
 import { mapOf, record } from "./shape/collections.ts";
 import { bytes, durationMs } from "./shape/quantities.ts";
 import { anything, boolean, choice, integer, parsedText, text } from "./shape/scalars.ts";
@@ -148,6 +149,7 @@ export const weirShape = record("weir.yaml", {
     default: "`memory`, `prometheus` and `stdout`",
   },
   limits: { shape: limitsShape, description: "Bounds on what callers and files may ask for.", default: "below" },
+  doors: { shape: doorsShape, description: "Settings of doors.", default: "below" },
   check: { shape: checkDefaultsShape, description: "Defaults of decisions.", default: "below" },
   telemetry: { shape: telemetryShape, description: "How reports are delivered.", default: "below" },
   shutdown: { shape: shutdownShape, description: "How the hub stops.", default: "below" },

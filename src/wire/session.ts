@@ -1,6 +1,7 @@
 import type { Bag } from "../attributes/bag.ts";
 import type { Layout } from "../attributes/layout.ts";
 import type { Vocabulary } from "../attributes/vocabulary.ts";
+import type { DoorSettings } from "../policy/doors-shape.ts";
 import type { Asked, Decision } from "../runtime/decision.ts";
 import type { RecordOutcome } from "../telemetry/outcome.ts";
 
@@ -12,6 +13,8 @@ export interface Session {
   readonly layout: Layout;
   readonly vocabulary: Vocabulary;
   readonly version: string;
+  /** `doors:` of weir.yaml. */
+  readonly doors: DoorSettings;
   /** Judges a request. Answers at once unless an adapter has to be waited for. Never throws, never rejects. */
   check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
   /** Takes one record. The bag may be filled anew as soon as this returns. */

@@ -55,6 +55,11 @@ test("without weir.yaml everything has its default", async (t) => {
       expressionLength: 16_384,
       expressionCost: 100_000,
     },
+    doors: {
+      rateLimitFields: { style: "draft", on: "refused" },
+      encodedSlash: "keep",
+      bodyBytes: 65_536,
+    },
     telemetry: { buffer: "memory", queueEntries: 10_000 },
     shutdown: { deadlineMs: 10_000 },
   });
@@ -81,6 +86,7 @@ adapters:
   partners: { adapter: list, entries: [a] }
 limits: { message: 64KiB, streams: 5, policy: 2MiB, expression: 1KiB, cost: 1000 }
 check: { validFor: 1m30s, validUses: 3, adapterTimeout: 250ms }
+doors: { rateLimitFields: { style: both, on: always }, encodedSlash: refuse, body: 1KiB }
 telemetry: { buffer: memory, queue: 9 }
 shutdown: { deadline: 1s }
 `;
@@ -106,6 +112,7 @@ shutdown: { deadline: 1s }
       expressionLength: 1024,
       expressionCost: 1000,
     },
+    doors: { rateLimitFields: { style: "both", on: "always" }, encodedSlash: "refuse", bodyBytes: 1024 },
     telemetry: { buffer: "memory", queueEntries: 9 },
     shutdown: { deadlineMs: 1000 },
   });

@@ -1,6 +1,7 @@
 import type { Bag, Reads } from "../../../src/attributes/bag.ts";
 import { Layout } from "../../../src/attributes/layout.ts";
 import { standardVocabulary } from "../../../src/attributes/standard-vocabulary.ts";
+import { doorSettings } from "../../../src/policy/doors-shape.ts";
 import type { Asked, Decision } from "../../../src/runtime/decision.ts";
 import type { RecordOutcome } from "../../../src/telemetry/outcome.ts";
 import type { OpenSession } from "../../../src/wire/session.ts";
@@ -48,6 +49,7 @@ export function fakeHub(behaviour: {
       return {
         layout,
         vocabulary: standardVocabulary,
+        doors: doorSettings(undefined),
         version: "v1",
         check: behaviour.check ?? (() => allowed()),
         report: behaviour.report ?? (() => "taken"),
