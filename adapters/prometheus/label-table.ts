@@ -126,10 +126,8 @@ export class LabelTable {
   labels(row: number): string {
     const known = this.#texts[row];
     if (known !== undefined) return known;
-    let text = "";
-    for (let i = 0; i < this.names.length; i++) {
-      text += `${i === 0 ? "" : ","}${this.names[i]!}="${escapeValue(this.value(row, i))}"`;
-    }
+    // Joined, which makes one flat string: one put together piece by piece keeps all its pieces.
+    const text = this.names.map((name, i) => `${name}="${escapeValue(this.value(row, i))}"`).join(",");
     if (this.#textLength < maxKeptText) {
       this.#texts[row] = text;
       this.#textLength += text.length;

@@ -3,10 +3,10 @@ import type { Family } from "./family.ts";
 import type { Store } from "./store.ts";
 
 /** Characters after which a piece of text is handed over. */
-const pieceLength = 64 * 1024;
+const pieceLength = 32 * 1024;
 
 /**
- * Everything recorded, as text 0.0.4 of Prometheus or OpenMetrics 1.0, in pieces of about 64 KiB that end with a line.
+ * Everything recorded, as text 0.0.4 of Prometheus or OpenMetrics 1.0, in pieces of about 32 KiB that end with a line.
  * The closing `# EOF` of OpenMetrics is left to whoever joins the texts. One series is written in one go, so its
  * buckets and its count agree; series that appear meanwhile are left for the next time.
  *

@@ -14,7 +14,7 @@ export async function* scrape(
   log: Log,
   timers: Timers,
 ): AsyncGenerator<string> {
-  yield await hub.metrics(format);
+  yield* hub.metrics(format);
   for (const { entry, instance } of hub.adapters()) {
     if (instance.expose === undefined) continue;
     let last = "\n";

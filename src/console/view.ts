@@ -18,8 +18,8 @@ export interface HubView {
   adapters(): readonly AdapterView[];
   /** Whether the hub is on its way down. */
   draining(): boolean;
-  /** The hub's own metrics, without the closing `# EOF` of OpenMetrics. */
-  metrics(format: ExpositionFormat): Promise<string>;
+  /** The hub's own metrics in pieces, without the closing `# EOF` of OpenMetrics. */
+  metrics(format: ExpositionFormat): AsyncIterable<string>;
 }
 
 export type LoadedPolicies = Pick<Snapshot, "version" | "policies" | "checks" | "reports">;

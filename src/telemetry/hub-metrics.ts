@@ -3,7 +3,7 @@ import type { Snapshot } from "../policy/snapshot.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
 import type { Observer } from "../util/observer.ts";
 import { Cells, counterCell, type Cell } from "./cells.ts";
-import { expositionText, type ExposedMetric } from "./exposition-text.ts";
+import { expositionText, type ExposedMetric, type ExposedSample } from "./exposition-text.ts";
 import { hubMetricNames, latencyBounds, type HubMetric, type HubMetricName } from "./hub-metric-names.ts";
 import { Latency } from "./latency.ts";
 import type { QueueState } from "./queues.ts";
@@ -27,8 +27,11 @@ export interface HubMetrics {
   readonly records: RecordCounts;
   /** A registry of our own, for whoever embeds the hub; the global one of prom-client is not touched. */
   readonly registry: Registry;
-  /** The hub's, the process's and Node's metrics as text, without the closing `# EOF` of OpenMetrics. */
-  render(format: ExpositionFormat): Promise<string>;
+  /**
+   * The hub's, the process's and Node's metrics as text, without the closing `# EOF` of OpenMetrics; in pieces, between
+   * which requests are answered.
+   */
+  render(format: ExpositionFormat): AsyncIterable<string>;
 }
 
 /**
@@ -136,9 +139,17 @@ export function createHubMetrics({ version, now, loaded, queues }: HubMetricsOpt
     observer,
     records,
     registry,
-    render: async (format) =>
-      expositionText((await registry.getMetricsAsJSON()) as unknown as readonly ExposedMetric[], format),
+    render: (format) => expositionText(exposed(registry), format),
   };
+}
+
+/** The metrics of a registry, one after the other; those of ours without a list of all samples. */
+async function* exposed(registry: Registry): AsyncGenerator<ExposedMetric> {
+  const metrics = registry.getMetricsAsArray() as unknown as readonly { get(): Promise<ExposedMetric> }[];
+  for (const metric of metrics) {
+    if (metric instanceof Published) yield { ...metric, values: metric.samples() };
+    else yield await metric.get();
+  }
 }
 
 function byLabel(values: Readonly<Record<string, number>>): Cell[] {
@@ -171,14 +182,19 @@ class Published {
 
   async get(): Promise<ExposedMetric & { readonly aggregator: string }> {
     const { name, help, type, aggregator } = this;
-    const values = this.#cells().flatMap((cell) => {
-      const labels = Object.fromEntries(this.#labels.map((label, i) => [label, cell.labels[i]!]));
-      return cell instanceof Latency ? this.#histogram(cell, labels) : [{ labels, value: cell.value }];
-    });
-    return { name, help, type, aggregator, values };
+    return { name, help, type, aggregator, values: [...this.samples()] };
   }
 
-  #histogram(latency: Latency, labels: Record<string, string>): NonNullable<ExposedMetric["values"]> {
+  /** Its samples as they are when they are taken; those of one histogram are taken at once. */
+  *samples(): Generator<ExposedSample> {
+    for (const cell of this.#cells()) {
+      const labels = Object.fromEntries(this.#labels.map((label, i) => [label, cell.labels[i]!]));
+      if (cell instanceof Latency) yield* this.#histogram(cell, labels);
+      else yield { labels, value: cell.value };
+    }
+  }
+
+  #histogram(latency: Latency, labels: Record<string, string>): readonly ExposedSample[] {
     let count = 0;
     const buckets = [...latencyBounds, Infinity].map((le, i) => {
       count += latency.counts[i]!;

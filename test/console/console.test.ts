@@ -46,7 +46,9 @@ function hubView(view: Partial<HubView> = {}): HubView {
     lastReload: () => ({ ok: true, timeMs: Date.UTC(2026, 0, 1), problems: [] }),
     adapters: () => [],
     draining: () => false,
-    metrics: async (format) => `# HELP weir_x X.\n# TYPE weir_x gauge\nweir_x ${format === "openmetrics" ? 2 : 1}\n`,
+    async *metrics(format) {
+      yield `# HELP weir_x X.\n# TYPE weir_x gauge\nweir_x ${format === "openmetrics" ? 2 : 1}\n`;
+    },
     ...view,
   };
 }
@@ -195,11 +197,11 @@ test("few scrapes run at once, and more are told to come again", async (t) => {
   let allBegun = (): void => {};
   const held = new Promise<void>((resolve) => (release = resolve));
   const eight = new Promise<void>((resolve) => (allBegun = resolve));
-  const metrics = async (): Promise<string> => {
+  async function* metrics(): AsyncGenerator<string> {
     if (++begun === 8) allBegun();
     await held;
-    return "";
-  };
+    yield "";
+  }
   const { ask } = await start(t, { metrics });
   const scrapes = Array.from({ length: 8 }, () => ask("/metrics"));
   await eight;

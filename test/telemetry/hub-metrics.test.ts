@@ -4,6 +4,7 @@ import promClient from "prom-client";
 import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts";
 import { hubMetricNames, type HubMetric } from "../../src/telemetry/hub-metric-names.ts";
 import { createHubMetrics, type HubMetrics } from "../../src/telemetry/hub-metrics.ts";
+import type { ExpositionFormat } from "../../src/util/exposition.ts";
 import { snapshotOf } from "./hub.ts";
 
 function create(options: Partial<Parameters<typeof createHubMetrics>[0]> = {}): HubMetrics {
@@ -16,9 +17,15 @@ function create(options: Partial<Parameters<typeof createHubMetrics>[0]> = {}): 
   });
 }
 
+async function textOf(metrics: HubMetrics, format: ExpositionFormat): Promise<string> {
+  let text = "";
+  for await (const piece of metrics.render(format)) text += piece;
+  return text;
+}
+
 /** Samples of one hub metric as `label=value,...` to number. */
 async function samples(metrics: HubMetrics, name: string, part = name): Promise<Record<string, number>> {
-  const family = parseExposition(await metrics.render("prometheus"), "prometheus").get(name)!;
+  const family = parseExposition(await textOf(metrics, "prometheus"), "prometheus").get(name)!;
   return Object.fromEntries(
     [...family.samples]
       .filter(([key]) => key.startsWith(`${part}{`))
@@ -112,15 +119,34 @@ test("a metric has a most of series, and counts the rest under other", async (t)
   t.is(found["other other"], 5_000);
 });
 
+test("many series come in pieces that end with a line, and between two of them others get their turn", async (t) => {
+  const metrics = create();
+  for (let i = 0; i < 5000; i++) metrics.observer.refusal(`policy-${i}/rule`, "enforce");
+  let turns = 0;
+  let pieces = 0;
+  let turn = setImmediate(function next() {
+    turns++;
+    turn = setImmediate(next);
+  });
+  for await (const piece of metrics.render("prometheus")) {
+    pieces++;
+    t.true(piece.endsWith("\n"));
+    t.true(piece.length < 20_000, `a piece of ${piece.length} characters`);
+  }
+  clearImmediate(turn);
+  t.true(pieces > 10);
+  t.true(turns >= pieces - 1, `${turns} turns in ${pieces} pieces`);
+});
+
 test("both formats show the process's metrics too, again and again, and no registry but our own is touched", async (t) => {
   const metrics = create();
   metrics.observer.call("mixer", "Check", "OK", 1);
   for (let i = 0; i < 2; i++) {
-    const plain = parseExposition(await metrics.render("prometheus"), "prometheus");
+    const plain = parseExposition(await textOf(metrics, "prometheus"), "prometheus");
     t.is(plain.get("process_cpu_seconds_total")!.type, "counter");
     t.is(plain.get("nodejs_eventloop_lag_seconds")!.type, "gauge");
     t.is(plain.get("weir_calls_total")!.type, "counter");
-    const open = parseExposition(`${await metrics.render("openmetrics")}# EOF\n`, "openmetrics");
+    const open = parseExposition(`${await textOf(metrics, "openmetrics")}# EOF\n`, "openmetrics");
     t.is(open.get("process_cpu_seconds")!.type, "counter");
     t.is(open.get("weir_calls")!.type, "counter");
   }
@@ -129,7 +155,7 @@ test("both formats show the process's metrics too, again and again, and no regis
 
 test("every metric of the table is shown, with its labels, and none that is not in it", async (t) => {
   const metrics = create();
-  const shown = [...parseExposition(await metrics.render("prometheus"), "prometheus")]
+  const shown = [...parseExposition(await textOf(metrics, "prometheus"), "prometheus")]
     .filter(([name]) => name.startsWith("weir_"))
     .map(([name, { type, help }]) => [name, type, help]);
   const table: [string, HubMetric][] = Object.entries(hubMetricNames);
