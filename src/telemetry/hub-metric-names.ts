@@ -38,6 +38,11 @@ export const hubMetricNames = {
     help: "Reported records: taken, or full where one found a queue without room: it and those after it in its message wait at the caller.",
   },
   weir_dropped_total: { type: "counter", labels: ["what", "reason"], help: "Things left out or thrown away." },
+  weir_callers_refused_total: {
+    type: "counter",
+    labels: ["at", "reason"],
+    help: "Callers that were turned away, at a listener or at a door.",
+  },
   weir_adapter_calls_total: {
     type: "counter",
     labels: ["adapter", "capability", "outcome"],

@@ -44,6 +44,7 @@ export function createHubMetrics({ version, now, loaded, queues }: HubMetricsOpt
     refusals: new Cells(counterCell),
     faults: new Cells(counterCell),
     dropped: new Cells(counterCell),
+    callersRefused: new Cells(counterCell),
     adapterCalls: new Cells(counterCell),
     adapterEvents: new Cells(counterCell),
   };
@@ -80,6 +81,9 @@ export function createHubMetrics({ version, now, loaded, queues }: HubMetricsOpt
     dropped(what, reason, by) {
       if (by > 0) counters.dropped.at(what, reason).value += by;
     },
+    callerRefused(at, reason) {
+      counters.callersRefused.at(at, reason).value++;
+    },
     reload(ok) {
       reloads.successful = ok ? 1 : 0;
       if (!ok) reloads.refused++;
@@ -110,6 +114,7 @@ export function createHubMetrics({ version, now, loaded, queues }: HubMetricsOpt
   publish("weir_rule_faults_total", () => counters.faults.all);
   publish("weir_records_total", () => byLabel({ taken: records.taken, full: records.full }));
   publish("weir_dropped_total", () => counters.dropped.all);
+  publish("weir_callers_refused_total", () => counters.callersRefused.all);
   publish("weir_adapter_calls_total", () => counters.adapterCalls.all);
   publish("weir_adapter_call_duration_seconds", () => adapterLatency.all);
   publish("weir_adapter_events_total", () => counters.adapterEvents.all);

@@ -94,6 +94,12 @@ export const errorCodes = {
     http: 400,
     retry: false,
   },
+  WEIR_NOT_PERMITTED: {
+    summary: "a caller that nobody names, or that may not say or ask this",
+    grpc: 7,
+    http: 403,
+    retry: false,
+  },
   WEIR_NOT_FOUND: { summary: "no such path", grpc: 5, http: 404, retry: false },
   WEIR_METHOD_NOT_ALLOWED: { summary: "another HTTP method is expected here", grpc: 12, http: 405, retry: false },
   WEIR_MEDIA_TYPE: { summary: "a body that is not application/json", grpc: 3, http: 415, retry: false },

@@ -23,6 +23,11 @@ export interface Observer {
   adapterEvent(adapter: string, event: string, by: number): void;
   /** Something was left out or thrown away. `what` such as `log_entry`, `header`, `attribute`; `reason` such as `queue_full`. */
   dropped(what: string, reason: string, by: number): void;
+  /**
+   * A caller was turned away. `at` is the listener where its connection was (`grpc`, `http`, `admin`), or the door where
+   * its call was; `reason` such as `untrusted`, `client`, `door`, `attribute`, `domain`, `token`.
+   */
+  callerRefused(at: string, reason: string): void;
   /** A policy set was loaded or refused. */
   reload(ok: boolean, version: string): void;
 }

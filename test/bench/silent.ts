@@ -10,6 +10,7 @@ export const silentObserver: Observer = {
   adapterCall() {},
   adapterEvent() {},
   dropped() {},
+  callerRefused() {},
   reload() {},
 };
 

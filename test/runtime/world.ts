@@ -65,6 +65,7 @@ export function recorder(): { observer: Observer; told: string[] } {
     adapterCall: (adapter, capability, outcome) => told.push(`call ${adapter} ${capability} ${outcome}`),
     adapterEvent: (adapter, event, by) => told.push(`event ${adapter} ${event} ${by}`),
     dropped: (what, reason, by) => told.push(`dropped ${what} ${reason} ${by}`),
+    callerRefused: () => undefined,
     reload: () => undefined,
   };
   return { observer, told };

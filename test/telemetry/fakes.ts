@@ -63,6 +63,9 @@ export class FakeObserver implements Observer {
   dropped(what: string, reason: string, by: number): void {
     this.told.push(`dropped ${what} ${reason} ${by}`);
   }
+  callerRefused(at: string, reason: string): void {
+    this.told.push(`caller refused ${at} ${reason}`);
+  }
   reload(ok: boolean, version: string): void {
     this.told.push(`reload ${ok} ${version}`);
   }

@@ -49,6 +49,7 @@ test("what rooms tell is counted under its labels", async (t) => {
   observer.adapterEvent("list", "refreshed", 2);
   observer.adapterEvent("list", "refreshed", -2);
   observer.dropped("log_entry", "closed", 3);
+  observer.callerRefused("mixer", "attribute");
   metrics.records.taken += 4;
   t.deepEqual(await samples(metrics, "weir_calls_total"), { "mixer Check OK": 2, "mixer Check UNAVAILABLE": 1 });
   t.deepEqual(await samples(metrics, "weir_decisions_total"), { allowed: 2, refused: 1 });
@@ -57,6 +58,7 @@ test("what rooms tell is counted under its labels", async (t) => {
   t.deepEqual(await samples(metrics, "weir_adapter_calls_total"), { "redis quota timeout": 1 });
   t.deepEqual(await samples(metrics, "weir_adapter_events_total"), { "list refreshed": 2 });
   t.deepEqual(await samples(metrics, "weir_dropped_total"), { "log_entry closed": 3 });
+  t.deepEqual(await samples(metrics, "weir_callers_refused_total"), { "mixer attribute": 1 });
   t.deepEqual(await samples(metrics, "weir_records_total"), { taken: 4, full: 0 });
   t.deepEqual(await samples(metrics, "weir_build_info"), { [`1.2.3 ${process.version}`]: 1 });
 });

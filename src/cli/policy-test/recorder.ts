@@ -33,6 +33,7 @@ export function createRecorder(): Recorder {
       refusal: nothing,
       adapterCall: nothing,
       adapterEvent: nothing,
+      callerRefused: nothing,
       reload: nothing,
       ruleFault(rule, part, kind) {
         faults.push({ rule, part, kind });

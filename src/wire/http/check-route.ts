@@ -4,15 +4,16 @@ import type { Asked, Decision, HeaderOperation } from "../../runtime/decision.ts
 import { nearest } from "../../util/nearest.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions } from "../call.ts";
+import { refuseForeignAttributes } from "../permit.ts";
 import { checkQuotaCount } from "../quota-count.ts";
 import { referencesOf, referenceText } from "../references.ts";
 import { grpcCodeName, httpStatusOf } from "../status.ts";
 import { fillBag } from "./attributes.ts";
 import { isObject, parseJson } from "./json.ts";
-import type { HttpRoute } from "./route.ts";
+import { httpDoorName, type HttpRoute } from "./route.ts";
 
 /** `POST /v1/check`: judges the attributes in the body. What was judged is HTTP 200, refused or not. */
-export function checkRoute({ open }: Pick<DoorOptions, "open">): HttpRoute {
+export function checkRoute({ open, observer }: Pick<DoorOptions, "open" | "observer">): HttpRoute {
   return {
     method: "POST",
     path: "/v1/check",
@@ -28,6 +29,7 @@ export function checkRoute({ open }: Pick<DoorOptions, "open">): HttpRoute {
       try {
         const bag = new Bag(session.layout);
         fillBag(bag, session.vocabulary, json["attributes"] ?? {});
+        refuseForeignAttributes(bag, call.client, httpDoorName, observer);
         const decision = await session.check(bag, asked);
         return { status: 200, json: decisionJson(decision, bag) };
       } finally {

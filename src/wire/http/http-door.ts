@@ -2,12 +2,12 @@ import type { DoorOptions } from "../call.ts";
 import { checkRoute } from "./check-route.ts";
 import { openapi } from "./openapi.ts";
 import { reportRoute } from "./report-route.ts";
-import type { HttpDoor } from "./route.ts";
+import { httpDoorName, type HttpDoor } from "./route.ts";
 
 /** The HTTP door: check and report as JSON, and their description. */
 export function createHttpDoor(options: DoorOptions): HttpDoor {
   return {
-    name: "http",
+    name: httpDoorName,
     routes: [
       checkRoute(options),
       reportRoute(options),

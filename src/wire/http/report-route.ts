@@ -1,11 +1,12 @@
 import { Bag } from "../../attributes/bag.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions } from "../call.ts";
+import { refuseForeignAttributes } from "../permit.ts";
 import { statusOf } from "../status.ts";
 import { fillBag } from "./attributes.ts";
 import { bodyObject } from "./check-route.ts";
 import { isObject } from "./json.ts";
-import type { HttpRoute } from "./route.ts";
+import { httpDoorName, type HttpRoute } from "./route.ts";
 
 /** The most records whose mistakes are told one by one. */
 const maxErrors = 100;
@@ -22,7 +23,7 @@ export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "obse
     method: "POST",
     path: "/v1/report",
     name: "report",
-    handle({ body }) {
+    handle({ body, call }) {
       const { reports } = bodyObject(body, ["reports"]);
       if (!Array.isArray(reports)) throw new WeirError("WEIR_REQUEST_MALFORMED", "reports is a list of records");
       const errors: { index: number; code: string; message: string }[] = [];
@@ -37,6 +38,7 @@ export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "obse
           bag.clear();
           try {
             fillBag(bag, session.vocabulary, attributesOf(record));
+            refuseForeignAttributes(bag, call.client, httpDoorName, observer);
           } catch (error) {
             if (!(error instanceof WeirError)) throw error;
             if (broken < maxErrors) errors.push({ index: next, code: error.code, message: error.message });

@@ -25,6 +25,9 @@ export interface HttpRoute {
   handle(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
 }
 
+/** The name of the door that takes attributes as JSON, for metrics and for the lists of who may use it. */
+export const httpDoorName = "http";
+
 /** What a door serves over HTTP. */
 export interface HttpDoor {
   readonly name: string;

@@ -3,6 +3,7 @@ import type { Layout } from "../../attributes/layout.ts";
 import type { Asked, Decision } from "../../runtime/decision.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { Call, DoorOptions, GrpcDoor } from "../call.ts";
+import { refuseForeignAttributes } from "../permit.ts";
 import { asBuffer, Reader } from "../protobuf/reader.ts";
 import { Writer } from "../protobuf/writer.ts";
 import type { Session } from "../session.ts";
@@ -12,6 +13,8 @@ import { checkAnswer } from "./check-answer.ts";
 import { maxAmount, readCheckRequest, type CheckRequest, type QuotaWish } from "./check-request.ts";
 import { globalWords } from "./dictionary.ts";
 import { ReportRequest } from "./report-request.ts";
+
+const name = "mixer";
 
 const emptyAnswer = new Uint8Array(0);
 
@@ -64,6 +67,7 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
       const bag = takeBag(session.layout);
       decoder.fill(bag, request.buffer, request.start, request.end);
       tellDropped();
+      refuseForeignAttributes(bag, call.client, name, observer);
       const decision = session.check(bag, askedOf(request, call));
       if (decision instanceof Promise) {
         pending = true;
@@ -106,6 +110,7 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
           decoder.change(bag, buffer, starts[i]!, ends[i]!, defaultWords);
           bag.clearReads();
         }
+        refuseForeignAttributes(bag, call.client, name, observer);
       } catch (error) {
         if (!(error instanceof WeirError)) throw error;
         problem ??= error;
@@ -122,13 +127,13 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
     }
     if (full > 0) throw new WeirError("WEIR_REPORT_NOT_TAKEN", `${taken} of ${records} records taken: a queue is full`);
     if (taken === 0 && problem !== undefined) {
-      throw new WeirError("WEIR_REQUEST_MALFORMED", `0 of ${records} records taken: ${problem.message}`);
+      throw new WeirError(problem.code, `0 of ${records} records taken: ${problem.message}`);
     }
     return emptyAnswer;
   }
 
   return {
-    name: "mixer",
+    name,
     unary: new Map([
       ["/istio.mixer.v1.Mixer/Check", check],
       ["/istio.mixer.v1.Mixer/Report", takeReport],

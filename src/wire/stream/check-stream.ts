@@ -1,14 +1,17 @@
 import { Bag } from "../../attributes/bag.ts";
 import type { Int64 } from "../../attributes/value.ts";
 import type { Decision } from "../../runtime/decision.ts";
+import type { Client } from "../client.ts";
 import type { Call, Incoming, Outgoing } from "../call.ts";
 import type { AttributeDecoder } from "../mixer/attribute-decoder.ts";
 import { asBuffer, Reader } from "../protobuf/reader.ts";
 import { Writer } from "../protobuf/writer.ts";
+import { refuseForeignAttributes } from "../permit.ts";
 import type { Session } from "../session.ts";
 import { toStatus } from "../status.ts";
 import { decisionAnswer, errorAnswer } from "./answer.ts";
 import { ClientDictionary, HubDictionary } from "./dictionary.ts";
+import { streamDoorName } from "./name.ts";
 import { Pace } from "./pace.ts";
 import { readCheckRequest, StreamRequest } from "./request.ts";
 import type { StreamDoorOptions } from "./stream-door.ts";
@@ -18,6 +21,7 @@ export class CheckStream implements Incoming {
   readonly #options: StreamDoorOptions;
   readonly #decoder: AttributeDecoder;
   readonly #caller: string;
+  readonly #client: Client | undefined;
   readonly #pace: Pace;
   readonly #clientWords = new ClientDictionary();
   readonly #hubWords = new HubDictionary();
@@ -30,6 +34,7 @@ export class CheckStream implements Incoming {
     this.#options = options;
     this.#decoder = decoder;
     this.#caller = call.peer;
+    this.#client = call.client;
     this.#pace = new Pace(out, options.limits?.checksAtWork ?? 256);
   }
 
@@ -45,6 +50,7 @@ export class CheckStream implements Incoming {
       for (const { start, end } of request.attributes) {
         this.#decoder.change(bag, buffer, start, end, this.#clientWords.words);
       }
+      refuseForeignAttributes(bag, this.#client, streamDoorName, this.#options.observer);
       const { quotas, dedupId } = request;
       const judged = session.check(bag, { ...(quotas && { quotas }), dedupId, caller: this.#caller });
       if (judged instanceof Promise) this.#later(judged, request.index, bag, session);
@@ -97,7 +103,8 @@ export class CheckStream implements Incoming {
 
   #error(index: Int64, error: unknown): Uint8Array {
     const status = toStatus(error);
-    if (status.fault !== undefined) this.#options.log.error({ err: status.fault, door: "stream" }, "a check failed");
+    if (status.fault !== undefined)
+      this.#options.log.error({ err: status.fault, door: streamDoorName }, "a check failed");
     else this.#options.observer.dropped("check", "broken", 1);
     return errorAnswer(this.#writer, index, 4, status);
   }

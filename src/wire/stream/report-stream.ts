@@ -1,12 +1,15 @@
 import { Bag } from "../../attributes/bag.ts";
 import { WeirError } from "../../util/weir-error.ts";
-import type { Incoming, Outgoing } from "../call.ts";
+import type { Client } from "../client.ts";
+import type { Call, Incoming, Outgoing } from "../call.ts";
 import type { AttributeDecoder } from "../mixer/attribute-decoder.ts";
+import { refuseForeignAttributes } from "../permit.ts";
 import { asBuffer, Reader } from "../protobuf/reader.ts";
 import { Writer } from "../protobuf/writer.ts";
 import { toStatus } from "../status.ts";
 import { errorAnswer, takenAnswer, type Taken } from "./answer.ts";
 import { ClientDictionary } from "./dictionary.ts";
+import { streamDoorName } from "./name.ts";
 import { Pace } from "./pace.ts";
 import { readReportRequest, StreamRequest } from "./request.ts";
 import type { StreamDoorOptions } from "./stream-door.ts";
@@ -17,6 +20,7 @@ const maxErrors = 32;
 /** One stream of reports. */
 export class ReportStream implements Incoming {
   readonly #options: StreamDoorOptions;
+  readonly #client: Client | undefined;
   readonly #decoder: AttributeDecoder;
   readonly #pace: Pace;
   readonly #clientWords = new ClientDictionary();
@@ -24,8 +28,9 @@ export class ReportStream implements Incoming {
   readonly #writer = new Writer();
   #bag: Bag | undefined;
 
-  constructor(out: Outgoing, options: StreamDoorOptions, decoder: AttributeDecoder) {
+  constructor(out: Outgoing, call: Call, options: StreamDoorOptions, decoder: AttributeDecoder) {
     this.#options = options;
+    this.#client = call.client;
     this.#decoder = decoder;
     this.#pace = new Pace(out, 1);
   }
@@ -39,7 +44,8 @@ export class ReportStream implements Incoming {
       this.#pace.send(takenAnswer(this.#writer, request.index, this.#take(buffer, request)));
     } catch (error) {
       const status = toStatus(error);
-      if (status.fault !== undefined) this.#options.log.error({ err: status.fault, door: "stream" }, "a report failed");
+      if (status.fault !== undefined)
+        this.#options.log.error({ err: status.fault, door: streamDoorName }, "a report failed");
       else this.#options.observer.dropped("report", "broken", 1);
       this.#pace.send(errorAnswer(this.#writer, request.index, 2, status));
     }
@@ -72,6 +78,7 @@ export class ReportStream implements Incoming {
         if (!isDelta) bag.clear();
         try {
           this.#decoder.change(bag, buffer, start, end, this.#clientWords.words);
+          refuseForeignAttributes(bag, this.#client, streamDoorName, this.#options.observer);
         } catch (error) {
           if (!(error instanceof WeirError)) throw error;
           if (broken < maxErrors) errors.push({ position, code: error.code, message: error.message });

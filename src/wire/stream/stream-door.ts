@@ -1,5 +1,6 @@
 import type { DoorOptions, Duplex, GrpcDoor } from "../call.ts";
 import { AttributeDecoder } from "../mixer/attribute-decoder.ts";
+import { streamDoorName } from "./name.ts";
 import { CheckStream } from "./check-stream.ts";
 import { ReportStream } from "./report-stream.ts";
 
@@ -14,11 +15,11 @@ export interface StreamDoorOptions extends DoorOptions {
 export function createStreamDoor(options: StreamDoorOptions): GrpcDoor {
   const decoder = new AttributeDecoder();
   return {
-    name: "stream",
+    name: streamDoorName,
     unary: new Map(),
     duplex: new Map<string, Duplex>([
       ["/weir.v1.Weir/Check", (out, call) => new CheckStream(out, call, options, decoder)],
-      ["/weir.v1.Weir/Report", (out) => new ReportStream(out, options, decoder)],
+      ["/weir.v1.Weir/Report", (out, call) => new ReportStream(out, call, options, decoder)],
     ]),
   };
 }

@@ -34,6 +34,7 @@ export function recordingObserver(): Observer & { calls: string[]; drops: string
     adapterCall() {},
     adapterEvent() {},
     dropped: (what, reason, by) => void drops.push(`${what} ${reason} ${by}`),
+    callerRefused: (at, reason) => void drops.push(`caller ${at} ${reason}`),
     reload() {},
   };
 }

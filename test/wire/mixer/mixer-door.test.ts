@@ -79,6 +79,7 @@ function doorOn(behaviour: Behaviour) {
       adapterCall: nothing,
       adapterEvent: nothing,
       dropped: (what, reason, by) => void told.dropped.push([what, reason, by]),
+      callerRefused: nothing,
       reload: nothing,
     },
     log: { debug: nothing, info: nothing, warn: (fields) => void told.warnings.push(fields), error: nothing },

@@ -1,0 +1,43 @@
+import type { Bag } from "../attributes/bag.ts";
+import type { Layout } from "../attributes/layout.ts";
+import type { Observer } from "../util/observer.ts";
+import { WeirError } from "../util/weir-error.ts";
+import type { Client } from "./client.ts";
+
+/** The slots of a layout that a client may not fill. */
+interface Foreign {
+  readonly layout: Layout;
+  readonly slots: readonly number[];
+}
+
+/** What a client may not fill of the layout that serves; worked out once for each of the two. */
+const foreignSlots = new WeakMap<Client, Foreign>();
+
+/**
+ * Refuses a bag that holds an attribute which its sender may not set, whether by its value or by one of another type.
+ * The whole call is refused rather than the attribute left out: a `deny` whose `match` reads an attribute that is absent
+ * does not apply, so leaving one out could open a door. An attribute that no rule reads has no slot and is not seen.
+ *
+ * @throws WeirError WEIR_NOT_PERMITTED
+ */
+export function refuseForeignAttributes(bag: Bag, client: Client | undefined, door: string, observer: Observer): void {
+  if (client === undefined) return;
+  let foreign = foreignSlots.get(client);
+  if (foreign?.layout !== bag.layout) foreignSlots.set(client, (foreign = foreignOf(bag.layout, client)));
+  for (const slot of foreign.slots) {
+    if (bag.peek(slot) !== undefined) throw notPermitted(door, observer, "attribute", bag.layout.slots[slot]!.name);
+  }
+}
+
+/**
+ * The refusal of what a client says and may not, counted. It is told what it sent, and nothing of what others may.
+ */
+export function notPermitted(door: string, observer: Observer, what: "attribute" | "domain", value: string): WeirError {
+  observer.callerRefused(door, what);
+  return new WeirError("WEIR_NOT_PERMITTED", `this client may not speak for the ${what} ${value.slice(0, 100)}`);
+}
+
+function foreignOf(layout: Layout, client: Client): Foreign {
+  const slots = layout.slots.filter(({ name }) => !client.maySet(name)).map(({ index }) => index);
+  return { layout, slots };
+}
