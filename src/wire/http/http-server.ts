@@ -30,31 +30,40 @@ export interface HttpServer {
 const maxConnections = 10_000;
 /** How many bodies of the largest size may be on their way at once, over all connections. */
 const bodiesOnTheWay = 64;
+/** The most bytes of a request's head: what proxies take from their own callers, and theirs beside it. */
+const maxHeaderBytes = 64 * 1024;
 /** A caller has this long to send its headers, and this long to send all of its request. */
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
 /** How long an idle connection is kept: longer than the minute after which common load balancers let go of theirs. */
 const keepAliveMs = 65_000;
 
+/** What is served at a path, by method. */
+type Methods = Map<string, { readonly door: string; readonly route: HttpRoute }>;
+
 /** Makes the HTTP listener for the routes of all doors. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { observer, log, monotonic } = options;
-  const routes = new Map<string, Map<string, { door: string; route: HttpRoute }>>();
+  const routes = new Map<string, Methods>();
+  const beginnings: [path: string, methods: Methods][] = [];
   for (const door of options.doors) {
     for (const route of door.routes) {
-      const methods = routes.get(route.path) ?? new Map<string, { door: string; route: HttpRoute }>();
+      const methods: Methods = routes.get(route.path) ?? new Map();
       routes.set(route.path, methods.set(route.method, { door: door.name, route }));
+      if (route.below === true) beginnings.push([route.path, methods]);
     }
   }
+  const methodsAt = (path: string): Methods | undefined =>
+    routes.get(path) ?? beginnings.find(([beginning]) => path.startsWith(beginning))?.[1];
   const { messageBytes } = options.limits;
   const held = new HeldBytes(bodiesOnTheWay * messageBytes, () => observer.dropped("call", "messages_unfinished", 1));
   let draining = false;
 
-  const send = (response: ServerResponse, { status, headers, json }: HttpAnswer): void => {
-    const body = Buffer.from(JSON.stringify(json));
+  const send = (response: ServerResponse, { status, headers, json, body: given }: HttpAnswer): void => {
+    const body = Buffer.from(given ?? JSON.stringify(json));
     response.writeHead(status, {
-      "content-type": "application/json",
-      "content-length": body.length,
+      ...(given === undefined && { "content-type": "application/json" }),
+      ...(status !== 204 && { "content-length": body.length }),
       "cache-control": "no-store",
       ...(draining && { connection: "close" }),
       ...headers,
@@ -64,14 +73,17 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   const answer = async (path: string, request: IncomingMessage, response: ServerResponse, route: HttpRoute) => {
     const body = route.method === "POST" ? await readBody(request, messageBytes, held) : noBody;
-    return await route.handle({ path, body, call: new HttpCall(request, response) });
+    if (route.method === "any") request.resume();
+    const { method = "", url = "", rawHeaders } = request;
+    const query = url.slice(path.length + 1);
+    return await route.handle({ method, path, query, rawHeaders, body, call: new HttpCall(request, response) });
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const startedMs = monotonic();
     const path = pathOf(request.url);
-    const methods = routes.get(path);
-    const found = methods?.get(request.method ?? "");
+    const methods = methodsAt(path);
+    const found = methods?.get(request.method ?? "") ?? methods?.get("any");
     let result: HttpAnswer;
     try {
       if (methods === undefined) throw new WeirError("WEIR_NOT_FOUND", "there is nothing at this path");
@@ -100,6 +112,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   const server = createServer(
     {
+      maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: keepAliveMs,
@@ -108,6 +121,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     (request, response) => void serve(request, response),
   );
   server.maxConnections = maxConnections;
+  // Node would leave out the headers beyond a count in silence: a rule must see them all, and the size bounds them.
+  server.maxHeadersCount = 0;
   server.on("drop", () => observer.dropped("connection", "too_many", 1));
 
   return {
