@@ -63,6 +63,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command, io: Io)
   check: async () => (await import("./cli/check.ts")).addCheckCommand,
   report: async () => (await import("./cli/report.ts")).addReportCommand,
   eval: async () => (await import("./cli/eval.ts")).addEvalCommand,
+  envoy: async () => (await import("./cli/envoy.ts")).addEnvoyCommand,
   schema: async () => (await import("./cli/schema.ts")).addSchemaCommand,
 };
 const called = process.argv[2] ?? "";

@@ -1,0 +1,65 @@
+import { said, type Tree } from "./commented.ts";
+import { hubService } from "./hub-cluster.ts";
+import type { PolicyReads } from "./reads.ts";
+import type { EnvoySettings } from "./settings.ts";
+
+/** The filter's name, by which routes give it more and other filters find what it left. */
+export const extAuthzName = "envoy.filters.http.ext_authz";
+
+/** The filter that verifies tokens, under whose name it leaves their claims. */
+export const jwtAuthnName = "envoy.filters.http.jwt_authn";
+
+/** The largest body that is sent along, in bytes: what a hub takes by default, less what else a check holds. */
+const maxBodyBytes = 512 * 1024;
+
+/** The HTTP filter that asks the hub about each request. */
+export function extAuthzFilter(settings: EnvoySettings, { check }: PolicyReads): Tree {
+  const reads = (prefix: string) => check.some(({ name }) => name.startsWith(prefix));
+  const open = settings.failure === "open";
+  return {
+    name: extAuthzName,
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+      transport_api_version: "V3",
+      grpc_service: hubService(settings),
+      failure_mode_allow: said(
+        open
+          ? "Fail open: while the hub cannot be asked, requests pass, with x-envoy-auth-failure-mode-allowed: true."
+          : "Fail closed: while the hub cannot be asked, requests are refused, with the status below.",
+        open,
+      ),
+      ...(open ? { failure_mode_allow_header_add: true } : { status_on_error: { code: "ServiceUnavailable" } }),
+      validate_mutations: said("An answer with a header that HTTP does not allow is a failure, not a request.", true),
+      include_tls_session: said("Gives connection.requested_server_name.", true),
+      ...(reads("source.certificate") && {
+        include_peer_certificate: said("Some policy reads the caller's certificate.", true),
+      }),
+      ...(reads("request.auth.") && {
+        metadata_context_namespaces: said(
+          `Some policy reads the claims of a token. A ${jwtAuthnName} filter before this one verifies it (payload_in_metadata: ${settings.jwtPayload}).`,
+          [jwtAuthnName],
+        ),
+      }),
+      ...(reads("request.body") && {
+        with_request_body: said("Some policy reads the body. A larger one is sent in part.", {
+          max_request_bytes: maxBodyBytes,
+          allow_partial_message: true,
+          pack_as_bytes: true,
+        }),
+      }),
+    },
+  };
+}
+
+/** What a virtual host or a route tells that filter. */
+export function extAuthzRoute({ attributes }: EnvoySettings): Tree {
+  return {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+    check_settings: {
+      context_extensions: said(
+        "Envoy does not tell where a request goes. Extensions that bear an attribute's name set that attribute; no caller can change them.",
+        Object.fromEntries(attributes),
+      ),
+    },
+  };
+}

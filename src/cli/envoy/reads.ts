@@ -1,0 +1,87 @@
+import type { AttributeUse, Equality, Expression } from "../../expression/index.ts";
+import type { CheckRule, LimitRule, ReportRule, Snapshot } from "../../policy/snapshot.ts";
+
+/** What the rules of a policy set read, by who has to send it. */
+export interface PolicyReads {
+  /** What the rules read that an authorization check judges. */
+  readonly check: readonly AttributeUse[];
+  /** What the rules read that reports feed. */
+  readonly report: readonly AttributeUse[];
+  /** The limits of the rate limit filter. */
+  readonly limits: readonly LimitReads[];
+  /** Whether there is any rule that an authorization check judges. */
+  readonly checks: boolean;
+}
+
+/** What a limit of the rate limit filter reads. */
+export interface LimitReads {
+  /** `policy/rule`. */
+  readonly rule: string;
+  readonly uses: readonly AttributeUse[];
+  /** Texts that attributes and keys of maps must equal for the limit to apply, by {@link useText}. */
+  readonly equals: ReadonlyMap<string, string>;
+}
+
+/** Collects what the rules of a snapshot read. */
+export function readsOfPolicies(snapshot: Snapshot): PolicyReads {
+  const isLimit = (rule: CheckRule): rule is LimitRule => rule.kind === "limit" && rule.at === "ratelimit";
+  const judged = snapshot.checks.filter((rule) => !isLimit(rule));
+  return {
+    check: distinct(judged.flatMap(expressionsOfCheck)),
+    report: distinct(snapshot.reports.flatMap(expressionsOfReport)),
+    limits: snapshot.checks.filter(isLimit).map((rule) => ({
+      rule: rule.id,
+      uses: distinct(expressionsOfCheck(rule)),
+      equals: equalsOf([rule.policy.match, rule.when], snapshot),
+    })),
+    checks: judged.length > 0,
+  };
+}
+
+/** How an attribute or a key of one is written: `request.path`, `request.headers["x"]`. */
+export function useText({ name, key }: Pick<AttributeUse, "name" | "key">): string {
+  return key === undefined ? name : `${name}[${JSON.stringify(key)}]`;
+}
+
+/** The texts that the rules compare an attribute with, sorted. */
+export function comparedWith(snapshot: Snapshot, attribute: string): string[] {
+  const rules = [...snapshot.checks, ...snapshot.reports];
+  const found = rules.flatMap(({ policy, when }) => equalsOf([policy.match, when], snapshot).get(attribute) ?? []);
+  return [...new Set(found)].sort();
+}
+
+function expressionsOfCheck(rule: CheckRule): (Expression | undefined)[] {
+  const common = [rule.policy.match, rule.when, rule.unless];
+  if (rule.kind === "ask") return [...common, ...rule.with.map(({ value }) => value)];
+  if (rule.kind === "limit") return [...common, rule.cost, ...rule.by.map(({ value }) => value)];
+  if (rule.kind === "deny") return common;
+  return [...common, ...[...rule.request, ...rule.response].map((edit) => ("value" in edit ? edit.value : undefined))];
+}
+
+function expressionsOfReport(rule: ReportRule): (Expression | undefined)[] {
+  const common = [rule.policy.match, rule.when, rule.unless];
+  if (rule.kind === "metric") return [...common, rule.value, ...rule.labels.map(({ value }) => value)];
+  const severity = typeof rule.severity === "string" ? undefined : rule.severity;
+  return [...common, severity, ...rule.fields.map(({ value }) => value)];
+}
+
+/** Each attribute and key once, sorted; guarded only where every read is. */
+function distinct(expressions: readonly (Expression | undefined)[]): AttributeUse[] {
+  const found = new Map<string, AttributeUse>();
+  for (const use of expressions.flatMap((expression) => expression?.uses ?? [])) {
+    const text = useText(use);
+    const guarded = use.guarded && (found.get(text)?.guarded ?? true);
+    found.set(text, { ...use, guarded });
+  }
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, use]) => use);
+}
+
+function equalsOf(expressions: readonly (Expression | undefined)[], { layout }: Snapshot): Map<string, string> {
+  const equalities: Equality[] = expressions.flatMap((expression) => expression?.equalities ?? []);
+  return new Map(
+    equalities.map(({ slot, value }) => {
+      const { name, key } = layout.slots[slot]!;
+      return [useText({ name, ...(key !== undefined && { key }) }), value];
+    }),
+  );
+}

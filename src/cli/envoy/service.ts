@@ -1,0 +1,46 @@
+import type { Snapshot } from "../../policy/snapshot.ts";
+import { comparedWith, type PolicyReads } from "./reads.ts";
+
+/** The service behind Envoy, as attributes that Envoy's configuration vouches for. */
+export interface Service {
+  readonly attributes: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Names the service: as told (`NAME` or `NAME.NAMESPACE`), else as the policies do where they name only one. Warns of
+ * attributes of the destination that rules read and nobody tells: Envoy says nothing of where a request goes.
+ */
+export function serviceOf(
+  told: string | undefined,
+  more: ReadonlyMap<string, string>,
+  snapshot: Snapshot,
+  reads: PolicyReads,
+): Service {
+  const warnings: string[] = [];
+  const names = comparedWith(snapshot, "destination.service.name");
+  const namespaces = comparedWith(snapshot, "destination.namespace");
+  const [name, ...rest] = told?.split(".") ?? (names.length === 1 ? names : []);
+  const namespace = rest.length > 0 ? rest.join(".") : namespaces.length === 1 ? namespaces[0] : undefined;
+  const attributes = new Map<string, string>();
+  if (name !== undefined) attributes.set("destination.service.name", name);
+  if (namespace !== undefined) {
+    for (const word of ["destination.namespace", "destination.service.namespace"]) attributes.set(word, namespace);
+    if (name !== undefined) attributes.set("destination.service.host", `${name}.${namespace}.svc.cluster.local`);
+  }
+  for (const [word, value] of more) attributes.set(word, value);
+
+  const read = [...reads.check, ...reads.limits.flatMap(({ uses }) => uses)].map((use) => use.name);
+  const untold = new Set(read.filter((word) => word.startsWith("destination.") && !attributes.has(word)));
+  // Of these Envoy tells by itself, in the check.
+  for (const word of ["destination.ip", "destination.port", "destination.principal"]) untold.delete(word);
+  for (const word of [...untold].sort()) {
+    const known =
+      word === "destination.service.name" && names.length > 0 ? ` (the policies name ${names.join(", ")})` : "";
+    const how = /^destination\.(service\.(name|namespace|host)|namespace)$/.test(word)
+      ? "--service NAME.NAMESPACE"
+      : `--attribute ${word}=VALUE`;
+    warnings.push(`rules read ${word}, which Envoy does not tell: give it with ${how}${known}`);
+  }
+  return { attributes, warnings };
+}

@@ -1,0 +1,340 @@
+import { rm } from "node:fs/promises";
+import test, { type ExecutionContext } from "ava";
+import { parse } from "yaml";
+import { addEnvoyCommand } from "../../src/cli/envoy.ts";
+import { writeFolder } from "../e2e/hub.ts";
+import { runCommand, type Ran } from "./run-command.ts";
+
+/** Runs `weir envoy` on one policy: what stands under `check:`, in the flow style of YAML, a rule a line. */
+async function printed(t: ExecutionContext, rules: readonly string[], args: readonly string[] = []): Promise<Ran> {
+  const text = ["policy: shop", "check:", ...rules.map((rule) => `  - { ${rule} }`)].join("\n");
+  const folder = await writeFolder({ "policies/shop.yaml": text });
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  return runCommand(addEnvoyCommand, ["envoy", ...args], { cwd: folder });
+}
+
+/** The configuration as values; fails the test when the command said anything on standard error. */
+async function config(t: ExecutionContext, rules: readonly string[], args: readonly string[] = []): Promise<any> {
+  const { out, err, exitCode } = await printed(t, rules, args);
+  t.is(err, "");
+  t.is(exitCode, 0);
+  return parse(out);
+}
+
+const authz = (whole: any): any => filters(whole)[0].typed_config;
+const filters = (whole: any): any[] => manager(whole).http_filters;
+const manager = (whole: any): any => whole.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
+const host = (whole: any): any => manager(whole).route_config.virtual_hosts[0];
+const clusters = (whole: any): any[] => whole.static_resources.clusters;
+const deny = (when: string) => `name: it, deny: permission_denied, when: '${when}'`;
+const limit = (reads: string, more = "") => `name: it, limit: 5/m, at: ratelimit, by: '${reads}'${more}`;
+
+test("the whole is a listener before the service, with the hub in a cluster of its own", async (t) => {
+  const whole = await config(
+    t,
+    [deny('request.path == "/x"')],
+    [...["--hub", "weir.mesh:9091", "--upstream", "10.1.2.3:9080", "--listen", "[::1]:80", "--service", "web.shop"]],
+  );
+  const address = (cluster: any) =>
+    cluster.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address;
+  const [hub, service] = clusters(whole);
+  t.is(hub.type, "STRICT_DNS");
+  t.deepEqual(address(hub), { address: "weir.mesh", port_value: 9091 });
+  t.is(service.type, "STATIC");
+  t.deepEqual(address(service), { address: "10.1.2.3", port_value: 9080 });
+  t.deepEqual(whole.static_resources.listeners[0].address.socket_address, { address: "::1", port_value: 80 });
+  t.is(host(whole).routes[0].route.cluster, service.name);
+  t.is(service.name, "inbound|9080||web.shop.svc.cluster.local");
+  t.deepEqual(
+    filters(whole).map(({ name }) => name),
+    ["envoy.filters.http.ext_authz", "envoy.filters.http.router"],
+  );
+});
+
+test("a hub that does not answer refuses by 503, or lets pass where that is asked for", async (t) => {
+  const rules = [deny('request.path == "/x"'), limit("source.ip").replace("it", "other")];
+  const [closedAuthz, closedLimit] = filters(await config(t, rules));
+  t.like(closedAuthz.typed_config, { failure_mode_allow: false, status_on_error: { code: "ServiceUnavailable" } });
+  t.like(closedLimit.typed_config, { failure_mode_deny: true, status_on_error: { code: "ServiceUnavailable" } });
+  const [openAuthz, openLimit] = filters(await config(t, rules, ["--fail-open"]));
+  t.like(openAuthz.typed_config, { failure_mode_allow: true, failure_mode_allow_header_add: true });
+  t.like(openLimit.typed_config, { failure_mode_deny: false });
+  const both = await printed(t, rules, ["--fail-open", "--fail-closed"]);
+  t.true(both.usage);
+});
+
+const sent: readonly { title: string; when: string; key: string; value: unknown }[] = [
+  {
+    title: "claims of a token",
+    when: 'request.auth.claims["plan"] == "gold"',
+    key: "metadata_context_namespaces",
+    value: ["envoy.filters.http.jwt_authn"],
+  },
+];
+
+for (const { title, when, key, value } of sent) {
+  test(`${title} are sent where a policy reads them, and else not`, async (t) => {
+    t.deepEqual(authz(await config(t, [deny(when)]))[key], value);
+    t.is(authz(await config(t, [deny('request.path == "/x"')]))[key], undefined);
+  });
+}
+
+const service = 'destination.service.name == "web" && destination.namespace == "shop" && request.path == "/x"';
+const web = {
+  "destination.service.name": "web",
+  "destination.namespace": "shop",
+  "destination.service.namespace": "shop",
+  "destination.service.host": "web.shop.svc.cluster.local",
+};
+
+test("the service is the one that the policies name, and Envoy vouches for it", async (t) => {
+  const extensions = (whole: any) =>
+    host(whole).typed_per_filter_config["envoy.filters.http.ext_authz"].check_settings.context_extensions;
+  t.deepEqual(extensions(await config(t, [deny(service)])), web);
+  t.deepEqual(
+    extensions(
+      await config(t, [deny(service)], ["--service", "api", "--attribute", "destination.workload.name=api-v2"]),
+    ),
+    {
+      ...web,
+      "destination.service.name": "api",
+      "destination.service.host": "api.shop.svc.cluster.local",
+      "destination.workload.name": "api-v2",
+    },
+  );
+});
+
+const actions: readonly { title: string; reads: string; args?: readonly string[]; gives: object }[] = [
+  {
+    title: "a header",
+    reads: 'request.headers["x-api-key"]',
+    gives: {
+      request_headers: { header_name: "x-api-key", descriptor_key: "request.headers.x-api-key", skip_if_absent: true },
+    },
+  },
+  {
+    title: "the path",
+    reads: "request.path",
+    gives: { request_headers: { header_name: ":path", descriptor_key: "request.path", skip_if_absent: true } },
+  },
+  {
+    title: "the normalised path, which the hub makes of the path",
+    reads: "request.url_path",
+    gives: { request_headers: { header_name: ":path", descriptor_key: "request.path", skip_if_absent: true } },
+  },
+  {
+    title: "the method",
+    reads: "request.method",
+    gives: { request_headers: { header_name: ":method", descriptor_key: "request.method", skip_if_absent: true } },
+  },
+  {
+    title: "a parameter of the query",
+    reads: 'request.query_params["q"]',
+    gives: {
+      query_parameters: { query_parameter_name: "q", descriptor_key: "request.query_params.q", skip_if_absent: true },
+    },
+  },
+  { title: "the caller's address", reads: "source.ip", gives: { remote_address: {} } },
+  {
+    title: "the caller's certificate",
+    reads: "source.principal",
+    gives: {
+      extension: {
+        name: "envoy.rate_limit_descriptors.expr",
+        typed_config: {
+          "@type": "type.googleapis.com/envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor",
+          descriptor_key: "source.principal",
+          text: "connection.uri_san_peer_certificate",
+          skip_if_error: true,
+        },
+      },
+    },
+  },
+  {
+    title: "a claim",
+    reads: 'request.auth.claims["plan"]',
+    args: ["--jwt-payload", "token"],
+    gives: {
+      metadata: {
+        descriptor_key: "request.auth.claims.plan",
+        metadata_key: { key: "envoy.filters.http.jwt_authn", path: [{ key: "token" }, { key: "plan" }] },
+        skip_if_absent: true,
+      },
+    },
+  },
+  {
+    title: "the service",
+    reads: "destination.service.name",
+    args: ["--service", "web"],
+    gives: { generic_key: { descriptor_key: "destination.service.name", descriptor_value: "web" } },
+  },
+  {
+    title: "a key that Envoy writes by itself",
+    reads: 'ratelimit.descriptor["destination_cluster"]',
+    gives: { destination_cluster: {} },
+  },
+  {
+    title: "a key of the operator's, from a header",
+    reads: 'ratelimit.descriptor["tenant"]',
+    args: ["--descriptor", "tenant=header:X-Tenant"],
+    gives: { request_headers: { header_name: "x-tenant", descriptor_key: "tenant", skip_if_absent: true } },
+  },
+  {
+    title: "a key of the operator's, as a constant",
+    reads: 'ratelimit.descriptor["tenant"]',
+    args: ["--descriptor", "tenant=acme"],
+    gives: { generic_key: { descriptor_key: "tenant", descriptor_value: "acme" } },
+  },
+  {
+    title: "nothing",
+    reads: '"x"',
+    gives: { generic_key: { descriptor_key: "generic_key", descriptor_value: "weir" } },
+  },
+];
+
+for (const { title, reads, args, gives } of actions) {
+  test(`a limit that reads ${title} gets it in the descriptor`, async (t) => {
+    t.deepEqual(host(await config(t, [limit(reads)], args)).rate_limits, [{ actions: [gives] }]);
+  });
+}
+
+test("all limits of a domain share one descriptor, so that none is charged twice", async (t) => {
+  const { rate_limits: limits } = host(
+    await config(t, [
+      "name: a, limit: 5/m, at: ratelimit, by: source.ip",
+      "name: b, limit: 5/m, at: ratelimit, by: { ip: source.ip, path: request.path }",
+      'name: c, limit: 5/m, when: \'ratelimit.descriptor["tier"] == "slow"\', by: source.ip',
+    ]),
+  );
+  t.is(limits.length, 1);
+  t.deepEqual(
+    limits[0].actions.map((action: any) => Object.keys(action)[0]),
+    ["request_headers", "remote_address", "generic_key"],
+  );
+});
+
+test("the domain is the one that the policies name", async (t) => {
+  const rule = 'name: it, limit: 5/m, when: ratelimit.domain == "edge", by: source.ip';
+  t.is(filters(await config(t, [rule]))[1].typed_config.domain, "edge");
+  t.is(filters(await config(t, [limit("source.ip")]))[1].typed_config.domain, "weir");
+});
+
+const warned: readonly { title: string; rules: readonly string[]; args?: readonly string[]; says: RegExp }[] = [
+  {
+    title: "a service that is not told",
+    rules: [deny('destination.service.name == "a"'), deny('destination.service.name == "b"').replace("it", "other")],
+    says: /^warning: rules read destination\.service\.name, .* --service NAME\.NAMESPACE \(the policies name a, b\)$/m,
+  },
+  {
+    title: "another attribute of the destination",
+    rules: [deny('destination.workload.name == "a"')],
+    says: /--attribute destination\.workload\.name=VALUE/,
+  },
+  {
+    title: "a key that comes from nowhere",
+    rules: [limit('ratelimit.descriptor["tenant"]')],
+    says: /shop\/it reads ratelimit\.descriptor\["tenant"\], .* --descriptor tenant=header:NAME/,
+  },
+  {
+    title: "a key with two constants",
+    rules: [
+      'name: a, limit: 5/m, when: \'ratelimit.descriptor["tier"] == "a"\'',
+      'name: b, limit: 5/m, when: \'ratelimit.descriptor["tier"] == "b"\'',
+    ],
+    says: /ratelimit\.descriptor\["tier"\] to be one of a, b/,
+  },
+  {
+    title: "a second domain",
+    rules: ['name: a, limit: 5/m, when: ratelimit.domain == "a"', 'name: b, limit: 5/m, when: ratelimit.domain == "b"'],
+    says: /limits of the domain b need a filter of their own/,
+  },
+];
+
+for (const { title, rules, args, says } of warned) {
+  test(`${title} is warned of, on standard error and in the file`, async (t) => {
+    const { out, err, exitCode } = await printed(t, rules, args);
+    t.is(exitCode, 0);
+    t.regex(err, says);
+    t.regex(out, /^# Warning: /m);
+  });
+}
+
+const mistakes: readonly { args: readonly string[]; says: RegExp }[] = [
+  { args: ["--tls-cert", "c.pem"], says: /--tls-cert needs --tls-key/ },
+  { args: ["--tls-cert", "c.pem", "--tls-key", "k.pem"], says: /--tls-cert needs --tls-ca/ },
+  { args: ["--listen-key", "k.pem"], says: /--listen-key needs --listen-cert/ },
+  { args: ["--listen-ca", "ca.pem"], says: /--listen-ca needs --listen-cert/ },
+  { args: ["--attribute", "destination.nmespace=a"], says: /did you mean "destination\.namespace"\?/ },
+  { args: ["--attribute", "destination.port=a"], says: /type int64 for destination\.port, found "a"/ },
+  { args: ["--attribute", "destination.port"], says: /expected name=value/ },
+  { args: ["--hub", "weir"], says: /HOST:PORT/ },
+  { args: ["--timeout", "200"], says: /such as 200ms/ },
+  { args: ["--descriptor", "tenant"], says: /key=header:NAME/ },
+  { args: ["--fragment", "filter"], says: /bootstrap, tcp-bootstrap/ },
+];
+
+for (const { args, says } of mistakes) {
+  test(`${args.join(" ")} is a mistake that says what was expected`, async (t) => {
+    const { out, err, exitCode } = await printed(t, [deny('request.path == "/x"')], args);
+    t.is(out, "");
+    t.regex(err, says);
+    t.is(exitCode, 1);
+  });
+}
+
+test("policies with mistakes print no configuration", async (t) => {
+  const { out, err, exitCode } = await printed(t, ["name: it, denny: internal"]);
+  t.is(out, "");
+  t.regex(err, /did you mean "deny"\?/);
+  t.is(exitCode, 1);
+});
+
+const fragments: readonly { fragment: string; holds: RegExp }[] = [
+  { fragment: "ext-authz", holds: /^name: envoy\.filters\.http\.ext_authz$/m },
+  { fragment: "ratelimit", holds: /^name: envoy\.filters\.http\.ratelimit$/m },
+  { fragment: "route", holds: /^typed_per_filter_config:[^]*^rate_limits:/m },
+  { fragment: "access-log", holds: /^name: envoy\.access_loggers\.http_grpc$/m },
+  { fragment: "tcp-access-log", holds: /^name: envoy\.access_loggers\.tcp_grpc$/m },
+  { fragment: "cluster", holds: /^name: weir$[^]*grpc_health_check/m },
+  { fragment: "tcp-bootstrap", holds: /name: envoy\.filters\.network\.tcp_proxy$/m },
+];
+
+for (const { fragment, holds } of fragments) {
+  test(`--fragment ${fragment} prints that part, as YAML and as JSON`, async (t) => {
+    const rules = [deny('request.path == "/x"'), limit("source.ip").replace("it", "other")];
+    const { out } = await printed(t, rules, ["--fragment", fragment]);
+    t.regex(out, holds);
+    const json = await printed(t, rules, ["--fragment", fragment, "--json"]);
+    t.deepEqual(JSON.parse(json.out), parse(out));
+  });
+}
+
+test("TLS to the hub names the certificate authority, who Envoy is and who the hub must be", async (t) => {
+  const tls = async (...args: string[]) =>
+    clusters(await config(t, [deny('request.path == "/x"')], ["--tls-ca", "ca.pem", ...args]))[0].transport_socket
+      .typed_config;
+  t.like((await tls("--hub", "weir.mesh:9091")).common_tls_context.validation_context, {
+    trusted_ca: { filename: "ca.pem" },
+    match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: "weir.mesh" } }],
+  });
+  const named = await tls("--tls-cert", "c.pem", "--tls-key", "k.pem", "--tls-name", "spiffe://mesh/weir");
+  t.is(named.common_tls_context.validation_context.match_typed_subject_alt_names[0].san_type, "URI");
+  t.deepEqual(named.common_tls_context.tls_certificates, [
+    { certificate_chain: { filename: "c.pem" }, private_key: { filename: "k.pem" } },
+  ]);
+  t.is((await tls()).common_tls_context.validation_context.match_typed_subject_alt_names[0].san_type, "IP_ADDRESS");
+});
+
+test("the headers that reports read are logged", async (t) => {
+  const folder = await writeFolder({
+    "policies/a.yaml": `policy: a
+report:
+  - { metric: m, type: counter, labels: { a: 'request.headers["x-a"]', b: 'response.headers["x-b"]' } }
+`,
+  });
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const { out } = await runCommand(addEnvoyCommand, ["envoy", "--fragment", "access-log"], { cwd: folder });
+  const { typed_config: typed } = parse(out) as any;
+  t.deepEqual(typed.additional_request_headers_to_log, ["x-a"]);
+  t.deepEqual(typed.additional_response_headers_to_log, ["x-b"]);
+});
