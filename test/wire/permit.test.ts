@@ -80,7 +80,10 @@ function ways(): { ask: Record<string, Ask>; judged: () => number; observer: Ret
     routes
       .find((route) => route.path === path)!
       .handle({
+        method: "POST",
         path,
+        query: "",
+        rawHeaders: [],
         body: Buffer.from(JSON.stringify(body)),
         call: callBy(by),
       });
