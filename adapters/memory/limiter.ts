@@ -50,6 +50,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
   function take(charge: Charge, now: number, journaled: boolean): Grant {
     const { limit, key, amount } = charge;
     if (!(amount >= 0)) throw new RangeError(`expected an amount of 0 or more, got ${amount}`);
+    const needed = neededBy(charge);
     if (charge.dedupId !== undefined) {
       const before = answered.get(charge.dedupId, now);
       if (before !== undefined) return before;
@@ -59,8 +60,8 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     const capacity = counter.capacity(limit);
     let place = table.find(key);
     if (place < 0) {
+      if (needed > capacity && !(charge.bestEffort && capacity >= 1)) return refusedForGood(capacity, 0);
       if (amount === 0) return granted(0, capacity, 0, limit.windowMs);
-      if (amount > capacity && !(charge.bestEffort && capacity >= 1)) return refusedForGood(capacity, 0);
       place = addKey(charge, now);
       if (place < 0) return noRoom(limit.windowMs);
     }
@@ -70,8 +71,8 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     const taken = fitting(charge, available, capacity);
     if (taken < 0) {
       const resetMs = counter.resetMs(state, o, limit, now);
-      if (amount > capacity && !charge.bestEffort) return refusedForGood(whole(available, capacity), resetMs);
-      const wanted = charge.bestEffort ? Math.min(1, amount, capacity) : amount;
+      if (needed > capacity && !charge.bestEffort) return refusedForGood(whole(available, capacity), resetMs);
+      const wanted = charge.bestEffort ? Math.min(1, needed, capacity) : needed;
       return refused(whole(available, capacity), resetMs, counter.waitMs(state, o, limit, now, wanted));
     }
     if (taken > 0) {
@@ -118,7 +119,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
       const earlier = wanted.get(key) ?? 0;
       wanted.set(key, earlier + (answer.allowed ? answer.granted : charge.amount));
       if (answer.allowed) return granted(0, remaining, resetMs, limit.windowMs);
-      const needed = earlier + (charge.bestEffort ? Math.min(1, charge.amount) : charge.amount);
+      const needed = earlier + (charge.bestEffort ? Math.min(1, neededBy(charge)) : neededBy(charge));
       if (needed > capacity) return refusedForGood(remaining, resetMs);
       return refused(remaining, resetMs, counter.waitMs(state, o, limit, now, needed));
     });
@@ -174,14 +175,21 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
   };
 }
 
+/** How many units must be there for a charge that is not of best effort. */
+function neededBy({ amount, atLeast }: Charge): number {
+  return atLeast === undefined || atLeast < amount ? amount : atLeast;
+}
+
 /** How much of a charge fits into what is available, or -1 when it is refused. */
-function fitting({ amount, bestEffort }: Charge, available: number, capacity: number): number {
-  if (amount === 0) return 0;
+function fitting(charge: Charge, available: number, capacity: number): number {
+  const { amount, bestEffort } = charge;
+  const needed = neededBy(charge);
+  if (needed === 0) return 0;
   // Fractions of a unit that rounding has lost must not refuse what a caller was told to wait for.
-  if (amount <= available + capacity * 1e-9 && amount <= capacity) return amount;
+  if (needed <= available + capacity * 1e-9 && needed <= capacity) return amount;
   if (!bestEffort) return -1;
   const rest = whole(available, capacity);
-  return rest > 0 ? rest : -1;
+  return rest > 0 ? Math.min(rest, amount) : -1;
 }
 
 /** Whole units left. */

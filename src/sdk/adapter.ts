@@ -45,9 +45,10 @@ type Provided<P extends Capability, I extends Inputs> = [Capability] extends [P]
 /** The running form of an adapter: one for each entry under `adapters:` in `weir.yaml`. */
 export type Instance<P extends Capability = Capability, I extends Inputs = Inputs> = Provided<P, I> & {
   /**
-   * For `quota`: gives units back that this instance has just granted, because a limit kept by another adapter refused
-   * the same request. Each charge is one that was granted, with the granted units as its `amount`; its `dedupId` is
-   * forgotten. Without this method such units stay spent: a request may be refused too much, never admitted too much.
+   * For `quota`: gives units back, because a limit kept by another adapter refused the same request, or because a caller
+   * says that it did not use what it took. `amount` says how many; a limit never holds more than nothing was taken of it.
+   * The `dedupId` of a charge is forgotten. Without this method such units stay spent: a request may be refused too much,
+   * never admitted too much.
    */
   refund?(charges: readonly Charge[], call: Call): Awaitable<void>;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */

@@ -1,7 +1,10 @@
 /** How a limit counts. */
 export type Algorithm = "token-bucket" | "sliding-window" | "fixed-window";
 
-/** One limit of a policy, the same object for every charge while its policy set serves. */
+/**
+ * One limit of a policy, the same object for every charge while its policy set serves. Where a caller may say another
+ * amount or window, such charges come with a limit made for them; it has an id and keys of its own.
+ */
 export interface Limit {
   /** `policy/rule`; limits that only observe have an id of their own, so that they never share a count with an enforced one. */
   readonly id: string;
@@ -21,6 +24,11 @@ export interface Charge {
   readonly key: string;
   /** Units wanted: a finite number of 0 or more; 0 asks what is left and takes nothing. */
   readonly amount: number;
+  /**
+   * Units that must be there, where that is more than `amount`: the charge is refused when fewer are, and takes no more
+   * than `amount`. With an `amount` of 0 it asks whether something could be taken. Default: `amount`.
+   */
+  readonly atLeast?: number;
   /** Whether fewer units than wanted are welcome; a best-effort charge is refused only when nothing is left. */
   readonly bestEffort: boolean;
   /**

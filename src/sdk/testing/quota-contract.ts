@@ -65,6 +65,29 @@ export function quotaContract(options: QuotaOptions): ContractTest[] {
       }
     });
 
+    declare("refuses when fewer units are left than must be there, and takes no more", async ({ take, advance }) => {
+      assert.deepEqual(shown(await take({ amount: 2, atLeast: 10 })), [true, 2, 8]);
+      assert.deepEqual(shown(await take({ amount: 0, atLeast: 8 })), [true, 0, 8]);
+      const refused = await take({ amount: 1, atLeast: 9 });
+      assert.deepEqual(shown(refused), [false, 0, 8]);
+      await advance(refused.retryAfterMs!);
+      assert.equal((await take({ amount: 0, atLeast: 9 })).allowed, true);
+      assert.deepEqual(shown(await take({ key: "new", amount: 0, atLeast: 11 })), [false, 0, 10]);
+    });
+
+    declare(
+      "takes nothing of a batch in which fewer units are left than must be there",
+      async ({ charge, quota, take }) => {
+        await take({ key: "empty", amount: 10 });
+        const grants = await quota([charge({ amount: 4 }), charge({ key: "empty", amount: 0, atLeast: 1 })]);
+        assert.deepEqual(grants.map(shown), [
+          [true, 0, 10],
+          [false, 0, 0],
+        ]);
+        assert.equal((await take({ amount: 0 })).remaining, 10);
+      },
+    );
+
     declare("refuses more than the limit for good, and takes nothing", async ({ take }) => {
       const refused = await take({ amount: 11 });
       assert.deepEqual([refused.allowed, refused.granted, refused.retryAfterMs], [false, 0, undefined]);
@@ -161,6 +184,16 @@ export function quotaContract(options: QuotaOptions): ContractTest[] {
       assert.equal((await take({ amount: 6, dedupId: "r" })).repeated, undefined);
     });
 
+    declare("holds no more than the limit whatever is given back, where it can", async ({ take, charge, fixture }) => {
+      if (fixture.instance.refund === undefined) return;
+      await take({ amount: 6 });
+      await fixture.instance.refund([charge({ amount: 2 }), charge({ amount: 1 })], fixture.call);
+      assert.equal((await take({ amount: 0 })).remaining, 7);
+      await fixture.instance.refund([charge({ amount: 1e9 }), charge({ key: "new", amount: 5 })], fixture.call);
+      assert.deepEqual(shown(await take({ amount: 10 })), [true, 10, 0]);
+      assert.deepEqual(shown(await take({ key: "new", amount: 10 })), [true, 10, 0]);
+    });
+
     declare(
       "says less and less while time stands, and never grants above the limit",
       async ({ take, advance, now }) => {
@@ -197,6 +230,10 @@ function bound(algorithm: Algorithm, spanMs: number): number {
   if (algorithm === "token-bucket") return 10 + spanMs / 1000;
   if (algorithm === "sliding-window") return 10 * (Math.floor(spanMs / 10_000) + 1);
   return 10 * (Math.floor(spanMs / 10_000) + 2);
+}
+
+function shown({ allowed, granted, remaining }: Grant): [allowed: boolean, granted: number, remaining: number] {
+  return [allowed, granted, remaining];
 }
 
 interface Tried {
