@@ -14,6 +14,7 @@ import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
 import { weirVersion } from "./util/version.ts";
 import type { DoorOptions } from "./wire/call.ts";
+import { createRateLimitDoor } from "./wire/envoy/ratelimit/rate-limit-door.ts";
 import { createGrpcServer } from "./wire/grpc-server.ts";
 import { createHttpDoor } from "./wire/http/http-door.ts";
 import { createHttpServer } from "./wire/http/http-server.ts";
@@ -123,7 +124,10 @@ export async function createWeir(
 
   const door: DoorOptions = { open, observer, log };
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
-  const grpc = createGrpcServer({ doors: [createMixerDoor(door), createStreamDoor(door)], ...serverOptions });
+  const grpc = createGrpcServer({
+    doors: [createMixerDoor(door), createStreamDoor(door), createRateLimitDoor(door)],
+    ...serverOptions,
+  });
   const http = createHttpServer({ doors: [createHttpDoor(door)], ...serverOptions });
   let draining = false;
   const listening = { grpc: "", http: "", admin: "" };
@@ -221,13 +225,14 @@ export async function createWeir(
 }
 
 function sessionOn(serving: Serving<Reporter>): Session {
-  const { snapshot, check, prepared } = serving;
+  const { snapshot, check, rateLimit, prepared } = serving;
   return {
     layout: snapshot.layout,
     vocabulary: snapshot.vocabulary,
     version: snapshot.version,
     doors: snapshot.settings.doors,
     check,
+    rateLimit,
     report: prepared.report,
     notTried: prepared.notTried,
     end: () => serving.release(),

@@ -17,12 +17,28 @@ export const rateLimitFieldsShape = record("the header fields that tell of limit
   },
 });
 
+export const ratelimitDoorShape = record("settings of the rate limit door", {
+  charge: {
+    shape: choice("how several limits are charged", ["all-or-nothing", "each"]),
+    description:
+      "`all-or-nothing`: a request that one limit refuses takes nothing of any. `each`: every limit is charged by itself, and one with less than was wanted gives what it has, as Envoy's reference service counts.",
+    default: "`all-or-nothing`",
+  },
+  overrides: {
+    shape: choice("whose descriptors may say another limit", ["all", "clients", "none"]),
+    description:
+      "Whose descriptors may say an amount and window instead of the rule's: `all` callers, the `clients` that the listener names, or `none`. What may not is left out and counted.",
+    default: "`all`",
+  },
+});
+
 export const doorsShape = record("settings of doors", {
   rateLimitFields: {
     shape: rateLimitFieldsShape,
     description: "Which header fields tell the caller of its limits, where a proxy answers for the hub.",
     default: "below",
   },
+  ratelimit: { shape: ratelimitDoorShape, description: "Envoy's rate limit door.", default: "below" },
   encodedSlash: {
     shape: choice("what becomes of a path with an encoded slash", ["keep", "refuse"]),
     description:
@@ -43,6 +59,12 @@ export interface DoorSettings {
     readonly style: "draft" | "legacy" | "both" | "none";
     readonly on: "refused" | "always";
   };
+  readonly ratelimit: {
+    /** Whether one limit that refuses keeps the others from being charged. Default: it does. */
+    readonly charge: "all-or-nothing" | "each";
+    /** Whose descriptors may say another amount and window. Default: every caller's. */
+    readonly overrides: "all" | "clients" | "none";
+  };
   /** Whether a path with an encoded slash or a backslash is judged or refused. Default: judged. */
   readonly encodedSlash: "keep" | "refuse";
   /** The largest body of a request that becomes an attribute. Default 64 KiB. */
@@ -54,6 +76,10 @@ export function doorSettings(raw: Read<typeof doorsShape> | undefined): DoorSett
     rateLimitFields: {
       style: raw?.rateLimitFields?.style?.value ?? "draft",
       on: raw?.rateLimitFields?.on?.value ?? "refused",
+    },
+    ratelimit: {
+      charge: raw?.ratelimit?.charge?.value ?? "all-or-nothing",
+      overrides: raw?.ratelimit?.overrides?.value ?? "all",
     },
     encodedSlash: raw?.encodedSlash?.value ?? "keep",
     bodyBytes: raw?.body?.value ?? 64 * 1024,

@@ -92,12 +92,12 @@ export class AdapterCalls {
     );
   }
 
-  /** Gives back. Nobody waits for it; what cannot be given back is counted. */
-  refund(charges: readonly Charge[]): void {
+  /** Gives back. What cannot be given back is counted, so nobody has to wait for the promise. It never rejects. */
+  refund(charges: readonly Charge[]): void | Promise<void> {
     const { observer, instance } = this.#options;
     if (instance.refund === undefined) {
       observer.dropped("refund", "not_supported", charges.length);
-      return;
+      return undefined;
     }
     const ended = (answer: true | Failure): void => {
       if (answer !== true) observer.dropped("refund", answer.kind, charges.length);
@@ -110,8 +110,7 @@ export class AdapterCalls {
       },
       () => undefined,
     );
-    if (answer instanceof Promise) void answer.then(ended);
-    else ended(answer);
+    return answer instanceof Promise ? answer.then(ended) : ended(answer);
   }
 
   /** Resolves when no call is under way. */

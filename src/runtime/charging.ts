@@ -13,7 +13,7 @@ export interface Wish {
   readonly name?: string;
   readonly reads?: Reads;
   /** The adapter's answer; the failure, where `onError` answers for it; `undefined` when it was not asked any more. */
-  answer?: Grant | Failure;
+  answer?: Grant | Failure | undefined;
   /** Whether the answer is not the one of the limit's own store. */
   degraded: boolean;
 }
@@ -102,5 +102,5 @@ function giveBack(calls: AdapterCalls, wishes: readonly Wish[], observer: Observ
   }
   if (taken.length === 0) return;
   if (!calls.canRefund) observer.dropped("refund", "not_supported", taken.length);
-  else calls.refund(taken);
+  else void calls.refund(taken);
 }

@@ -1,5 +1,5 @@
 import type { Bag } from "../attributes/bag.ts";
-import type { CheckRule, Policy } from "../policy/snapshot.ts";
+import type { Policy } from "../policy/snapshot.ts";
 import { applies, matches } from "./applies.ts";
 import type { Applies } from "./applies.ts";
 import type { Asked, Decision } from "./decision.ts";
@@ -22,9 +22,7 @@ export function createCheck(context: CheckContext): Check {
   const { snapshot, observer, log, nextId, monotonic } = context;
   const rules = snapshot.checks.map((rule) => prepareRule(rule, snapshot));
   const names = limitNames(rules);
-  const isAtRateLimit = (rule: CheckRule): boolean => rule.kind === "limit" && rule.at === "ratelimit";
-  const atCheck = new RuleIndex(snapshot.checks.filter((rule) => !isAtRateLimit(rule)));
-  const atRateLimit = new RuleIndex(snapshot.checks.filter(isAtRateLimit));
+  const index = new RuleIndex(snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"));
 
   return (bag, asked) => {
     try {
@@ -40,7 +38,6 @@ export function createCheck(context: CheckContext): Check {
   /** Judges denies and asks, and notes which headers and limits may follow. */
   function judgeRules(judgement: Judgement): Promise<unknown> | undefined {
     const { bag } = judgement;
-    const index = judgement.asked.at === "ratelimit" ? atRateLimit : atCheck;
     const count = index.find(bag);
     const found = index.found;
     let policy: Policy | undefined;

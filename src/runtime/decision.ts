@@ -9,8 +9,6 @@ export interface Asked {
   readonly dedupId?: string;
   /** Who calls, as far as the door knows; scopes `dedupId`. */
   readonly caller?: string;
-  /** The rate limit doors say `ratelimit`. Default `check`. */
-  readonly at?: "check" | "ratelimit";
   /** Epoch milliseconds until which an answer is of use. */
   readonly deadlineMs?: number;
 }

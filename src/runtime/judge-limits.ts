@@ -1,10 +1,12 @@
+import type { Bag } from "../attributes/bag.ts";
 import type { LimitRule } from "../policy/snapshot.ts";
 import { applies, excused, matches } from "./applies.ts";
 import { chargeAll, isRefused } from "./charging.ts";
 import type { Wish } from "./charging.ts";
 import type { LimitState } from "./decision.ts";
 import { Failure } from "./failure.ts";
-import type { Judgement } from "./judgement.ts";
+import { tellFault } from "./judgement.ts";
+import type { CheckContext, Judgement } from "./judgement.ts";
 import { chargeOf, costOf, countOf, limitText } from "./limit-wishes.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
@@ -25,20 +27,18 @@ export function limitNames(rules: readonly PreparedRule[]): LimitNames {
 export function wishUnnamed(judgement: Judgement, limit: PreparedRule): void {
   const { bag, asked, context } = judgement;
   const rule = limit.rule as LimitRule;
-  const answer = limitApplies(judgement, limit);
+  const answer = limitApplies(context, limit, bag);
   if (answer === false) return;
   if (answer === "unknown") {
     judgement.takePart(limit);
     judgement.refuse(rule, codes.unavailable, unanswered(rule));
     return;
   }
-  const key = countOf(rule, limit.keyPrefix, bag, asked.at === "ratelimit", context.observer);
-  if (key === undefined) return;
+  const key = countOf(rule, limit.keyPrefix, bag, context.observer);
   judgement.validity.none();
   const cost = costOf(rule, bag, context.observer);
   if (cost === undefined) {
-    const message = rule.message ?? `${rule.id}: the cost cannot be computed`;
-    judgement.refuse(rule, codes.resourceExhausted, message);
+    judgement.refuse(rule, codes.resourceExhausted, withoutCost(rule));
   } else if (judgement.refusals === undefined) {
     (judgement.wishes ??= []).push({ rule, charge: chargeOf(rule, key, cost, false, asked, ""), degraded: false });
   }
@@ -63,9 +63,9 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
       answer(codes.invalidArgument, `expected an amount of 0 or more for ${name}, got ${amount}`, 0);
     } else {
       const rule = limit.rule as LimitRule;
-      const held = limitApplies(judgement, limit);
+      const held = limitApplies(context, limit, bag);
       if (held === true) {
-        const key = countOf(rule, limit.keyPrefix, bag, false, context.observer)!;
+        const key = countOf(rule, limit.keyPrefix, bag, context.observer);
         const charge = chargeOf(rule, key, amount, bestEffort, asked, name);
         (judgement.wishes ??= []).push({ rule, charge, name, reads: bag.reads(), degraded: false });
       } else if (held === false) answer(codes.ok, "", amount);
@@ -81,12 +81,11 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
 }
 
 /** Whether a limit applies: `unknown` when that cannot be said and its `onError` refuses. */
-function limitApplies(judgement: Judgement, limit: PreparedRule): boolean | "unknown" {
-  const { bag, context } = judgement;
+export function limitApplies(context: CheckContext, limit: PreparedRule, bag: Bag): boolean | "unknown" {
   const rule = limit.rule as LimitRule;
   const answer = applies(limit, matches(limit, bag), bag);
   if (answer === false) return false;
-  if (answer !== true) judgement.fault(rule, "when", answer);
+  if (answer !== true) tellFault(context, rule, "when", answer);
   if (excused(limit, bag, context.observer)) return false;
   if (answer === true) return true;
   // `local` is for a store that is down. Here the store is there and only `when` is not known: the limit is charged.
@@ -147,30 +146,39 @@ function settleNamed(judgement: Judgement, wish: Wish, refusing: Wish | undefine
   }
 }
 
-function refusalOf({ rule, answer }: Wish): [code: number, message: string] {
+/** Code and message of a wish that was refused. */
+export function refusalOf({ rule, answer, charge }: Wish): [code: number, message: string] {
   if (answer instanceof Failure) return [codes.unavailable, rule.message ?? unanswered(rule)];
-  return [codes.resourceExhausted, rule.message ?? `${rule.id}: the limit of ${limitText(rule)} is used up`];
+  return [codes.resourceExhausted, rule.message ?? `${rule.id}: the limit of ${limitText(charge.limit)} is used up`];
+}
+
+/** What is said when the cost of a request cannot be computed. */
+export function withoutCost(rule: LimitRule): string {
+  return rule.message ?? `${rule.id}: the cost cannot be computed`;
 }
 
 /** Where the enforced limits stand, in the order of their rules. */
 export function limitStates(wishes: readonly Wish[]): readonly LimitState[] {
   const judged = wishes.filter(({ rule, answer }) => answer !== undefined && rule.policy.mode === "enforce");
   if (judged.length > 1) judged.sort((a, b) => a.rule.ordinal - b.rule.ordinal);
-  return judged.map((wish) => {
-    const { rule, answer, degraded } = wish;
-    const known = answer instanceof Failure || answer === undefined ? unknown : answer;
-    const state: { -readonly [K in keyof LimitState]: LimitState[K] } = {
-      rule: rule.id,
-      allowed: !isRefused(wish),
-      amount: rule.limit.amount,
-      windowMs: rule.limit.windowMs,
-      remaining: known.remaining,
-      resetMs: known.resetMs,
-    };
-    if (known.retryAfterMs !== undefined) state.retryAfterMs = known.retryAfterMs;
-    if (degraded) state.degraded = true;
-    return state;
-  });
+  return judged.map(limitState);
+}
+
+/** Where the limit of a wish stands. */
+export function limitState(wish: Wish): LimitState {
+  const { rule, answer, charge, degraded } = wish;
+  const known = answer instanceof Failure || answer === undefined ? unknown : answer;
+  const state: { -readonly [K in keyof LimitState]: LimitState[K] } = {
+    rule: rule.id,
+    allowed: !isRefused(wish),
+    amount: charge.limit.amount,
+    windowMs: charge.limit.windowMs,
+    remaining: known.remaining,
+    resetMs: known.resetMs,
+  };
+  if (known.retryAfterMs !== undefined) state.retryAfterMs = known.retryAfterMs;
+  if (degraded) state.degraded = true;
+  return state;
 }
 
 /** What is said of a limit whose store did not answer. */

@@ -79,7 +79,12 @@ export class Judgement {
 
   /** Something in a rule could not be evaluated. */
   fault(rule: CheckRule, part: string, fault: Fault): void {
-    this.context.observer.ruleFault(rule.id, part, "fault");
-    this.context.log.debug({ rule: rule.id, part, fault: fault.message }, "a rule could not be evaluated");
+    tellFault(this.context, rule, part, fault);
   }
+}
+
+/** Counts and logs that a part of a rule could not be evaluated. */
+export function tellFault({ observer, log }: CheckContext, rule: CheckRule, part: string, fault: Fault): void {
+  observer.ruleFault(rule.id, part, "fault");
+  log.debug({ rule: rule.id, part, fault: fault.message }, "a rule could not be evaluated");
 }

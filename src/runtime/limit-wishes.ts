@@ -2,23 +2,16 @@ import type { Bag } from "../attributes/bag.ts";
 import { Fault } from "../attributes/fault.ts";
 import type { Value } from "../attributes/value.ts";
 import type { LimitRule } from "../policy/snapshot.ts";
-import type { Charge } from "../sdk/index.ts";
+import type { Charge, Limit } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Asked } from "./decision.ts";
 import { boundedKey, chargeId, keyWith } from "./limit-key.ts";
 
-/** Whose count a request is charged to; `undefined` when a part is absent and `strict` says that the limit then does not apply. */
-export function countOf(
-  rule: LimitRule,
-  prefix: string,
-  bag: Bag,
-  strict: boolean,
-  observer: Observer,
-): string | undefined {
+/** Whose count a request is charged to. */
+export function countOf(rule: LimitRule, prefix: string, bag: Bag, observer: Observer): string {
   let key = prefix;
   for (const { value } of rule.by) {
     const held = value.evaluate(bag) as Value | undefined | Fault;
-    if (held === undefined && strict) return undefined;
     // What cannot be computed is one count for all such requests: nobody gets past a limit by garbage.
     if (held === undefined) observer.ruleFault(rule.id, "by", "absence");
     else if (held instanceof Fault) observer.ruleFault(rule.id, "by", "fault");
@@ -56,8 +49,7 @@ export function chargeOf(
 }
 
 /** How a limit is said to people: `500 in 1 s`. */
-export function limitText({ limit }: LimitRule): string {
-  const { windowMs, amount } = limit;
+export function limitText({ windowMs, amount }: Limit): string {
   const units = [
     ["d", 86_400_000],
     ["h", 3_600_000],

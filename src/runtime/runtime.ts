@@ -11,6 +11,7 @@ import { decisionIds } from "./decision-id.ts";
 import { createInstance } from "./instance.ts";
 import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
 import { problemOf, unprepared } from "./load-problem.ts";
+import { createRateLimit } from "./rate-limit.ts";
 import { Holding } from "./serving.ts";
 import type { Serving } from "./serving.ts";
 
@@ -175,9 +176,11 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     };
     const callsOf = (adapter: string) => managed(adapter).calls;
     const instanceOf = (adapter: string): Instance => managed(adapter).instance;
-    const check = createCheck({ snapshot, callsOf, fallback: local.calls, observer, log, nextId, monotonic });
+    const context = { snapshot, callsOf, fallback: local.calls, observer, log, nextId, monotonic };
+    const check = createCheck(context);
+    const rateLimit = createRateLimit(context);
     const prepared = options.prepare(snapshot, instanceOf);
-    const holding = new Holding(snapshot, prepared, check, instanceOf, held, (ended) => {
+    const holding = new Holding(snapshot, prepared, check, rateLimit, instanceOf, held, (ended) => {
       holdings.delete(ended);
       const ending = end(ended).finally(() => endings.delete(ending));
       endings.add(ending);

@@ -4,6 +4,7 @@ import type { Instance } from "../sdk/index.ts";
 import type { Check } from "./check.ts";
 import type { Asked, Decision } from "./decision.ts";
 import type { ManagedInstance } from "./instance.ts";
+import type { RateLimit } from "./rate-limit.ts";
 
 /** One snapshot that serves. Whoever acquired it must release it, once. */
 export interface Serving<T> {
@@ -12,6 +13,8 @@ export interface Serving<T> {
   readonly prepared: T;
   /** Judges a request. Never throws, never rejects; the bag must stay as it is until the decision is there. */
   check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
+  /** Begins to judge the descriptors of a request to a rate limit door. */
+  readonly rateLimit: RateLimit;
   /** The instance behind an adapter's name in `weir.yaml`. Throws when there is none. */
   instanceOf(adapter: string): Instance;
   /** Says that the request is over. The instances of a snapshot that was replaced are closed after its last one. */
@@ -23,6 +26,7 @@ export class Holding<T> implements Serving<T> {
   readonly snapshot: Snapshot;
   readonly prepared: T;
   readonly check: Check;
+  readonly rateLimit: RateLimit;
   readonly instanceOf: (adapter: string) => Instance;
   readonly held: readonly ManagedInstance[];
   /** Resolves when the last request is over and the snapshot serves no more. */
@@ -36,6 +40,7 @@ export class Holding<T> implements Serving<T> {
     snapshot: Snapshot,
     prepared: T,
     check: Check,
+    rateLimit: RateLimit,
     instanceOf: (adapter: string) => Instance,
     held: readonly ManagedInstance[],
     onEnd: (ended: Holding<T>) => void,
@@ -43,6 +48,7 @@ export class Holding<T> implements Serving<T> {
     this.snapshot = snapshot;
     this.prepared = prepared;
     this.check = check;
+    this.rateLimit = rateLimit;
     this.instanceOf = instanceOf;
     this.held = held;
     this.ended = new Promise((resolve) => {

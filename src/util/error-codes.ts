@@ -82,6 +82,12 @@ export const errorCodes = {
     http: 400,
     retry: false,
   },
+  WEIR_REQUEST_DESCRIPTORS: {
+    summary: "a rate limit request without domain or descriptors, with too many, or with a limit that is none",
+    grpc: 3,
+    http: 400,
+    retry: false,
+  },
   WEIR_DICTIONARY_MISMATCH: {
     summary: "the caller's global dictionary is larger than ours",
     grpc: 13,

@@ -3,6 +3,7 @@ import type { Layout } from "../attributes/layout.ts";
 import type { Vocabulary } from "../attributes/vocabulary.ts";
 import type { DoorSettings } from "../policy/doors-shape.ts";
 import type { Asked, Decision } from "../runtime/decision.ts";
+import type { RateLimitAsked, RateLimitJudgement } from "../runtime/rate-limit-decision.ts";
 import type { RecordOutcome } from "../telemetry/outcome.ts";
 
 /**
@@ -17,6 +18,8 @@ export interface Session {
   readonly doors: DoorSettings;
   /** Judges a request. Answers at once unless an adapter has to be waited for. Never throws, never rejects. */
   check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
+  /** Begins to judge the descriptors of a request to a rate limit door. */
+  rateLimit(asked: RateLimitAsked): RateLimitJudgement;
   /** Takes one record. The bag may be filled anew as soon as this returns. */
   report(bag: Bag): RecordOutcome;
   /** Counts records that a door did not try because one before them found a queue full. */

@@ -32,6 +32,7 @@ test.after.always(() => {
 });
 
 const services = [
+  "envoy.service.ratelimit.v3.RateLimitService",
   "grpc.health.v1.Health",
   "grpc.reflection.v1.ServerReflection",
   "grpc.reflection.v1alpha.ServerReflection",

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import test from "ava";
 import { readTestFile } from "../../src/cli/policy-test/read-test-file.ts";
 import { answerRecord } from "../../src/cli/policy-test/shape/answer.ts";
-import { askRecord } from "../../src/cli/policy-test/shape/asked.ts";
+import { askRecord, descriptorRecord } from "../../src/cli/policy-test/shape/asked.ts";
 import * as expectation from "../../src/cli/policy-test/shape/expectation.ts";
 import { caseRecord, fileRecord, stepRecord } from "../../src/cli/policy-test/shape/test-file.ts";
 import { formatProblem } from "../../src/policy/index.ts";
@@ -31,6 +31,7 @@ const records = {
   "a case": caseRecord,
   "a step": stepRecord,
   ask: askRecord,
+  "a descriptor": descriptorRecord,
   "a check": expectation.checkRecord,
   "a limit": expectation.limitRecord,
   "a quota": expectation.quotaRecord,

@@ -10,7 +10,7 @@ import { addValidateCommand } from "../../src/cli/validate.ts";
 import { checkRuleShape, editsShape, headersShape, httpShape } from "../../src/policy/check-rule-shape.ts";
 import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
 import { policyShape } from "../../src/policy/policy-shape.ts";
-import { doorsShape, rateLimitFieldsShape } from "../../src/policy/doors-shape.ts";
+import { doorsShape, rateLimitFieldsShape, ratelimitDoorShape } from "../../src/policy/doors-shape.ts";
 import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy/report-rule-shape.ts";
 import type { Fields } from "../../src/policy/shape/collections.ts";
 import {
@@ -79,6 +79,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     limitsShape.fields,
     doorsShape.fields,
     rateLimitFieldsShape.fields,
+    ratelimitDoorShape.fields,
     checkDefaultsShape.fields,
     telemetryShape.fields,
     shutdownShape.fields,

@@ -4,6 +4,7 @@ import type { Bag } from "../../src/attributes/bag.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";
 import type { Asked, Decision } from "../../src/runtime/decision.ts";
+import type { DescriptorAsked, RateLimitAsked, RateLimitDecision } from "../../src/runtime/rate-limit-decision.ts";
 import { createRuntime } from "../../src/runtime/runtime.ts";
 import type { Runtime, RuntimeOptions, Serving } from "../../src/runtime/runtime.ts";
 import { defineAdapter } from "../../src/sdk/index.ts";
@@ -139,6 +140,13 @@ export interface World {
   check(attributes: Attributes, asked?: Asked): Promise<Decision>;
   /** As `check`; fails when the answer is a promise. */
   checkNow(attributes: Attributes, asked?: Asked): Decision;
+  /** Judges descriptors as a rate limit door does: attributes, with what each asks beside them. */
+  rateLimit(
+    descriptors: readonly (readonly [attributes: Attributes, asked?: DescriptorAsked])[],
+    asked?: RateLimitAsked,
+  ): RateLimitDecision | Promise<RateLimitDecision>;
+  /** As `rateLimit`; fails when the answer is a promise. */
+  rateLimitNow(...args: Parameters<World["rateLimit"]>): RateLimitDecision;
   bag(attributes: Attributes): Bag;
 }
 
@@ -175,10 +183,25 @@ export async function world(
     serving.release();
     return decision;
   };
+  const rateLimit: World["rateLimit"] = (descriptors, asked = {}) => {
+    const serving = runtime.acquire();
+    const judgement = serving.rateLimit(asked);
+    for (const [attributes, each = {}] of descriptors) judgement.add(bag(attributes), each);
+    const decision = judgement.decide();
+    if (decision instanceof Promise) return decision.finally(() => serving.release());
+    serving.release();
+    return decision;
+  };
   return {
     snapshot,
     runtime,
     clock,
+    rateLimit,
+    rateLimitNow(...args) {
+      const decision = rateLimit(...args);
+      if (decision instanceof Promise) throw new Error("expected an answer at once");
+      return decision;
+    },
     told,
     lines,
     bag,

@@ -1,3 +1,4 @@
+import type { Bag } from "../../attributes/bag.ts";
 import type { Decision } from "../../runtime/decision.ts";
 import { refusalCodes } from "../../sdk/index.ts";
 import type { LogEntry, MetricKind } from "../../sdk/index.ts";
@@ -6,6 +7,8 @@ import type { RecordOutcome } from "../../telemetry/outcome.ts";
 /** All that could be seen of one check or report. */
 export interface Outcome {
   readonly decision?: Decision;
+  /** What the descriptors of a request to a rate limit door were; left out: the request itself. */
+  readonly bags?: readonly Bag[];
   readonly record?: RecordOutcome;
   readonly samples: readonly Sample[];
   readonly entries: readonly LogEntry[];

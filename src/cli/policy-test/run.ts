@@ -111,7 +111,7 @@ async function runStep(
     ];
     // What was tried is the same each time, but for limits; once is enough to tell which rules were reached.
     if (differences.length === 0 && time > 1) continue;
-    const tried = trace(snapshot, step, bag, outcome);
+    const tried = (outcome.bags ?? [bag]).flatMap((each) => trace(snapshot, step, each, outcome));
     coverage.note(snapshot, tried);
     if (differences.length === 0) continue;
     return {

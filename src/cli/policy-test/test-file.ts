@@ -75,9 +75,20 @@ export interface Step {
   readonly everyMs: number;
   /** Added to what the case gives. */
   readonly given: Given;
-  readonly asked: Asked;
+  readonly asked: StepAsked;
   readonly answers: Answers;
   readonly expect?: Expectation;
+}
+
+/** What a step asks beside its attributes. */
+export interface StepAsked extends Asked {
+  /** Which kind of door is asked. Default `check`. */
+  readonly at?: "check" | "ratelimit";
+  /** At a rate limit door, each beside what is given. Left out: one, which is what is given. */
+  readonly descriptors?: readonly {
+    readonly entries: ReadonlyMap<string, string>;
+    readonly hits: number | undefined;
+  }[];
 }
 
 /** What must hold of a step. What is left out may be anything. */

@@ -20,7 +20,7 @@ export interface Tried {
 
 /** Why a condition does not hold. */
 interface Unmet {
-  readonly part: "match" | "when";
+  readonly part: "match" | "when" | "by";
   readonly source: string;
   /** What is not there, where that is why. */
   readonly absent?: readonly string[];
@@ -67,6 +67,12 @@ function tryRule(rule: CheckRule | ReportRule, match: Unmet | undefined, bag: Ba
       rule.kind === "metric" || rule.kind === "log" ? { verdict: "does not apply" } : acted(rule, outcome);
     return { name, reached: true, verdict: `${verdict}: ${failed.part} fails: ${failed.fault}`, why: failed.source };
   }
+  const absent =
+    rule.kind === "limit" && rule.at === "ratelimit" ? rule.by.flatMap(({ value }) => absentOf(value, bag)) : [];
+  if (absent.length > 0) {
+    const source = rule.kind === "limit" ? rule.by.map(({ value }) => value.source).join(", ") : "";
+    return { name, reached: false, ...passedOver({ part: "by", source, absent }) };
+  }
   if (rule.unless?.evaluate(bag) === true) {
     return { name, reached: true, verdict: "does not apply: unless holds", why: rule.unless.source };
   }
@@ -98,7 +104,7 @@ function passedOver({ part, source, absent }: Unmet): Omit<Tried, "name" | "reac
   return { verdict: `does not apply: ${part} needs what is not there (${names})`, why: source };
 }
 
-function unmet(part: Unmet["part"], expression: Expression<boolean> | undefined, bag: Bag): Unmet | undefined {
+function unmet(part: "match" | "when", expression: Expression<boolean> | undefined, bag: Bag): Unmet | undefined {
   const value = expression === undefined || expression.evaluate(bag);
   if (value === true || expression === undefined) return undefined;
   const { source } = expression;
@@ -107,7 +113,7 @@ function unmet(part: Unmet["part"], expression: Expression<boolean> | undefined,
 }
 
 /** What an expression reads without a test for it, and is not there. */
-function absentOf({ uses }: Expression<boolean>, bag: Bag): string[] {
+function absentOf({ uses }: Expression, bag: Bag): string[] {
   return uses
     .filter(({ name, key, guarded }) => {
       const slot = key === undefined ? bag.layout.find(name) : bag.layout.keysOf(name)?.get(key);

@@ -7,6 +7,7 @@ import { createQueues } from "../../telemetry/queues.ts";
 import { createReporter } from "../../telemetry/report.ts";
 import type { Reporter } from "../../telemetry/report.ts";
 import type { Outcome } from "./outcome.ts";
+import { asDecision, descriptorBags, judgeDescriptors } from "./descriptors.ts";
 import { createRecorder } from "./recorder.ts";
 import { standIn } from "./stand-in.ts";
 import type { Suite } from "./suite.ts";
@@ -87,6 +88,12 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
           const record = serving.prepared.report(bag);
           await clock.settle();
           return { record, ...recorder.take() };
+        }
+        if (step.asked.at === "ratelimit") {
+          const bags = descriptorBags(bag, step.asked);
+          const decided = judgeDescriptors(serving, bags, step.asked);
+          const judged = decided instanceof Promise ? await clock.until(decided, recorder.outside) : decided;
+          return { decision: asDecision(judged, bag.reads()), bags, ...recorder.take() };
         }
         const decided = serving.check(bag, step.asked);
         const decision = decided instanceof Promise ? await clock.until(decided, recorder.outside) : decided;

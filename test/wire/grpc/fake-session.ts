@@ -51,6 +51,9 @@ export function fakeHub(behaviour: {
         vocabulary: standardVocabulary,
         doors: doorSettings(undefined),
         version: "v1",
+        rateLimit: () => {
+          throw new Error("this hub has no limits");
+        },
         check: behaviour.check ?? (() => allowed()),
         report: behaviour.report ?? (() => "taken"),
         notTried: (records) => void (hub.notTried += records),

@@ -65,6 +65,9 @@ function doorOn(behaviour: Behaviour) {
         vocabulary: standardVocabulary,
         version: "v1",
         doors: doorSettings(undefined),
+        rateLimit: () => {
+          throw new Error("no such door is here");
+        },
         check: behaviour.check ?? (() => allowed),
         report: behaviour.report ?? (() => "taken"),
         notTried: nothing,

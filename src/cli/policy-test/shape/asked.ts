@@ -1,7 +1,7 @@
-import { mapOf, record } from "../../../policy/shape/collections.ts";
+import { list, mapOf, record } from "../../../policy/shape/collections.ts";
 import { choice, integer, text } from "../../../policy/shape/scalars.ts";
 import type { Shape } from "../../../policy/shape/shape.ts";
-import type { Asked } from "../../../runtime/decision.ts";
+import type { StepAsked } from "../test-file.ts";
 import { bool, either, made } from "./basics.ts";
 
 const amount = integer("an amount", 0, Number.MAX_SAFE_INTEGER);
@@ -19,6 +19,25 @@ const quota = either(
   ),
 );
 
+/** The keys of one of `descriptors:`. */
+export const descriptorRecord = record("a descriptor", {
+  entries: {
+    shape: mapOf("a map of keys to texts", text()),
+    description: "Its keys and values, as a proxy sends them. A key that is an attribute's name sets that attribute.",
+    required: true,
+  },
+  hits: {
+    shape: integer("a number of hits", -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+    description: "Units wanted: 0 asks and takes nothing, below 0 gives back.",
+    default: "the rule's `cost`",
+  },
+});
+
+const descriptor = made(descriptorRecord, ({ entries, hits }) => ({
+  entries: new Map((entries?.entries ?? []).map(({ name, value }) => [name, value.value])),
+  hits: hits?.value,
+}));
+
 /** The keys of `ask:`. */
 export const askRecord = record("what the caller asks for", {
   quotas: {
@@ -35,14 +54,20 @@ export const askRecord = record("what the caller asks for", {
   at: {
     shape: choice("a kind of door", ["check", "ratelimit"]),
     description: "Which kind of door is asked.",
-    default: "`check`",
+    default: "`check`; `ratelimit` where `descriptors` are given",
+  },
+  descriptors: {
+    shape: list("a list of descriptors", descriptor),
+    description: "What a rate limit door is asked about, each judged as one request beside what is given.",
+    default: "one descriptor: what is given",
   },
 });
 
 /** What a caller asks beside its attributes. */
-export const asked: Shape<Asked> = made(askRecord, ({ quotas, dedup_id: dedupId, caller, at }) => ({
+export const asked: Shape<StepAsked> = made(askRecord, ({ quotas, dedup_id: dedupId, caller, at, descriptors }) => ({
   ...(quotas !== undefined && { quotas: new Map(quotas.entries.map(({ name, value }) => [name, value])) }),
   ...(dedupId !== undefined && { dedupId: dedupId.value }),
   ...(caller !== undefined && { caller: caller.value }),
   ...(at !== undefined && { at: at.value }),
+  ...(descriptors !== undefined && { at: "ratelimit", descriptors: descriptors.items }),
 }));

@@ -1,0 +1,354 @@
+import type { Bag } from "../attributes/bag.ts";
+import type { Layout } from "../attributes/layout.ts";
+import type { CheckRule, LimitRule } from "../policy/snapshot.ts";
+import type { Charge, Grant, Limit } from "../sdk/index.ts";
+import { chargeAll, isRefused } from "./charging.ts";
+import type { Wish } from "./charging.ts";
+import type { LimitState } from "./decision.ts";
+import { Failure } from "./failure.ts";
+import { limitApplies, limitState, refusalOf, withoutCost } from "./judge-limits.ts";
+import type { CheckContext } from "./judgement.ts";
+import { limitKeyPrefix } from "./limit-key.ts";
+import { costOf, countOf } from "./limit-wishes.ts";
+import { prepareRule } from "./prepared-rule.ts";
+import type { PreparedRule } from "./prepared-rule.ts";
+import type {
+  DescriptorAsked,
+  DescriptorOutcome,
+  LimitOverride,
+  RateLimitAsked,
+  RateLimitDecision,
+  RateLimitJudgement,
+} from "./rate-limit-decision.ts";
+import { codes, messageOf, sortRefusals, unanswered } from "./refusal.ts";
+import type { Refusal } from "./refusal.ts";
+import { RuleIndex } from "./rule-index.ts";
+
+/** Begins to judge one request of a rate limit door. */
+export type RateLimit = (asked: RateLimitAsked) => RateLimitJudgement;
+
+/** A limit of the rate limit doors, with what must be there for it to apply. */
+interface DescriptorLimit {
+  readonly prepared: PreparedRule;
+  /** Slots that `match`, `when` and `by` read without a test for their absence. */
+  readonly needs: Int32Array;
+}
+
+/** A wish of one descriptor. */
+interface DescriptorWish extends Wish {
+  /** Its position in the request. */
+  readonly descriptor: number;
+  /** Units to be given back; its charge then takes nothing. */
+  readonly giveBack: number;
+  /** Set where the limit refuses before anything is charged. */
+  readonly refusal: readonly [code: number, message: string] | undefined;
+}
+
+const nothing: readonly never[] = [];
+const allowedWithoutLimit: DescriptorOutcome = { allowed: true, limits: nothing };
+const refusedByFault: DescriptorOutcome = { allowed: false, limits: nothing };
+
+/** Prepares the limits of a snapshot that the rate limit doors charge. */
+export function createRateLimit(context: CheckContext): RateLimit {
+  const { snapshot } = context;
+  const rules = snapshot.checks.filter(isAtRateLimit);
+  const index = new RuleIndex(rules);
+  const limits = new Map<number, DescriptorLimit>();
+  for (const rule of rules) {
+    limits.set(rule.ordinal, { prepared: prepareRule(rule, snapshot), needs: needsOf(rule, snapshot.layout) });
+  }
+  return (asked) => new Judging(context, index, limits, asked);
+}
+
+class Judging implements RateLimitJudgement {
+  readonly #context: CheckContext;
+  readonly #index: RuleIndex;
+  readonly #limits: ReadonlyMap<number, DescriptorLimit>;
+  readonly #asked: RateLimitAsked;
+  readonly #start: number;
+  readonly #enforced: DescriptorWish[] = [];
+  #observing: DescriptorWish[] | undefined;
+  #descriptors = 0;
+  #isBroken = false;
+
+  constructor(
+    context: CheckContext,
+    index: RuleIndex,
+    limits: ReadonlyMap<number, DescriptorLimit>,
+    asked: RateLimitAsked,
+  ) {
+    this.#context = context;
+    this.#index = index;
+    this.#limits = limits;
+    this.#asked = asked;
+    this.#start = context.monotonic();
+  }
+
+  add(bag: Bag, asked: DescriptorAsked): void {
+    const descriptor = this.#descriptors++;
+    try {
+      const count = this.#index.find(bag);
+      const { found } = this.#index;
+      for (let i = 0; i < count; i++) {
+        const limit = this.#limits.get(found[i]!)!;
+        if (!isThere(bag, limit.needs)) continue;
+        const wish = this.#wishOf(descriptor, limit.prepared, bag, asked);
+        if (wish === undefined) continue;
+        if (limit.prepared.enforced) this.#enforced.push(wish);
+        else (this.#observing ??= []).push(wish);
+      }
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  decide(): RateLimitDecision | Promise<RateLimitDecision> {
+    if (this.#isBroken) return this.#refuseAll();
+    try {
+      const charged = this.#charge();
+      if (!(charged instanceof Promise)) return this.#decision();
+      return charged
+        .then(() => this.#decision())
+        .catch((error: unknown) => {
+          this.#broken(error);
+          return this.#refuseAll();
+        });
+    } catch (error) {
+      this.#broken(error);
+      return this.#refuseAll();
+    }
+  }
+
+  /** What a limit wants of a descriptor; `undefined` where it does not apply. */
+  #wishOf(
+    descriptor: number,
+    prepared: PreparedRule,
+    bag: Bag,
+    { hits, override }: DescriptorAsked,
+  ): DescriptorWish | undefined {
+    const context = this.#context;
+    const { observer } = context;
+    const rule = prepared.rule as LimitRule;
+    const applies = limitApplies(context, prepared, bag);
+    if (applies === false) return undefined;
+    const limit = override === undefined ? rule.limit : overridden(rule.limit, override);
+    const prefix = override === undefined ? prepared.keyPrefix : limitKeyPrefix({ limit, by: rule.by });
+    const key = countOf(rule, prefix, bag, observer);
+    const wanted = hits ?? costOf(rule, bag, observer);
+    let refusal: DescriptorWish["refusal"];
+    if (applies === "unknown") refusal = [codes.unavailable, unanswered(rule)];
+    else if (wanted === undefined) refusal = [codes.resourceExhausted, withoutCost(rule)];
+    const giveBack = wanted !== undefined && wanted < 0 ? -wanted : 0;
+    const wish: DescriptorWish = {
+      rule,
+      charge: this.#chargeOf(limit, key, giveBack > 0 || wanted === undefined ? 0 : wanted, hits === 0),
+      descriptor,
+      giveBack,
+      refusal,
+      answer: undefined,
+      degraded: false,
+    };
+    // No adapter is asked to count by an amount of 0.
+    if (refusal !== undefined || (limit.amount === 0 && giveBack === 0)) wish.answer = refused(limit);
+    return wish;
+  }
+
+  #chargeOf(limit: Limit, key: string, amount: number, asksOnly: boolean): Charge {
+    if (asksOnly) return { limit, key, amount, atLeast: 1, bestEffort: false };
+    return { limit, key, amount, bestEffort: this.#asked.each === true };
+  }
+
+  /** Enforced limits, then, if they granted, what is given back and what observes. */
+  #charge(): void | Promise<void> {
+    const enforced = this.#enforced;
+    const isPlain = this.#observing === undefined && this.#asked.each !== true && enforced.every(isPlainWish);
+    if (!isPlain) return this.#chargeInSteps();
+    return enforced.length === 0 ? undefined : thenDo(this.#take(enforced), () => this.#lookAtUnasked());
+  }
+
+  #chargeInSteps(): void | Promise<void> {
+    const enforced = this.#enforced;
+    const observing = this.#observing ?? nothing;
+    const each = this.#asked.each === true;
+    const isRefusing = (): boolean => !each && enforced.some(isRefused);
+    const takes = enforced.filter(isPlainWish);
+    return inTurn([
+      () => (isRefusing() ? undefined : each ? this.#takeEach(takes) : this.#take(takes)),
+      () => (isRefusing() ? undefined : this.#giveBack(enforced)),
+      () => this.#lookAtUnasked(),
+      () => (isRefusing() ? undefined : this.#takeEach(observing.filter(isPlainWish))),
+      () => (isRefusing() ? undefined : this.#giveBack(observing)),
+    ]);
+  }
+
+  #take(wishes: readonly Wish[]): void | Promise<void> {
+    const { callsOf, fallback, observer } = this.#context;
+    return chargeAll(wishes, callsOf, fallback, observer, this.#asked.deadlineMs);
+  }
+
+  /** Charges each by itself. One that was granted less than it wanted is over its limit, and what was left is spent. */
+  #takeEach(wishes: readonly DescriptorWish[]): void | Promise<void> {
+    return inTurn(
+      wishes.map(
+        (wish) => () =>
+          thenDo(this.#take([wish]), () => {
+            const { answer, charge } = wish;
+            if (answer === undefined || answer instanceof Failure || !answer.allowed) return;
+            if (answer.granted < charge.amount) wish.answer = { ...answer, allowed: false };
+          }),
+      ),
+    );
+  }
+
+  /** Gives back what is to be given back, and looks where the limits stand then. It refuses nothing. */
+  #giveBack(all: readonly DescriptorWish[]): void | Promise<void> {
+    const wishes = all.filter(({ giveBack, refusal }) => giveBack > 0 && refusal === undefined);
+    if (wishes.length === 0) return undefined;
+    return inTurn([
+      ...wishes.map(({ rule, charge, giveBack }) => () => {
+        return this.#context.callsOf(rule.via).refund([{ ...charge, amount: giveBack }]);
+      }),
+      () => this.#look(wishes),
+    ]);
+  }
+
+  /** Looks where those limits stand that were not asked, because another one refused before. */
+  #lookAtUnasked(): void | Promise<void> {
+    const unasked = this.#enforced.filter(({ answer }) => answer === undefined);
+    return unasked.length === 0 ? undefined : this.#look(unasked);
+  }
+
+  /** Asks limits where they stand and takes nothing. What does not answer is not known. */
+  #look(wishes: readonly DescriptorWish[]): void | Promise<void> {
+    const looks: Wish[] = wishes.map(({ rule, charge: { limit, key } }) => ({
+      rule,
+      charge: { limit, key, amount: 0, bestEffort: false },
+      degraded: false,
+    }));
+    return thenDo(this.#take(looks), () => {
+      for (const [i, { answer, degraded }] of looks.entries()) {
+        const wish = wishes[i]!;
+        if (answer !== undefined && !(answer instanceof Failure)) wish.answer = answer;
+        wish.degraded ||= degraded;
+      }
+    });
+  }
+
+  #decision(): RateLimitDecision {
+    const { snapshot, observer, nextId, monotonic } = this.#context;
+    const limits: LimitState[][] = [];
+    let refusals: Refusal[] | undefined;
+    for (const wish of this.#enforced) {
+      const state = limitState(wish);
+      (limits[wish.descriptor] ??= []).push(state);
+      if (state.allowed) continue;
+      observer.refusal(wish.rule.id, "enforce");
+      const [code, message] = wish.refusal ?? refusalOf(wish);
+      refusals ??= [];
+      if (!refusals.some(({ rule }) => rule === wish.rule)) refusals.push({ rule: wish.rule, code, message });
+    }
+    const observed = this.#observing === undefined ? nothing : this.#observedRules(this.#observing);
+    if (refusals !== undefined) sortRefusals(refusals);
+    const first = refusals?.[0];
+    const allowed = first === undefined;
+    const descriptors: DescriptorOutcome[] = [];
+    for (let i = 0; i < this.#descriptors; i++) descriptors.push(outcomeOf(limits[i]));
+    observer.decision(allowed, monotonic() - this.#start);
+    const decision: RateLimitDecision = {
+      id: nextId(),
+      version: snapshot.version,
+      allowed,
+      code: allowed ? codes.ok : first.code,
+      message: refusals === undefined ? "" : messageOf(refusals),
+      rules: refusals?.map(({ rule }) => rule.id) ?? nothing,
+      observed,
+      descriptors,
+    };
+    return first?.rule.http === undefined ? decision : { ...decision, http: first.rule.http };
+  }
+
+  /** The rules that would have refused, each once, in order. */
+  #observedRules(wishes: readonly DescriptorWish[]): readonly string[] {
+    const rules = new Set<CheckRule>();
+    for (const wish of wishes) {
+      if (!isRefused(wish)) continue;
+      this.#context.observer.refusal(wish.rule.id, "observe");
+      rules.add(wish.rule);
+    }
+    return [...rules].sort((a, b) => a.ordinal - b.ordinal).map(({ id }) => id);
+  }
+
+  #broken(error: unknown): void {
+    this.#isBroken = true;
+    this.#context.log.error({ code: "WEIR_INTERNAL", err: error }, "a request could not be judged");
+  }
+
+  /** What is answered when something in here is wrong. Never a pass. */
+  #refuseAll(): RateLimitDecision {
+    const { snapshot, observer, nextId } = this.#context;
+    observer.decision(false, 0);
+    return {
+      id: nextId(),
+      version: snapshot.version,
+      allowed: false,
+      code: codes.unavailable,
+      message: "the request could not be judged",
+      rules: nothing,
+      observed: nothing,
+      descriptors: Array.from({ length: this.#descriptors }, () => refusedByFault),
+    };
+  }
+}
+
+function isAtRateLimit(rule: CheckRule): rule is LimitRule {
+  return rule.kind === "limit" && rule.at === "ratelimit";
+}
+
+/** The slots that must hold something for a limit to apply. What an expression tests with `has()` may be absent. */
+function needsOf({ policy, when, by }: LimitRule, layout: Layout): Int32Array {
+  const needs = new Set<number>();
+  for (const expression of [policy.match, when, ...by.map(({ value }) => value)]) {
+    for (const { name, key, guarded } of expression?.uses ?? nothing) {
+      const slot = key === undefined ? layout.find(name) : layout.keysOf(name)?.get(key);
+      if (!guarded && slot !== undefined) needs.add(slot);
+    }
+  }
+  return Int32Array.from(needs);
+}
+
+function isThere(bag: Bag, slots: Int32Array): boolean {
+  for (let i = 0; i < slots.length; i++) if (bag.peek(slots[i]!) === undefined) return false;
+  return true;
+}
+
+function isPlainWish({ giveBack, answer }: DescriptorWish): boolean {
+  return giveBack === 0 && answer === undefined;
+}
+
+function outcomeOf(limits: readonly LimitState[] | undefined): DescriptorOutcome {
+  if (limits === undefined) return allowedWithoutLimit;
+  return { allowed: limits.every(({ allowed }) => allowed), limits };
+}
+
+/** A limit by another amount and window. Its counts are its own: nobody can refill a limit by asking with a larger one. */
+function overridden(limit: Limit, { amount, windowMs }: LimitOverride): Limit {
+  return { id: `${limit.id}#override`, algorithm: limit.algorithm, amount, windowMs, burst: amount };
+}
+
+function refused({ windowMs }: Limit): Grant {
+  return { allowed: false, granted: 0, remaining: 0, resetMs: windowMs, validForMs: 0 };
+}
+
+type Step = () => void | Promise<void>;
+
+/** Does one step after the other, and waits only for those that have to be waited for. */
+function inTurn(steps: readonly Step[], from = 0): void | Promise<void> {
+  for (let i = from; i < steps.length; i++) {
+    const pending = steps[i]!();
+    if (pending instanceof Promise) return pending.then(() => inTurn(steps, i + 1));
+  }
+}
+
+function thenDo(pending: void | Promise<void>, next: Step): void | Promise<void> {
+  return pending instanceof Promise ? pending.then(next) : next();
+}

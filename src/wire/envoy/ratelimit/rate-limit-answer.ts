@@ -1,0 +1,128 @@
+import type { LimitState } from "../../../runtime/decision.ts";
+import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
+import { writeDuration } from "../../protobuf/duration.ts";
+import { Writer } from "../../protobuf/writer.ts";
+import type { Field } from "../../rate-limit-fields.ts";
+import { unitsOf } from "./rate-limit-unit.ts";
+
+/** `RateLimitResponse.Code`. */
+const code = { ok: 1, overLimit: 2 } as const;
+
+const maxUint32 = 0xffff_ffff;
+
+/** The most limits whose messages are kept. */
+const maxKept = 1024;
+
+/** A limit as a `RateLimitResponse.RateLimit`. */
+interface Kept {
+  readonly amount: number;
+  readonly windowMs: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Writes the envoy.service.ratelimit.v3.RateLimitResponse of decisions. */
+export class RateLimitAnswer {
+  readonly #writer = new Writer();
+  readonly #limitWriter = new Writer();
+  /** By the rule's id. Emptied when it is full, so what an earlier policy set had does not stay. */
+  readonly #limits = new Map<string, Kept>();
+
+  /** `fields` are the header fields for the response to the proxy's client. */
+  write(decision: RateLimitDecision, fields: readonly Field[]): Uint8Array {
+    const writer = this.#writer.reset();
+    const { allowed, descriptors, http } = decision;
+    writer.uint32(1, allowed ? code.ok : code.overLimit);
+    for (const { allowed: within, limits } of descriptors) {
+      const status = writer.open(2);
+      writer.uint32(1, within ? code.ok : code.overLimit);
+      if (limits.length > 0) this.#writeState(limits.length === 1 ? limits[0]! : nearest(limits));
+      writer.close(status);
+    }
+    for (const [name, value] of fields) writeHeader(writer, name, value);
+    if (!allowed) {
+      for (const { name, value } of http?.headers ?? []) writeHeader(writer, name, value);
+      writer.string(5, http?.body ?? decision.message);
+    }
+    writeMetadata(writer, decision);
+    return writer.finish();
+  }
+
+  #writeState(state: LimitState): void {
+    const writer = this.#writer;
+    writer.bytes(2, this.#limitOf(state));
+    const remaining = Math.min(maxUint32, Math.floor(state.remaining));
+    if (remaining > 0) writer.uint32(3, remaining);
+    writeDuration(writer, 4, state.resetMs);
+  }
+
+  #limitOf({ rule, amount, windowMs }: LimitState): Uint8Array {
+    const kept = this.#limits.get(rule);
+    if (kept?.amount === amount && kept.windowMs === windowMs) return kept.bytes;
+    const { unit, count } = unitsOf(windowMs);
+    const writer = this.#limitWriter.reset();
+    if (amount > 0) writer.uint32(1, Math.min(maxUint32, amount));
+    if (unit > 0) writer.uint32(2, unit);
+    writer.string(3, rule);
+    if (count > 1) {
+      const multiplier = writer.open(4);
+      writer.uint32(1, Math.min(maxUint32, count));
+      writer.close(multiplier);
+    }
+    const bytes = writer.finish();
+    if (this.#limits.size >= maxKept) this.#limits.clear();
+    this.#limits.set(rule, { amount, windowMs, bytes });
+    return bytes;
+  }
+}
+
+/** The limit that a descriptor's status tells of: the first that refuses, else the one with the fewest units left. */
+export function nearest(limits: readonly LimitState[]): LimitState {
+  return limits.reduce((a, b) => (isNearer(b, a) ? b : a));
+}
+
+function isNearer(a: LimitState, b: LimitState): boolean {
+  if (a.allowed !== b.allowed) return !a.allowed;
+  return a.remaining < b.remaining;
+}
+
+/** A config.core.v3.HeaderValue. */
+function writeHeader(writer: Writer, name: string, value: string): void {
+  const header = writer.open(3);
+  writer.string(1, name);
+  writer.string(2, value);
+  writer.close(header);
+}
+
+/** The struct by which a proxy's log names the decision: see docs/doors/ratelimit.md. */
+function writeMetadata(writer: Writer, { id, version, rules, observed }: RateLimitDecision): void {
+  const metadata = writer.open(6);
+  writeTextField(writer, "decision_id", id);
+  writeTextField(writer, "policy_version", version);
+  if (rules.length > 0) writeTextsField(writer, "rules", rules);
+  if (observed.length > 0) writeTextsField(writer, "observed", observed);
+  writer.close(metadata);
+}
+
+function writeTextField(writer: Writer, key: string, text: string): void {
+  const entry = writer.open(1);
+  writer.string(1, key);
+  const value = writer.open(2);
+  writer.string(3, text);
+  writer.close(value);
+  writer.close(entry);
+}
+
+function writeTextsField(writer: Writer, key: string, texts: readonly string[]): void {
+  const entry = writer.open(1);
+  writer.string(1, key);
+  const value = writer.open(2);
+  const list = writer.open(6);
+  for (const text of texts) {
+    const each = writer.open(1);
+    writer.string(3, text);
+    writer.close(each);
+  }
+  writer.close(list);
+  writer.close(value);
+  writer.close(entry);
+}

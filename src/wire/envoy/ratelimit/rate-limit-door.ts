@@ -1,0 +1,125 @@
+import { Bag } from "../../../attributes/bag.ts";
+import type { LimitState } from "../../../runtime/decision.ts";
+import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
+import { WeirError } from "../../../util/weir-error.ts";
+import type { Call, DoorOptions, GrpcDoor } from "../../call.ts";
+import { WordCache } from "../../mixer/word-cache.ts";
+import { viewOf } from "../../mixer/word-hash.ts";
+import { notPermitted } from "../../permit.ts";
+import { asBuffer, Reader } from "../../protobuf/reader.ts";
+import { rateLimitFields } from "../../rate-limit-fields.ts";
+import type { Session } from "../../session.ts";
+import { Descriptor } from "./descriptor.ts";
+import { DescriptorTable } from "./descriptor-table.ts";
+import { nearest, RateLimitAnswer } from "./rate-limit-answer.ts";
+import { RateLimitRequest } from "./rate-limit-request.ts";
+
+const name = "ratelimit";
+
+/** The most limits that header fields tell of. */
+const maxTold = 16;
+
+/**
+ * The door of Envoy's global rate limiting: `envoy.service.ratelimit.v3.RateLimitService`. Each descriptor is judged as
+ * one request, by the limits that are charged at the rate limit doors.
+ *
+ * A refusal is an answer: OVER_LIMIT. A call fails as a whole when it asks for nothing, for too much, or for what its
+ * sender may not.
+ */
+export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
+  const request = new RateLimitRequest();
+  const descriptor = new Descriptor();
+  const reader = new Reader();
+  const words = new WordCache();
+  const answers = new RateLimitAnswer();
+  let table: DescriptorTable | undefined;
+  let bag: Bag | undefined;
+
+  function judge(session: Session, buffer: Buffer, call: Call): RateLimitDecision | Promise<RateLimitDecision> {
+    const { client } = call;
+    const { ratelimit } = session.doors;
+    if (table?.layout !== session.layout) {
+      table = new DescriptorTable(session.layout);
+      bag = new Bag(session.layout);
+    }
+    const [known, filled] = [table, bag!];
+    const view = viewOf(buffer);
+    const take = (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): void => {
+      const key = words.text(buffer, view, keyStart, keyEnd);
+      const entry = known.find(key);
+      if (entry === undefined) return;
+      if (client !== undefined && entry.target !== undefined && !client.maySet(entry.target.name))
+        throw notPermitted(name, observer, "attribute", entry.target.name);
+      known.put(filled, entry, key, words.text(buffer, view, valueStart, valueEnd));
+    };
+    const mayOverride = ratelimit.overrides === "all" || (ratelimit.overrides === "clients" && client !== undefined);
+
+    const judgement = session.rateLimit({ each: ratelimit.charge === "each", deadlineMs: call.deadlineMs });
+    for (let i = 0; i < request.starts.length; i++) {
+      filled.clear();
+      known.begin(filled, request.domain);
+      descriptor.read(reader.reset(buffer, request.starts[i], request.ends[i]), take);
+      const { hits, isNegative } = descriptor;
+      let { override } = descriptor;
+      if (isNegative && hits !== 0 && client === undefined) {
+        observer.callerRefused(name, "negative_hits");
+        throw new WeirError("WEIR_NOT_PERMITTED", "only clients that the listener names may give hits back");
+      }
+      if (override !== undefined && !mayOverride) {
+        observer.dropped("limit_override", "not_permitted", 1);
+        override = undefined;
+      }
+      judgement.add(filled, { hits: hitsOf(hits, request.hits, isNegative), override });
+    }
+    return judgement.decide();
+  }
+
+  function answer(decision: RateLimitDecision, session: Session): Uint8Array {
+    const { rateLimitFields: asked } = session.doors;
+    const fields = decision.allowed && asked.on === "refused" ? [] : rateLimitFields(told(decision), asked);
+    return answers.write(decision, fields);
+  }
+
+  function shouldRateLimit(message: Uint8Array, call: Call): Uint8Array | Promise<Uint8Array> {
+    const buffer = asBuffer(message);
+    request.read(reader.reset(buffer));
+    if (call.client?.maySpeakFor(request.domain) === false)
+      throw notPermitted(name, observer, "domain", request.domain);
+    const session = open();
+    let pending = false;
+    try {
+      const decision = judge(session, buffer, call);
+      if (!(decision instanceof Promise)) return answer(decision, session);
+      pending = true;
+      return decision.then((decided) => answer(decided, session)).finally(() => session.end());
+    } finally {
+      if (!pending) session.end();
+    }
+  }
+
+  return {
+    name,
+    unary: new Map([["/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", shouldRateLimit]]),
+    duplex: new Map(),
+  };
+}
+
+/** Hits of a descriptor, else of the request, else the rules' cost; to be given back, at least one. */
+function hitsOf(own: number | undefined, common: number, isNegative: boolean): number | undefined {
+  const hits = own ?? (common > 0 ? common : undefined);
+  return isNegative ? -(hits ?? 1) : hits;
+}
+
+/** The limits that header fields tell of: those that refuse, else all; each rule once. */
+function told({ allowed, descriptors }: RateLimitDecision): readonly LimitState[] {
+  const byRule = new Map<string, LimitState>();
+  for (const { limits } of descriptors) {
+    for (const limit of limits) {
+      if (!allowed && limit.allowed) continue;
+      const known = byRule.get(limit.rule);
+      if (known === undefined && byRule.size === maxTold) continue;
+      byRule.set(limit.rule, known === undefined ? limit : nearest([known, limit]));
+    }
+  }
+  return [...byRule.values()];
+}
