@@ -3,8 +3,12 @@ import list from "./list/index.ts";
 import log from "./log/index.ts";
 import memory from "./memory/index.ts";
 import prometheus from "./prometheus/index.ts";
+import redis from "./redis/index.ts";
 
 /** The adapters that come with Weir, by the name that `adapter:` in `weir.yaml` takes. */
 export const builtinAdapters: ReadonlyMap<string, Adapter> = new Map(
-  ([list, log, memory, prometheus] satisfies Adapter[]).map((adapter): [string, Adapter] => [adapter.name, adapter]),
+  ([list, log, memory, prometheus, redis] satisfies Adapter[]).map((adapter): [string, Adapter] => [
+    adapter.name,
+    adapter,
+  ]),
 );

@@ -1,0 +1,168 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { ConnectionOptions } from "node:tls";
+import calculateSlot from "cluster-key-slot";
+import { Cluster, Redis } from "ioredis";
+import type { Host } from "weir/sdk";
+import type { RedisConfig } from "./config.ts";
+import { refundScript, takeScript } from "./scripts.ts";
+
+/** Redis, as the limits need it. Each call is one round trip; it rejects when there is no answer in time. */
+export interface Store {
+  readonly isCluster: boolean;
+  /** The slot of a key; the same for all keys where there is but one node. */
+  slotOf(key: string): number;
+  take(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly number[]>;
+  refund(keys: readonly string[], args: readonly (string | number)[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The longest pause before the next attempt to connect. */
+const maxPauseMs = 2000;
+
+/**
+ * Connects. Resolves when there is a connection, or when the first attempt has failed: a store that is away when the hub
+ * starts is the same as one that goes away later. While there is no connection a call fails at once, and no command is
+ * ever sent twice: it might have charged.
+ */
+export async function connect(config: RedisConfig, host: Host): Promise<Store> {
+  const client = await open(config, host);
+  const isCluster = client instanceof Cluster;
+  let down = false;
+  client.on("error", (error: Error) => {
+    if (down) return;
+    down = true;
+    host.log.warn({ err: error }, "there is no connection to redis");
+  });
+  client.on("ready", () => {
+    if (down) host.log.info({}, "redis is connected again");
+    down = false;
+    warnOfEviction(client, host).catch((error: unknown) =>
+      host.log.debug({ err: error }, "redis does not tell how it evicts"),
+    );
+  });
+
+  await new Promise<void>((resolve) => {
+    client.once("ready", resolve);
+    client.once("error", () => resolve());
+    client.once("close", () => resolve());
+  });
+  if (isCluster) {
+    // ioredis connects to a node with the first command for it, and fails those that come meanwhile.
+    const reach = async (node: Redis): Promise<void> => {
+      if (node.status === "wait") await node.connect().catch(() => undefined);
+    };
+    client.on("+node", (node: Redis) => void reach(node));
+    await Promise.all(client.nodes("master").map(reach));
+  }
+
+  const run = async ({ lua, sha }: Script, keys: readonly string[], args: readonly (string | number)[]) => {
+    try {
+      return await client.evalsha(sha, keys.length, ...keys, ...args);
+    } catch (error) {
+      // Redis has not seen the script yet, or has been told to forget all scripts: nothing was run.
+      if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+      return await client.eval(lua, keys.length, ...keys, ...args);
+    }
+  };
+  return {
+    isCluster,
+    slotOf: (key) => (isCluster ? calculateSlot(key) : 0),
+    take: async (keys, args) => (await run(take, keys, args)) as number[],
+    refund: async (keys, args) => void (await run(refund, keys, args)),
+    async close() {
+      // What is under way has ended by now, so there is nothing to wait for.
+      client.disconnect();
+    },
+  };
+}
+
+interface Script {
+  readonly lua: string;
+  readonly sha: string;
+}
+
+const take = scriptOf(takeScript);
+const refund = scriptOf(refundScript);
+
+function scriptOf(lua: string): Script {
+  return { lua, sha: createHash("sha1").update(lua).digest("hex") };
+}
+
+async function open(config: RedisConfig, host: Host): Promise<Redis | Cluster> {
+  const fileOf = (path: string): Promise<string> => readFile(resolve(host.folder, path), "utf8");
+  const { url, sentinels, master, cluster, timeout } = config;
+  const password =
+    config.passwordFile === undefined
+      ? (config.password ?? url?.password)
+      : (await fileOf(config.passwordFile)).replace(/\r?\n$/, "");
+  const username = config.username ?? url?.username;
+  const tls = await tlsOf(config, fileOf);
+  const pause = (times: number): number => Math.min(maxPauseMs, 50 * 2 ** Math.min(times, 10));
+  const common = {
+    ...(username ? { username } : {}),
+    ...(password ? { password } : {}),
+    ...(tls === undefined ? {} : { tls }),
+    db: url?.database ?? 0,
+    connectionName: "weir",
+    commandTimeout: timeout,
+    connectTimeout: 5000,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // A master that has become a replica: the next connection finds the new one, where Sentinels or DNS tell it.
+    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+  };
+  if (cluster !== undefined) {
+    return new Cluster([...cluster], {
+      redisOptions: common,
+      enableOfflineQueue: false,
+      clusterRetryStrategy: pause,
+      // A call that finds its node gone fails rather than waiting: the rule's onError answers, the next one finds the new node.
+      retryDelayOnFailover: 0,
+      retryDelayOnClusterDown: 0,
+      maxRedirections: 4,
+      slotsRefreshTimeout: Math.max(1000, timeout),
+    });
+  }
+  const options = { ...common, enableOfflineQueue: false, retryStrategy: pause };
+  if (sentinels !== undefined) {
+    return new Redis({
+      ...options,
+      sentinels: [...sentinels],
+      name: master!,
+      ...(tls === undefined ? {} : { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+      sentinelRetryStrategy: pause,
+    });
+  }
+  return new Redis({ ...options, host: url!.host, port: url!.port });
+}
+
+async function tlsOf(
+  { tls, url }: RedisConfig,
+  fileOf: (path: string) => Promise<string>,
+): Promise<ConnectionOptions | undefined> {
+  if (tls === undefined && url?.tls !== true) return undefined;
+  return {
+    ...(tls?.ca === undefined ? {} : { ca: await fileOf(tls.ca) }),
+    ...(tls?.cert === undefined ? {} : { cert: await fileOf(tls.cert) }),
+    ...(tls?.key === undefined ? {} : { key: await fileOf(tls.key) }),
+    ...(tls?.serverName === undefined ? {} : { servername: tls.serverName }),
+  };
+}
+
+/** Warns when Redis may throw counters away for want of memory: a forgotten counter is a limit that starts anew. */
+async function warnOfEviction(client: Redis | Cluster, host: Host): Promise<void> {
+  const nodes = client instanceof Cluster ? client.nodes("master") : [client];
+  for (const node of nodes) {
+    const memory = await node.info("memory");
+    const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1];
+    if (policy === undefined || policy === "noeviction") continue;
+    host.count("may_evict");
+    host.log.warn(
+      { policy, node: `${node.options.host}:${node.options.port}` },
+      "redis may evict the counters of limits when memory is short: set maxmemory-policy to noeviction",
+    );
+    return;
+  }
+}

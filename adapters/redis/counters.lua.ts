@@ -1,0 +1,117 @@
+/**
+ * The algorithms, in Lua: the same functions over the same states as the adapter `memory` has, so that both give the
+ * same answers for the same timeline. A state is a list of numbers; it is kept in Redis as big-endian doubles.
+ *
+ * Each counter has `blank` (the state of a key that nobody has used), `capacity`, `available` (brings the state to `now`
+ * and answers how many units can be taken), `take`, `back`, `wait` (milliseconds until `amount` units can be taken) and
+ * `reset` (milliseconds until the capacity is there again, 1e15 at most). Amounts are units, times milliseconds.
+ */
+export const countersLua = `
+local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
+
+local bucket = { width = 2 }
+function bucket.capacity(l) return l.burst end
+local function drain(units, l)
+  local left = units - l.burst * 1e-12
+  if left <= 0 then return 0 end
+  return min(ceil(left * l.window / l.amount), 1e15)
+end
+function bucket.available(s, l, now)
+  local elapsed = now - s[2]
+  if elapsed > 0 then
+    s[1] = max(0, s[1] - elapsed * l.amount / l.window)
+    s[2] = now
+  end
+  return l.burst - s[1]
+end
+function bucket.take(s, l, now, n) s[1] = s[1] + n end
+function bucket.back(s, l, now, n) s[1] = max(0, s[1] - n) end
+function bucket.wait(s, l, now, n) return drain(s[1] + n - l.burst, l) end
+function bucket.reset(s, l, now) return drain(s[1], l) end
+
+local fixed = { width = 2 }
+function fixed.capacity(l) return l.amount end
+function fixed.available(s, l, now)
+  if now >= s[1] then
+    s[1] = (floor(now / l.window) + 1) * l.window
+    s[2] = 0
+  end
+  return l.amount - s[2]
+end
+function fixed.take(s, l, now, n) s[2] = s[2] + n end
+function fixed.back(s, l, now, n) s[2] = max(0, s[2] - n) end
+function fixed.wait(s, l, now, n)
+  if s[2] + n <= l.amount then return 0 end
+  return ceil(s[1] - now)
+end
+function fixed.reset(s, l, now)
+  if s[2] <= 0 then return 0 end
+  return ceil(s[1] - now)
+end
+
+-- A window is cut into 16 steps; the current one and the 16 before it cover every window that ends now.
+local steps, kept = 16, 17
+local sliding = { width = 2 + kept }
+function sliding.capacity(l) return l.amount end
+local function goneAt(granted, l) return (granted + kept) * (l.window / steps) end
+function sliding.available(s, l, now)
+  local current = floor(now / (l.window / steps))
+  local passed = current - s[1]
+  if passed > 0 then
+    for i = min(passed, kept) - 1, 0, -1 do s[3 + (current - i) % kept] = 0 end
+    s[1] = current
+    local sum = 0
+    for i = 0, kept - 1 do sum = sum + s[3 + i] end
+    s[2] = sum
+  end
+  return l.amount - s[2]
+end
+function sliding.take(s, l, now, n)
+  local at = 3 + s[1] % kept
+  s[at] = s[at] + n
+  s[2] = s[2] + n
+end
+function sliding.back(s, l, now, n)
+  for i = 0, kept - 1 do
+    if n <= 0 or s[1] < i then return end
+    local at = 3 + (s[1] - i) % kept
+    local part = min(n, s[at])
+    s[at] = s[at] - part
+    s[2] = max(0, s[2] - part)
+    n = n - part
+  end
+end
+function sliding.wait(s, l, now, n)
+  local held = s[2]
+  for i = kept - 1, 0, -1 do
+    if held + n <= l.amount then return 0 end
+    if s[1] >= i then
+      held = held - s[3 + (s[1] - i) % kept]
+      if held + n <= l.amount or i == 0 then return ceil(goneAt(s[1] - i, l) - now) end
+    end
+  end
+  return 0
+end
+function sliding.reset(s, l, now)
+  for i = 0, kept - 1 do
+    if s[1] < i then return 0 end
+    if s[3 + (s[1] - i) % kept] > 0 then return ceil(goneAt(s[1] - i, l) - now) end
+  end
+  return 0
+end
+
+local counters = { b = bucket, s = sliding, f = fixed }
+
+local function read(packed, width)
+  local s = {}
+  for i = 1, width do
+    s[i] = packed and struct.unpack('>d', packed, i * 8 - 7) or 0
+  end
+  return s
+end
+
+-- A second longer than the count can matter, so that no clock's hair's breadth forgets it early.
+local function write(key, s, c, l, now)
+  redis.call('SET', key, struct.pack('>' .. string.rep('d', c.width), unpack(s)), 'PX', min(c.reset(s, l, now) + 1000, 1e14))
+end
+`;

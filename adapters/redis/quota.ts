@@ -1,0 +1,133 @@
+import type { Algorithm, Charge, Grant } from "weir/sdk";
+import type { Store } from "./connection.ts";
+
+export interface QuotaOptions {
+  /** Put before every key. */
+  readonly prefix: string;
+  /** How long a deduplication id is remembered, in milliseconds. */
+  readonly dedupMs: number;
+  /** The time in milliseconds, in place of Redis's own clock. For tests. */
+  readonly now?: (() => number) | undefined;
+}
+
+export interface Quota {
+  quota(charges: readonly Charge[]): Promise<readonly Grant[]>;
+  refund(charges: readonly Charge[]): Promise<void>;
+}
+
+const codes: Readonly<Record<Algorithm, string>> = { "token-bucket": "b", "sliding-window": "s", "fixed-window": "f" };
+
+const numbersPerGrant = 5;
+
+/** Outcomes that the script tells; 1 is a grant. */
+const refused = 0;
+const repeated = 2;
+
+/**
+ * Judges charges by counters in Redis: one script and one round trip for all charges that one node can answer for. On a
+ * cluster, charges of several slots are taken slot by slot at the same time; when one of them refuses or fails, what the
+ * others granted is given back. So never more is admitted than the limits allow; for a moment, less may be.
+ */
+export function createQuota(store: Store, { prefix, dedupMs, now }: QuotaOptions): Quota {
+  const time = (): string => (now === undefined ? "" : String(now()));
+  // The braces are the hash tag: a count and the deduplication ids of its charges lie in one slot (Redis Cluster
+  // specification, "Hash tags").
+  const tagOf = ({ key }: Charge): string => `{${escaped(key)}}`;
+  const keysOf = (charge: Charge): string[] => {
+    const tag = tagOf(charge);
+    const counter = `${prefix}${tag}`;
+    return charge.dedupId === undefined ? [counter] : [counter, counter + escaped(charge.dedupId)];
+  };
+  const limitOf = ({ limit }: Charge): (string | number)[] => [
+    codes[limit.algorithm],
+    limit.amount,
+    limit.windowMs,
+    limit.burst,
+  ];
+
+  async function take(charges: readonly Charge[]): Promise<readonly Grant[]> {
+    const keys = charges.flatMap(keysOf);
+    const args = charges.flatMap((charge) => [
+      ...limitOf(charge),
+      charge.amount,
+      charge.bestEffort ? 1 : 0,
+      charge.dedupId === undefined ? 0 : 1,
+    ]);
+    const numbers = await store.take(keys, [time(), dedupMs, ...args]);
+    return charges.map((charge, i) => grantOf(charge, numbers, i * numbersPerGrant));
+  }
+
+  async function giveBack(charges: readonly Charge[]): Promise<void> {
+    const keys = charges.flatMap(keysOf);
+    const args = charges.flatMap((charge) => [...limitOf(charge), charge.amount, charge.dedupId === undefined ? 0 : 1]);
+    await store.refund(keys, [time(), ...args]);
+  }
+
+  /** Charges by the node that answers for them, by their places in the batch. */
+  function slotsOf(charges: readonly Charge[]): number[][] {
+    const slots = new Map<number, number[]>();
+    for (const [i, charge] of charges.entries()) {
+      const slot = store.slotOf(`${prefix}${tagOf(charge)}`);
+      const places = slots.get(slot);
+      if (places === undefined) slots.set(slot, [i]);
+      else places.push(i);
+    }
+    return [...slots.values()];
+  }
+
+  async function takeOverSlots(charges: readonly Charge[], slots: readonly number[][]): Promise<readonly Grant[]> {
+    const answers = await Promise.allSettled(slots.map((places) => take(places.map((i) => charges[i]!))));
+    const failure = answers.find((answer) => answer.status === "rejected");
+    const grants: Grant[] = [];
+    for (const [n, answer] of answers.entries()) {
+      if (answer.status === "fulfilled") for (const [m, i] of slots[n]!.entries()) grants[i] = answer.value[m]!;
+    }
+    if (failure === undefined && grants.every((grant) => grant.allowed)) return grants;
+    const taken = charges.flatMap((charge, i) => {
+      const grant = grants[i];
+      const spent = grant?.allowed === true && grant.granted > 0 && grant.repeated !== true;
+      return spent ? [{ ...charge, amount: grant.granted }] : [];
+    });
+    // Every slot is tried: one that does not answer must not keep the units of the others.
+    const back = await Promise.allSettled(slotsOf(taken).map((places) => giveBack(places.map((i) => taken[i]!))));
+    const stuck = [failure, ...back].find((answer) => answer?.status === "rejected");
+    if (stuck?.status === "rejected") throw stuck.reason;
+    return grants.map((grant) =>
+      grant.allowed && grant.repeated !== true
+        ? { ...grant, granted: 0, remaining: grant.remaining + grant.granted }
+        : grant,
+    );
+  }
+
+  return {
+    quota(charges) {
+      if (charges.length === 1 || !store.isCluster) return take(charges);
+      const slots = slotsOf(charges);
+      return slots.length === 1 ? take(charges) : takeOverSlots(charges, slots);
+    },
+    async refund(charges) {
+      await Promise.all(slotsOf(charges).map((places) => giveBack(places.map((i) => charges[i]!))));
+    },
+  };
+}
+
+/**
+ * A text as part of a Redis key, still told apart from every other: without a brace that would end the hash tag, and
+ * without halves of surrogate pairs, which all look alike in UTF-8.
+ */
+function escaped(text: string): string {
+  return text.replace(/[%}\p{Surrogate}]/gu, (unit) => `%${unit.charCodeAt(0).toString(16)};`);
+}
+
+function grantOf(charge: Charge, numbers: readonly number[], at: number): Grant {
+  const outcome = numbers[at]!;
+  const remaining = numbers[at + 2]!;
+  const resetMs = numbers[at + 3]!;
+  const retryAfterMs = numbers[at + 4]!;
+  if (outcome === refused) {
+    const grant = { allowed: false, granted: 0, remaining, resetMs, validForMs: 0 };
+    return retryAfterMs < 0 ? grant : { ...grant, retryAfterMs };
+  }
+  const grant = { allowed: true, granted: numbers[at + 1]!, remaining, resetMs, validForMs: charge.limit.windowMs };
+  return outcome === repeated ? { ...grant, repeated: true } : grant;
+}

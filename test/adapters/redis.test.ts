@@ -1,0 +1,306 @@
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import fc from "fast-check";
+import type { Charge, Grant, Instance, Limit } from "weir/sdk";
+import { fakeCall, fakeHost, makeInstance, testAdapter, type FakeHost } from "weir/sdk/testing";
+import memory from "../../adapters/memory/index.ts";
+import redis, { redisAdapter } from "../../adapters/redis/index.ts";
+import { createAuthority } from "../e2e/certificates.ts";
+import { notRun } from "../e2e/programs.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
+import { freePort, startCluster, startRedis, startSentinel, type RedisServer } from "./redis-server.ts";
+
+const server = await startRedis();
+
+if ("gap" in server) test("limits in Redis", (t) => notRun(t, server));
+else {
+  test.after.always(() => server.kill());
+  const url = `redis://127.0.0.1:${server.port}`;
+  const virtual = redisAdapter((host) => host.now());
+
+  testAdapter(test, virtual, {
+    config: { url, timeout: "10s" },
+    refusedConfigs: [
+      {},
+      { url: "http://127.0.0.1" },
+      { url, cluster: ["127.0.0.1:1"] },
+      { sentinels: ["127.0.0.1:1"] },
+      { url, timeout: "0s" },
+      { url, password: "a", passwordFile: "b" },
+      { cluster: ["127.0.0.1"] },
+    ],
+  });
+
+  test("gives the answers that the adapter memory gives for the same timeline", async (t) => {
+    const limits: Limit[] = (["token-bucket", "sliding-window", "fixed-window"] as const).map((algorithm) => ({
+      id: `same/${algorithm}`,
+      algorithm,
+      amount: 10,
+      windowMs: 7_000,
+      burst: 13,
+    }));
+    const charge = fc.record({
+      limit: fc.constantFrom(...limits),
+      key: fc.constantFrom("one", "two", "br}ace", "\ud800"),
+      amount: fc.integer({ min: 0, max: 15 }),
+      bestEffort: fc.boolean(),
+      id: fc.option(fc.constantFrom("a", "b", "c"), { nil: undefined, freq: 5 }),
+    });
+    const step = fc.record({
+      passMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 }), fc.constant(20_000)),
+      charges: fc.array(charge, { minLength: 1, maxLength: 4 }),
+      refund: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+        const run = randomUUID();
+        // Deduplication ids expire by Redis's own clock, which stands still here.
+        const one = await opened(t, memory, { dedup: "1h" });
+        const other = await opened(t, virtual, { url, timeout: "5s" });
+        for (const { passMs, charges, refund } of steps) {
+          await Promise.all([one.host.advance(passMs), other.host.advance(passMs)]);
+          const wanted = charges.map(({ id, ...rest }): Charge => {
+            const key = `${run}/${rest.limit.algorithm}/${rest.key}`;
+            return { ...rest, key, ...(id === undefined ? {} : { dedupId: `${run}/${key}/${id}` }) };
+          });
+          const expected = await one.quota(wanted);
+          const found = await other.quota(wanted);
+          t.deepEqual(found, expected);
+          if (!refund) continue;
+          const taken = wanted.flatMap((each, i) => {
+            const grant = expected[i]!;
+            return grant.granted > 0 && grant.repeated !== true ? [{ ...each, amount: grant.granted }] : [];
+          });
+          await one.instance.refund!(taken, fakeCall());
+          await other.instance.refund!(taken, fakeCall());
+        }
+        await one.close();
+        await other.close();
+      }),
+      { numRuns: fuzzRuns(60) },
+    );
+  });
+
+  test("admits exactly the limit, however many hubs take at once", async (t) => {
+    const hubs = await Promise.all(Array.from({ length: 4 }, () => opened(t, redis, { url, timeout: "5s" })));
+    const key = randomUUID();
+    const limit: Limit = { id: "shared", algorithm: "fixed-window", amount: 500, windowMs: 86_400_000, burst: 500 };
+    const grants = await Promise.all(
+      Array.from({ length: 300 }, () =>
+        hubs.map((hub) => hub.quota([{ limit, key, amount: 1, bestEffort: false }])),
+      ).flat(),
+    );
+    t.is(grants.filter(([grant]) => grant!.allowed).length, 500);
+    for (const hub of hubs) await hub.close();
+  });
+
+  test("keeps the time by Redis's clock, and lets keys expire", async (t) => {
+    const hub = await opened(t, redis, { url, prefix: "expiry:", timeout: "5s" });
+    hub.host.setTime(0);
+    const limit: Limit = { id: "l", algorithm: "fixed-window", amount: 5, windowMs: 60_000, burst: 5 };
+    const [grant] = await hub.quota([{ limit, key: "k", amount: 1, bestEffort: false, dedupId: "id" }]);
+    const [seconds] = await server.client.time();
+    const end = (Math.floor((Number(seconds) * 1000) / 60_000) + 1) * 60_000;
+    t.true(Math.abs(grant!.resetMs - (end - Number(seconds) * 1000)) <= 60_000);
+    const keys = (await server.client.keys("expiry:*")).sort();
+    t.deepEqual(keys, ["expiry:{k}", "expiry:{k}id"]);
+    for (const key of keys) t.true((await server.client.pttl(key)) > 0, key);
+    await hub.close();
+  });
+
+  test("goes on when Redis has forgotten the scripts", async (t) => {
+    const hub = await opened(t, redis, { url, timeout: "5s" });
+    await hub.take();
+    await server.client.script("FLUSH");
+    t.true((await hub.take()).allowed);
+    await hub.close();
+  });
+
+  test("writes nothing for what is refused or only asked", async (t) => {
+    const hub = await opened(t, redis, { url, prefix: "quiet:", timeout: "5s" });
+    t.is((await hub.take({ amount: 0 })).remaining, 10);
+    t.false((await hub.take({ amount: 11 })).allowed);
+    t.deepEqual(await server.client.keys("quiet:*"), []);
+    await hub.close();
+  });
+
+  test("warns where Redis may evict counters", async (t) => {
+    const evicting = (await startRedis({
+      args: ["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"],
+    })) as RedisServer;
+    t.teardown(() => evicting.kill());
+    const hub = await opened(t, redis, { url: `redis://127.0.0.1:${evicting.port}`, timeout: "5s" });
+    await hub.saw("may evict");
+    t.is(hub.host.events.get("may_evict"), 1);
+    await hub.close();
+  });
+
+  test("proves who it is, by a password of its configuration or of a file", async (t) => {
+    const guarded = (await startRedis({ password: "s3cret" })) as RedisServer;
+    t.teardown(() => guarded.kill());
+    const hub = await opened(t, redis, { url: `redis://:s3cret@127.0.0.1:${guarded.port}`, timeout: "5s" });
+    t.true((await hub.take()).allowed);
+    await hub.close();
+    const stranger = await makeInstance(redis, { url: `redis://127.0.0.1:${guarded.port}` }, fakeHost());
+    await t.throwsAsync(async () => stranger.quota!([chargeOf({})], fakeCall()));
+    await stranger.close!();
+  });
+
+  test("speaks TLS, with a certificate of its own, to a server whose certificate it verifies", async (t) => {
+    const authority = createAuthority();
+    const [served, shown] = [authority.issue(), authority.issue({ name: "hub" })];
+    const folder = mkdtempSync(join(tmpdir(), "weir-redis-tls-"));
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const ca = file("ca.pem", authority.cert);
+    const port = await freePort();
+    const secured = (await startRedis({
+      args: [
+        ...["--tls-port", String(port), "--tls-ca-cert-file", ca],
+        ...["--tls-cert-file", file("server.pem", served.cert), "--tls-key-file", file("server.key", served.key)],
+      ],
+    })) as RedisServer;
+    t.teardown(() => secured.kill());
+    const own = { cert: file("hub.pem", shown.cert), key: file("hub.key", shown.key) };
+    const to = { url: `rediss://127.0.0.1:${port}`, timeout: "5s" };
+    const hub = await opened(t, redis, { ...to, tls: { ca, ...own } });
+    t.true((await hub.take()).allowed);
+    await hub.close();
+    for (const tls of [own, { ca }, { ca: file("other.pem", createAuthority("other").cert), ...own }]) {
+      const stranger = await opened(t, redis, { ...to, tls });
+      await t.throwsAsync(stranger.take());
+      await stranger.close();
+    }
+  });
+
+  test("finds the master by the Sentinels, and the new one after a failover", async (t) => {
+    const master = (await startRedis()) as RedisServer;
+    const replica = (await startRedis({ args: ["--replicaof", "127.0.0.1", String(master.port)] })) as RedisServer;
+    const sentinel = await startSentinel(master.port);
+    t.teardown(() => Promise.all([master, replica, sentinel].map((each) => each.kill())));
+    const hub = await opened(t, redis, { sentinels: [`127.0.0.1:${sentinel.port}`], master: "limits", timeout: "5s" });
+    await hub.take({ amount: 7 });
+    while (Number(await replica.client.dbsize()) === 0);
+    await sentinel.failOver();
+    while ((await replica.client.role())[0] !== "master");
+    await master.kill();
+    await hub.recovers();
+    t.is((await hub.take({ amount: 0 })).remaining, 3);
+    await hub.close();
+  });
+
+  test("takes all or nothing over the nodes of a cluster, and goes on when one of them is gone", async (t) => {
+    const nodes = await startCluster();
+    t.teardown(() => Promise.all(nodes.map((node) => node.kill())));
+    const cluster = nodes.map(({ port }) => `127.0.0.1:${port}`);
+    const hub = await opened(t, redis, { cluster, timeout: "5s" });
+    // Two keys of one node in slots of their own, and one of another node.
+    const keys = ["hello", "bar", "foo"];
+    const slots = await Promise.all(keys.map((key) => nodes[0]!.client.call("CLUSTER", "KEYSLOT", `weir:{${key}}`)));
+    t.deepEqual(slots.map((slot) => Math.floor(Number(slot) / 5462)).sort(), [0, 0, 2]);
+
+    const batch = (amounts: readonly number[]): Charge[] =>
+      keys.map((key, i) => chargeOf({ key, amount: amounts[i]!, dedupId: randomUUID() }));
+    const shown = (grants: readonly Grant[]) => grants.map((grant) => [grant.allowed, grant.granted, grant.remaining]);
+    t.deepEqual(shown(await hub.quota(batch([4, 4, 9]))), [
+      [true, 4, 6],
+      [true, 4, 6],
+      [true, 9, 1],
+    ]);
+    t.deepEqual(shown(await hub.quota(batch([4, 4, 2]))), [
+      [true, 0, 6],
+      [true, 0, 6],
+      [false, 0, 1],
+    ]);
+    await hub.instance.refund!(batch([4, 4, 9]), fakeCall());
+    t.deepEqual(shown(await hub.quota(batch([10, 10, 10]))), [
+      [true, 10, 0],
+      [true, 10, 0],
+      [true, 10, 0],
+    ]);
+
+    // What the node answers for that is gone fails; nothing is taken of the others.
+    await hub.instance.refund!(batch([10, 10, 10]), fakeCall());
+    await nodes[2]!.kill();
+    await t.throwsAsync(hub.quota(batch([5, 5, 5])));
+    t.is((await hub.take({ key: "hello", amount: 0 })).remaining, 10);
+    await hub.close();
+  });
+
+  test("fails in time while Redis is slow, is gone or is a replica, and serves when it is back", async (t) => {
+    const first = (await startRedis()) as RedisServer;
+    const { port } = first;
+    const hub = await opened(t, redis, { url: `redis://127.0.0.1:${port}`, timeout: "200ms" });
+    t.true((await hub.take()).allowed);
+
+    await first.client.call("CLIENT", "PAUSE", "60000", "ALL");
+    await t.throwsAsync(hub.take(), { message: /timed out/ });
+    await first.kill();
+    await t.throwsAsync(hub.take());
+
+    const second = (await startRedis({ port })) as RedisServer;
+    await hub.recovers();
+    await second.client.call("REPLICAOF", "127.0.0.1", "1");
+    await t.throwsAsync(hub.take(), { message: /READONLY|MASTERDOWN|Connection|writeable/ });
+    await second.client.call("REPLICAOF", "NO", "ONE");
+    await hub.recovers();
+    await second.client.config("SET", "maxmemory", "1");
+    await t.throwsAsync(hub.take(), { message: /OOM/ });
+    await hub.close();
+    await second.kill();
+  });
+}
+
+const limit: Limit = { id: "policy/rule", algorithm: "token-bucket", amount: 10, windowMs: 3_600_000, burst: 10 };
+
+function chargeOf(part: Partial<Charge>): Charge {
+  return { limit, key: "key", amount: 1, bestEffort: false, ...part };
+}
+
+interface Opened {
+  readonly host: FakeHost;
+  readonly instance: Instance;
+  quota(charges: readonly Charge[]): Promise<readonly Grant[]>;
+  take(part?: Partial<Charge>): Promise<Grant>;
+  saw(text: string): Promise<void>;
+  /** Resolves when a charge is answered again. */
+  recovers(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** An instance with what a test does with it. */
+async function opened(t: ExecutionContext, adapter: typeof redis | typeof memory, config: object): Promise<Opened> {
+  const host = fakeHost();
+  const instance = (await makeInstance(adapter as typeof memory, config as never, host)) as Instance;
+  const key = randomUUID();
+  const quota = async (charges: readonly Charge[]): Promise<readonly Grant[]> => instance.quota!(charges, fakeCall());
+  const take = async (part: Partial<Charge> = {}): Promise<Grant> => (await quota([chargeOf({ key, ...part })]))[0]!;
+  const until = async (holds: () => Promise<boolean> | boolean): Promise<void> => {
+    while (!(await holds())) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const recovers = (): Promise<void> =>
+    until(() =>
+      take({ amount: 0 }).then(
+        () => true,
+        () => false,
+      ),
+    );
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= Promise.resolve(instance.close?.()).then(() => host.close()));
+  t.teardown(close);
+  return {
+    host,
+    instance,
+    quota,
+    take,
+    saw: (text) => until(() => host.logs.some(({ message }) => message.includes(text))),
+    recovers,
+    close,
+  };
+}
