@@ -50,6 +50,7 @@ export function createQuota(store: Store, { prefix, dedupMs, now }: QuotaOptions
     const args = charges.flatMap((charge) => [
       ...limitOf(charge),
       charge.amount,
+      Math.max(charge.amount, charge.atLeast ?? 0),
       charge.bestEffort ? 1 : 0,
       charge.dedupId === undefined ? 0 : 1,
     ]);

@@ -9,15 +9,13 @@ if not now then
 end
 `;
 
-/** What both scripts are given of a limit: algorithm, amount, window, burst. */
-export const limitFields = 4;
-
 /**
  * Takes several charges, all or nothing.
  *
  * KEYS: for each charge the counter, then, if it has one, its deduplication id.
  * ARGV: the time or "", how long deduplication ids are remembered (ms); then for each charge: algorithm, amount, window
- * (ms), burst, units wanted, best effort (0 or 1), whether a deduplication key follows its counter (0 or 1).
+ * (ms), burst, units wanted, units that must be there, best effort (0 or 1), whether a deduplication key follows its
+ * counter (0 or 1).
  * Answers five whole numbers a charge: the outcome (0 refused, 1 granted, 2 repeated), units granted, units remaining,
  * milliseconds until reset, milliseconds until a retry makes sense (-1: never).
  *
@@ -36,13 +34,13 @@ local k, a, refused = 1, 3, false
 while a <= #ARGV do
   local c = counters[ARGV[a]]
   local l = { amount = tonumber(ARGV[a + 1]), window = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]) }
-  local charge = { c = c, l = l, key = KEYS[k], wanted = tonumber(ARGV[a + 4]), some = ARGV[a + 5] == '1' }
+  local charge = { c = c, l = l, key = KEYS[k], wanted = tonumber(ARGV[a + 4]), needed = tonumber(ARGV[a + 5]), some = ARGV[a + 6] == '1' }
   k = k + 1
-  if ARGV[a + 6] == '1' then
+  if ARGV[a + 7] == '1' then
     charge.id = KEYS[k]
     k = k + 1
   end
-  a = a + 7
+  a = a + 8
   charges[#charges + 1] = charge
   local before = charge.id and redis.call('GET', charge.id)
   if before then
@@ -58,20 +56,20 @@ while a <= #ARGV do
     end
     local capacity = c.capacity(l)
     local available = c.available(s, l, now)
-    local wanted, taken = charge.wanted, -1
-    if wanted == 0 then
+    local needed, taken = charge.needed, -1
+    if needed == 0 then
       taken = 0
-    elseif wanted <= available + capacity * 1e-9 and wanted <= capacity then
-      taken = wanted
+    elseif needed <= available + capacity * 1e-9 and needed <= capacity then
+      taken = charge.wanted
     elseif charge.some then
       local rest = whole(available, capacity)
-      if rest > 0 then taken = rest end
+      if rest > 0 then taken = min(rest, charge.wanted) end
     end
     if taken < 0 then
       refused = true
       local wait = -1
-      if wanted <= capacity or charge.some then
-        wait = c.wait(s, l, now, charge.some and min(1, wanted, capacity) or wanted)
+      if needed <= capacity or charge.some then
+        wait = c.wait(s, l, now, charge.some and min(1, needed, capacity) or needed)
       end
       charge.answer = { 0, 0, whole(available, capacity), c.reset(s, l, now), wait }
     else
@@ -100,7 +98,7 @@ if refused and #charges > 1 then
         charge.answer = { 1, 0, whole(available, capacity), reset, -1 }
       else
         earlier[charge.key] = sum + charge.wanted
-        local needed = sum + (charge.some and min(1, charge.wanted) or charge.wanted)
+        local needed = sum + (charge.some and min(1, charge.needed) or charge.needed)
         charge.answer = { 0, 0, whole(available, capacity), reset, needed > capacity and -1 or c.wait(s, l, now, needed) }
       end
     end

@@ -46,6 +46,7 @@ else {
       limit: fc.constantFrom(...limits),
       key: fc.constantFrom("one", "two", "br}ace", "\ud800"),
       amount: fc.integer({ min: 0, max: 15 }),
+      more: fc.option(fc.integer({ min: 0, max: 15 }), { nil: undefined, freq: 4 }),
       bestEffort: fc.boolean(),
       id: fc.option(fc.constantFrom("a", "b", "c"), { nil: undefined, freq: 5 }),
     });
@@ -62,9 +63,14 @@ else {
         const other = await opened(t, virtual, { url, timeout: "5s" });
         for (const { passMs, charges, refund } of steps) {
           await Promise.all([one.host.advance(passMs), other.host.advance(passMs)]);
-          const wanted = charges.map(({ id, ...rest }): Charge => {
+          const wanted = charges.map(({ id, more, ...rest }): Charge => {
             const key = `${run}/${rest.limit.algorithm}/${rest.key}`;
-            return { ...rest, key, ...(id === undefined ? {} : { dedupId: `${run}/${key}/${id}` }) };
+            return {
+              ...rest,
+              key,
+              ...(more === undefined ? {} : { atLeast: more }),
+              ...(id === undefined ? {} : { dedupId: `${run}/${key}/${id}` }),
+            };
           });
           const expected = await one.quota(wanted);
           const found = await other.quota(wanted);
