@@ -14,6 +14,7 @@ import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
 import { weirVersion } from "./util/version.ts";
 import type { DoorOptions } from "./wire/call.ts";
+import { createAccessLogDoor } from "./wire/envoy/access-log/access-log-door.ts";
 import { createRateLimitDoor } from "./wire/envoy/ratelimit/rate-limit-door.ts";
 import { createGrpcServer } from "./wire/grpc-server.ts";
 import { createHttpDoor } from "./wire/http/http-door.ts";
@@ -124,8 +125,9 @@ export async function createWeir(
 
   const door: DoorOptions = { open, observer, log };
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
+  const accessLog = createAccessLogDoor({ ...door, now, timers: systemTimers });
   const grpc = createGrpcServer({
-    doors: [createMixerDoor(door), createStreamDoor(door), createRateLimitDoor(door)],
+    doors: [createMixerDoor(door), createStreamDoor(door), createRateLimitDoor(door), accessLog],
     ...serverOptions,
   });
   const http = createHttpServer({ doors: [createHttpDoor(door)], ...serverOptions });

@@ -1,0 +1,31 @@
+import type { Timers } from "../../../util/timers.ts";
+import type { DoorOptions, Duplex, GrpcDoor } from "../../call.ts";
+import { Reader } from "../../protobuf/reader.ts";
+import { Connections } from "./connections.ts";
+import { EntryReports } from "./entry-reports.ts";
+import { LogStream, type LogStreamRoom } from "./log-stream.ts";
+import { LogMessage } from "./message.ts";
+
+export interface AccessLogOptions extends DoorOptions {
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly timers: Timers;
+}
+
+/** The door of Envoy's access logs, `envoy.service.accesslog.v3.AccessLogService`: their entries become reports. */
+export function createAccessLogDoor(options: AccessLogOptions): GrpcDoor {
+  const room: LogStreamRoom = {
+    options,
+    reports: new EntryReports(options.observer, new Connections(options.now())),
+    message: new LogMessage(),
+    reader: new Reader(),
+    holding: 0,
+  };
+  return {
+    name: "accesslog",
+    unary: new Map(),
+    duplex: new Map<string, Duplex>([
+      ["/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", (out, call) => new LogStream(out, call, room)],
+    ]),
+  };
+}

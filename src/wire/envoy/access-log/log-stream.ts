@@ -1,0 +1,164 @@
+import type { Call, Incoming, Outgoing } from "../../call.ts";
+import { viewOf } from "../../mixer/word-hash.ts";
+import { asBuffer, Reader } from "../../protobuf/reader.ts";
+import { toStatus } from "../../status.ts";
+import type { AccessLogOptions } from "./access-log-door.ts";
+import { EntryReports, type Log } from "./entry-reports.ts";
+import { LogMessage } from "./message.ts";
+import { unknownProxy } from "./proxy.ts";
+
+/** How often entries that found a queue full are tried again, and how long it is in between. */
+const retries = 10;
+const retryMs = 100;
+
+/** How many streams may hold entries at once; each holds no more than one message. */
+const maxHolding = 64;
+
+/** What the streams of a door share. */
+export interface LogStreamRoom {
+  readonly options: AccessLogOptions;
+  readonly reports: EntryReports;
+  readonly message: LogMessage;
+  readonly reader: Reader;
+  /** How many streams hold entries now. */
+  holding: number;
+}
+
+/** Entries that found a queue full, with the message that they are in. */
+interface Held {
+  readonly buffer: Buffer;
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+  readonly isTcp: readonly boolean[];
+  next: number;
+}
+
+const emptyAnswer = new Uint8Array(0);
+
+/**
+ * One stream of a log. The protocol has no answer but the one at the end, so entries that find a queue full are held for
+ * a moment, in which no more is read of this stream, and then dropped and counted.
+ */
+export class LogStream implements Incoming {
+  readonly #out: Outgoing;
+  readonly #room: LogStreamRoom;
+  readonly #log: Log;
+  #held: Held | undefined;
+  #cancel: (() => void) | undefined;
+  #resume: (() => void) | undefined;
+  /** Whether the last hold was in vain: then entries do not wait again before some were taken without. */
+  #isHopeless = false;
+  #hasWarned = false;
+
+  constructor(out: Outgoing, call: Call, room: LogStreamRoom) {
+    this.#out = out;
+    this.#room = room;
+    const { client, peer } = call;
+    this.#log = { proxy: unknownProxy, scope: `${client?.name ?? ""}\n${peer}`, client, hasGoing: false };
+  }
+
+  message(bytes: Uint8Array): Promise<void> | undefined {
+    const { message, reader, options } = this.#room;
+    const { observer } = options;
+    const buffer = asBuffer(bytes);
+    try {
+      message.read(reader.reset(buffer));
+    } catch (error) {
+      const status = toStatus(error);
+      if (status.fault !== undefined) throw error;
+      observer.dropped("report", "broken", 1);
+      if (!this.#hasWarned)
+        options.log.warn({ node: this.#log.proxy.id, problem: status.message }, "a message of an access log is broken");
+      this.#hasWarned = true;
+      return undefined;
+    }
+    if (message.proxy !== undefined) {
+      this.#log.proxy = message.proxy;
+      if (message.proxy.id !== "") this.#log.scope = `${this.#log.client?.name ?? ""}\n${message.proxy.id}`;
+    }
+    observer.dropped("record", "too_many", message.tooMany);
+    const { starts, ends, isTcp } = message;
+    const taken = this.#take(buffer, starts, ends, isTcp, 0);
+    if (taken === starts.length) {
+      this.#isHopeless = false;
+      return undefined;
+    }
+    if (this.#isHopeless || this.#room.holding >= maxHolding) {
+      this.#take(buffer, starts, ends, isTcp, taken, true);
+      return undefined;
+    }
+    // The message belongs to the transport again as soon as this returns.
+    this.#held = { buffer: Buffer.from(buffer), starts: [...starts], ends: [...ends], isTcp: [...isTcp], next: taken };
+    this.#room.holding++;
+    this.#wait(retries);
+    return new Promise((resolve) => (this.#resume = resolve));
+  }
+
+  end(): void {
+    this.#letGo(true);
+    this.#out.send(emptyAnswer);
+    this.#out.end();
+  }
+
+  /** Nothing is sent before the end. */
+  drained(): void {}
+
+  gone(): void {
+    this.#letGo(true);
+  }
+
+  /** Reports entries from one on, up to the first that finds a queue full; with `drop`, all that can be. Answers where it ended. */
+  #take(
+    buffer: Buffer,
+    starts: readonly number[],
+    ends: readonly number[],
+    isTcp: readonly boolean[],
+    from: number,
+    drop = false,
+  ): number {
+    const { reports, options } = this.#room;
+    const count = starts.length;
+    if (from >= count) return count;
+    const session = options.open();
+    let dropped = 0;
+    let next = from;
+    try {
+      reports.begin(session.layout, buffer, viewOf(buffer));
+      for (; next < count; next++) {
+        if (reports.report(session, this.#log, starts[next]!, ends[next]!, isTcp[next]!) === "done") continue;
+        if (!drop) break;
+        dropped++;
+      }
+    } finally {
+      session.end();
+    }
+    options.observer.dropped("record", "queue_full", dropped);
+    options.observer.dropped("attribute", "not_permitted", reports.takeRefusedTags());
+    return next;
+  }
+
+  #wait(left: number): void {
+    this.#cancel = this.#room.options.timers.after(retryMs, () => {
+      const held = this.#held!;
+      const { buffer, starts, ends, isTcp } = held;
+      held.next = this.#take(buffer, starts, ends, isTcp, held.next);
+      if (held.next === starts.length) this.#letGo(false);
+      else if (left > 1) this.#wait(left - 1);
+      else {
+        this.#isHopeless = true;
+        this.#letGo(true);
+      }
+    });
+  }
+
+  /** Ends the hold. `drop`: what still finds no room is dropped. */
+  #letGo(drop: boolean): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#cancel?.();
+    this.#held = undefined;
+    this.#room.holding--;
+    if (drop) this.#take(held.buffer, held.starts, held.ends, held.isTcp, held.next, true);
+    this.#resume?.();
+  }
+}

@@ -1,0 +1,58 @@
+import { malformed, type Reader } from "../../protobuf/reader.ts";
+import { readProxy, type Proxy } from "./proxy.ts";
+
+/** The most entries of one message: beyond it a small message would keep the hub busy for long. */
+export const maxEntries = 65_536;
+
+/** An envoy.service.accesslog.v3.StreamAccessLogsMessage, used again for the next. */
+export class LogMessage {
+  /** Where each entry begins and ends in the message. */
+  readonly starts: number[] = [];
+  readonly ends: number[] = [];
+  /** By entry: whether it is one of TCP. */
+  readonly isTcp: boolean[] = [];
+  /** Entries beyond {@link maxEntries}, which are not read. */
+  tooMany = 0;
+  /** Who writes, where the message says so: the first of a stream does. */
+  proxy: Proxy | undefined;
+
+  /** Reads a message; the entries are left as bytes. Throws a `WeirError` where it is malformed. */
+  read(reader: Reader): void {
+    this.starts.length = 0;
+    this.ends.length = 0;
+    this.isTcp.length = 0;
+    this.tooMany = 0;
+    this.proxy = undefined;
+    while (reader.more) {
+      const tag = reader.tag();
+      if (tag !== 0x0a && tag !== 0x12 && tag !== 0x1a) {
+        reader.skip(tag);
+        continue;
+      }
+      const { end } = reader;
+      const stop = (reader.end = reader.delimited());
+      if (tag === 0x0a) this.proxy = readProxy(reader);
+      else this.#readEntries(reader, tag === 0x1a);
+      if (reader.pos !== stop) throw malformed("a part is longer than it says", reader.pos);
+      reader.end = end;
+    }
+  }
+
+  #readEntries(reader: Reader, isTcp: boolean): void {
+    while (reader.more) {
+      const tag = reader.tag();
+      if (tag !== 0x0a) {
+        reader.skip(tag);
+        continue;
+      }
+      const stop = reader.delimited();
+      if (this.starts.length >= maxEntries) this.tooMany++;
+      else {
+        this.starts.push(reader.pos);
+        this.ends.push(stop);
+        this.isTcp.push(isTcp);
+      }
+      reader.pos = stop;
+    }
+  }
+}

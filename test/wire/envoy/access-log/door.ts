@@ -1,0 +1,81 @@
+import type { Bag } from "../../../../src/attributes/bag.ts";
+import type { Value } from "../../../../src/attributes/value.ts";
+import type { Fault } from "../../../../src/attributes/fault.ts";
+import type { Call, Incoming } from "../../../../src/wire/call.ts";
+import type { Client } from "../../../../src/wire/client.ts";
+import { createAccessLogDoor } from "../../../../src/wire/envoy/access-log/access-log-door.ts";
+import type { RecordOutcome } from "../../../../src/telemetry/outcome.ts";
+import { FakeClock } from "../../../telemetry/fakes.ts";
+import { fakeHub } from "../../grpc/fake-session.ts";
+import { recordingLog, recordingObserver } from "../../grpc/harness.ts";
+
+export const method = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
+
+export interface Opened {
+  readonly incoming: Incoming;
+  /** Opens another stream at the same door. */
+  readonly another: (client?: Client, peer?: string) => Incoming;
+  /** What was reported and taken. */
+  readonly records: Record<string, string>[];
+  readonly observer: ReturnType<typeof recordingObserver>;
+  readonly log: ReturnType<typeof recordingLog>;
+  readonly clock: FakeClock;
+  readonly sent: Uint8Array[];
+  readonly ended: () => number;
+  /** Sessions that are open. */
+  readonly live: () => number;
+}
+
+/** Opens a stream at the door, without a transport. `outcome` says what becomes of each record. */
+export function open(
+  reads: readonly string[],
+  options: { outcome?: (record: Record<string, string>) => RecordOutcome; client?: Client } = {},
+): Opened {
+  const records: Record<string, string>[] = [];
+  const hub = fakeHub({
+    reads,
+    report(bag) {
+      const record = shown(bag);
+      const outcome = options.outcome?.(record) ?? "taken";
+      if (outcome === "taken") records.push(record);
+      return outcome;
+    },
+  });
+  const observer = recordingObserver();
+  const log = recordingLog();
+  const clock = new FakeClock();
+  const door = createAccessLogDoor({ open: hub.open, observer, log, now: clock.now, timers: clock });
+  const sent: Uint8Array[] = [];
+  let ended = 0;
+  const out = { send: (bytes: Uint8Array) => sent.push(bytes) > 0, end: () => void ended++ };
+  const another = (client?: Client, peer = "10.9.9.9"): Incoming => {
+    const call: Call = { peer, signal: new AbortController().signal, header: () => undefined, client };
+    return door.duplex.get(method)!(out, call);
+  };
+  return {
+    incoming: another(options.client),
+    another,
+    records,
+    observer,
+    log,
+    clock,
+    sent,
+    ended: () => ended,
+    live: () => hub.live,
+  };
+}
+
+/** What a bag holds, as text, by name and key. */
+export function shown(bag: Bag): Record<string, string> {
+  return Object.fromEntries(
+    bag.layout.slots
+      .map(({ index, name, key }) => [key === undefined ? name : `${name}[${key}]`, bag.peek(index)] as const)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, text(value!)]),
+  );
+}
+
+function text(value: Value | Fault): string {
+  if (value instanceof Map) return [...value].map(([key, held]) => `${key}=${held}`).join(" ");
+  return String(value);
+}
