@@ -163,7 +163,7 @@ export const identifier: NonNullable<Part<StreamAccessLogsMessage>["identifier"]
 /** A message of entries that were encoded before. */
 export function message(
   entries: { readonly http?: readonly Uint8Array[]; readonly tcp?: readonly Uint8Array[] },
-  who: Part<StreamAccessLogsMessage>["identifier"] = undefined,
+  who?: Part<StreamAccessLogsMessage>["identifier"],
 ): Uint8Array {
   const parts: Uint8Array[] = [];
   if (who !== undefined)
