@@ -226,7 +226,8 @@ export async function createWeir(
   };
 }
 
-function sessionOn(serving: Serving<Reporter>): Session {
+/** What a door sees of a snapshot that serves. */
+export function sessionOn(serving: Serving<Reporter>): Session {
   const { snapshot, check, rateLimit, prepared } = serving;
   return {
     layout: snapshot.layout,
