@@ -16,9 +16,9 @@ export class AddressCache {
     this.#hashes = new Int32Array(places);
   }
 
-  /** The address in 4 or 16 bytes of a buffer, which `view` shows too; `undefined` for any other length. */
+  /** The address in 4 or 16 bytes of a buffer, whose whole memory `view` shows; `undefined` for any other length. */
   address(buffer: Buffer, view: DataView, start: number, end: number): Ip | undefined {
-    const hash = hashBytes(view, start, end);
+    const hash = hashBytes(view, buffer.byteOffset + start, buffer.byteOffset + end);
     const place = hash & (this.#places.length - 1);
     if (this.#hashes[place] !== hash) {
       this.#hashes[place] = hash;

@@ -115,7 +115,9 @@ export class AttributeDecoder {
   /** Reads the typed maps. `false` when it came upon a word and the words were not gathered before. */
   #attributes(table: AttributeTable, reader: EntryReader, gathered: boolean): boolean {
     const end = reader.end;
-    while (reader.pos < end) {
+    for (;;) {
+      reader.skipUnread(table.slotOfGlobal);
+      if (reader.pos >= end) return true;
       let hasValue = reader.shortEntry();
       if (!hasValue) {
         const tag = reader.tag();
@@ -137,7 +139,6 @@ export class AttributeDecoder {
       reader.end = end;
       reader.pos = stop;
     }
-    return true;
   }
 
   /** The slot of the attribute that an index names, or -1. */

@@ -31,6 +31,31 @@ export class EntryReader extends Reader {
   value = 0;
 
   /**
+   * Steps over entries of the usual form (see {@link EntryReader.shortEntry}) whose key is a global word without a slot.
+   * Most entries of most messages are.
+   */
+  skipUnread(slotOfGlobal: Int32Array): void {
+    const buffer = this.buffer;
+    const last = this.end - 4;
+    let pos = this.pos;
+    while (pos <= last && buffer[pos + 2] === keyTag) {
+      const tag = buffer[pos]!;
+      const length = buffer[pos + 1]!;
+      if (tag > 127 || rankOfTag[tag]! < 0 || length < 2 || length > 127) break;
+      let key = buffer[pos + 3]!;
+      if (key > 127) {
+        const high = length > 2 && pos < last ? buffer[pos + 4]! : 128;
+        if (high > 127) break;
+        key = (key & 127) | (high << 7);
+      }
+      const stop = pos + 2 + length;
+      if ((key & 1) !== 0 || slotOfGlobal[key >>> 1] !== -1 || stop > this.end) break;
+      pos = stop;
+    }
+    this.pos = pos;
+  }
+
+  /**
    * Reads the beginning of an entry of a typed map, up to its value, when it is of the usual form: a short entry with
    * its key first, in one or two bytes. Else `false`, and the reader stays where it is.
    */

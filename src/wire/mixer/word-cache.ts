@@ -33,19 +33,20 @@ export class WordCache {
     this.#met = new Int32Array(places / 2);
   }
 
-  /** The text of a part of a buffer, which `view` shows too. Bytes that are not UTF-8 become U+FFFD. */
+  /** The text of a part of a buffer, whose whole memory `view` shows. Bytes that are not UTF-8 become U+FFFD. */
   text(buffer: Buffer, view: DataView, start: number, end: number): string {
     const length = end - start;
     if (length > maxBytes) return buffer.toString("utf8", start, end);
     if (length === 0) return "";
-    const hash = hashBytes(view, start, end);
+    const from = buffer.byteOffset + start;
+    const hash = hashBytes(view, from, from + length);
     const pair = hash & this.#mask;
     for (let side = 0; side < 2; side++) {
       const place = pair * 2 + side;
       if (
         this.#hashes[place] === hash &&
         this.#lengths[place] === length &&
-        sameBytes(view, start, end, this.#view, place * maxBytes)
+        sameBytes(view, from, from + length, this.#view, place * maxBytes)
       ) {
         if (this.#recent[pair] !== side) this.#recent[pair] = side;
         return this.#texts[place]!;

@@ -1,7 +1,6 @@
 import { globalWords } from "./dictionary.ts";
 import type { AttributeTable } from "./attribute-table.ts";
 import type { WordCache } from "./word-cache.ts";
-import { viewOf } from "./word-hash.ts";
 
 const nothing = Buffer.alloc(0);
 
@@ -22,7 +21,9 @@ const usualWords = 1024;
 export class Words {
   count = 0;
   #buffer: Buffer = nothing;
-  #view = viewOf(nothing);
+  /** Shows the whole memory that the buffer is a part of. Messages share memory, so that one view does for many. */
+  #view: DataView = new DataView(nothing.buffer);
+  #memory: ArrayBufferLike = nothing.buffer;
   #starts = new Int32Array(64);
   #ends = new Int32Array(64);
   #symbols = new Int32Array(64);
@@ -39,7 +40,7 @@ export class Words {
     this.#cache = cache;
   }
 
-  /** Shows the bytes of the buffer that was last given to {@link Words.reset}. */
+  /** Shows the whole memory of the buffer that was last given to {@link Words.reset}. */
   get view(): DataView {
     return this.#view;
   }
@@ -48,7 +49,11 @@ export class Words {
   reset(buffer: Buffer = nothing): void {
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
-      this.#view = viewOf(buffer);
+      const memory = buffer.buffer;
+      if (memory !== this.#memory) {
+        this.#memory = memory;
+        this.#view = new DataView(memory);
+      }
     }
     this.count = 0;
     this.#unbind();
@@ -94,19 +99,25 @@ export class Words {
       this.#unbind();
       this.#table = table;
     }
-    for (; this.#bound < this.count; this.#bound++) {
-      const at = this.#bound;
+    const { count } = this;
+    const view = this.#view;
+    const offset = this.#buffer.byteOffset;
+    const starts = this.#starts;
+    const ends = this.#ends;
+    const symbols = this.#symbols;
+    for (let at = this.#bound; at < count; at++) {
       const text = this.#texts[at];
       const symbol =
         text === undefined
-          ? table.symbolOfBytes(this.#view, this.#starts[at]!, this.#ends[at]!)
+          ? table.symbolOfBytes(view, offset + starts[at]!, offset + ends[at]!)
           : table.symbolOfText(text);
-      this.#symbols[at] = symbol;
+      symbols[at] = symbol;
       if (symbol >= 0 && symbol < globalWords.length) {
         this.#repeated[symbol] = 1;
         this.repeats = true;
       }
     }
+    this.#bound = count;
   }
 
   /** The symbol of the word at an index below 0, which must be in the list; -1 when it is none. */

@@ -102,11 +102,11 @@ export class Reader {
   delimited(): number {
     let byte = this.pos < this.end ? this.buffer[this.pos++]! : 0x80;
     let length = byte & 0x7f;
-    for (let shift = 7; byte >= 0x80; shift += 7) {
+    for (let unit = 2 ** 7; byte >= 0x80; unit *= 2 ** 7) {
       if (this.pos >= this.end) throw truncated(this.pos);
-      if (shift > 28) throw malformed("a length is beyond 4 GiB", this.pos);
+      if (unit > 2 ** 28) throw malformed("a length is beyond 4 GiB", this.pos);
       byte = this.buffer[this.pos++]!;
-      length += (byte & 0x7f) * 2 ** shift;
+      length += (byte & 0x7f) * unit;
     }
     const stop = this.pos + length;
     if (stop > this.end) throw malformed(`${length} bytes are announced and ${this.end - this.pos} are left`, this.pos);
