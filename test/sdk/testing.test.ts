@@ -137,6 +137,17 @@ const spoilt: readonly (readonly [
     (quota, charges) => quota(charges.map((charge) => ({ ...charge, amount: charge.amount || 1 }))),
   ],
   [
+    "does not look at what must be there",
+    /must be there/,
+    (quota, charges) => quota(charges.map((charge) => ({ ...charge, atLeast: 0 }))),
+  ],
+  [
+    "takes what must be there",
+    /takes no more/,
+    (quota, charges) =>
+      quota(charges.map((charge) => ({ ...charge, amount: Math.max(charge.amount, charge.atLeast ?? 0) }))),
+  ],
+  [
     "says too early when to come back",
     /after retryAfterMs/,
     (quota, charges) =>
