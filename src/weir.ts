@@ -14,6 +14,7 @@ import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
 import { weirVersion } from "./util/version.ts";
 import type { DoorOptions } from "./wire/call.ts";
+import { createAuthzDoor } from "./wire/authz/authz-door.ts";
 import { createAccessLogDoor } from "./wire/envoy/access-log/access-log-door.ts";
 import { createRateLimitDoor } from "./wire/envoy/ratelimit/rate-limit-door.ts";
 import { createGrpcServer } from "./wire/grpc-server.ts";
@@ -130,7 +131,7 @@ export async function createWeir(
     doors: [createMixerDoor(door), createStreamDoor(door), createRateLimitDoor(door), accessLog],
     ...serverOptions,
   });
-  const http = createHttpServer({ doors: [createHttpDoor(door)], ...serverOptions });
+  const http = createHttpServer({ doors: [createHttpDoor(door), createAuthzDoor({ ...door, now })], ...serverOptions });
   let draining = false;
   const listening = { grpc: "", http: "", admin: "" };
   const console = createConsole({

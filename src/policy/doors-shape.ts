@@ -1,6 +1,7 @@
-import { record } from "./shape/collections.ts";
+import { Cidr } from "../attributes/ip.ts";
+import { list, record } from "./shape/collections.ts";
 import { bytes } from "./shape/quantities.ts";
-import { choice } from "./shape/scalars.ts";
+import { choice, parsedText } from "./shape/scalars.ts";
 import type { Read } from "./shape/shape.ts";
 
 export const rateLimitFieldsShape = record("the header fields that tell of limits", {
@@ -32,6 +33,24 @@ export const ratelimitDoorShape = record("settings of the rate limit door", {
   },
 });
 
+const network = parsedText({
+  expected: "a network such as 10.0.0.0/8, or an address",
+  parse(text) {
+    const value = Cidr.parse(text);
+    return value === undefined ? undefined : { value };
+  },
+  schema: { type: "string" },
+});
+
+export const authzShape = record("settings of the door for HTTP authorization", {
+  trusted: {
+    shape: list("a list of networks", network),
+    description:
+      "Networks of the proxies that may ask at `/v1/authz`, and whose hops in `X-Forwarded-For` are passed over. Whoever else asks is refused.",
+    default: "the loopback addresses",
+  },
+});
+
 export const doorsShape = record("settings of doors", {
   rateLimitFields: {
     shape: rateLimitFieldsShape,
@@ -45,6 +64,7 @@ export const doorsShape = record("settings of doors", {
       "`refuse`: a request whose path has an encoded slash or backslash, or a plain backslash, is refused with `invalid_argument`. `keep`: it is judged, and they stay encoded in `request.url_path`.",
     default: "`keep`",
   },
+  authz: { shape: authzShape, description: "HTTP authorization for nginx, Traefik, Caddy, Envoy.", default: "below" },
   body: {
     shape: bytes(0, 64 * 1024 * 1024),
     description: "The largest body of a request that rules may read; that of a larger one is an error of the rule.",
@@ -69,7 +89,13 @@ export interface DoorSettings {
   readonly encodedSlash: "keep" | "refuse";
   /** The largest body of a request that becomes an attribute. Default 64 KiB. */
   readonly bodyBytes: number;
+  readonly authz: {
+    /** The networks of proxies that may ask for HTTP authorization. Default: the loopback addresses. */
+    readonly trusted: readonly Cidr[];
+  };
 }
+
+const loopback: readonly Cidr[] = ["127.0.0.0/8", "::1"].map((text) => Cidr.parse(text)!);
 
 export function doorSettings(raw: Read<typeof doorsShape> | undefined): DoorSettings {
   return {
@@ -83,5 +109,6 @@ export function doorSettings(raw: Read<typeof doorsShape> | undefined): DoorSett
     },
     encodedSlash: raw?.encodedSlash?.value ?? "keep",
     bodyBytes: raw?.body?.value ?? 64 * 1024,
+    authz: { trusted: raw?.authz?.trusted?.items.map(({ value }) => value) ?? loopback },
   };
 }

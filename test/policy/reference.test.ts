@@ -10,7 +10,7 @@ import { addValidateCommand } from "../../src/cli/validate.ts";
 import { checkRuleShape, editsShape, headersShape, httpShape } from "../../src/policy/check-rule-shape.ts";
 import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
 import { policyShape } from "../../src/policy/policy-shape.ts";
-import { doorsShape, rateLimitFieldsShape, ratelimitDoorShape } from "../../src/policy/doors-shape.ts";
+import { authzShape, doorsShape, rateLimitFieldsShape, ratelimitDoorShape } from "../../src/policy/doors-shape.ts";
 import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy/report-rule-shape.ts";
 import type { Fields } from "../../src/policy/shape/collections.ts";
 import {
@@ -80,6 +80,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     doorsShape.fields,
     rateLimitFieldsShape.fields,
     ratelimitDoorShape.fields,
+    authzShape.fields,
     checkDefaultsShape.fields,
     telemetryShape.fields,
     shutdownShape.fields,

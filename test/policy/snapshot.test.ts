@@ -1,4 +1,5 @@
 import test from "ava";
+import { Cidr } from "../../src/attributes/ip.ts";
 import type { ExecutionContext } from "ava";
 import { Bag } from "../../src/attributes/bag.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
@@ -57,6 +58,8 @@ test("without weir.yaml everything has its default", async (t) => {
     },
     doors: {
       rateLimitFields: { style: "draft", on: "refused" },
+      ratelimit: { charge: "all-or-nothing", overrides: "all" },
+      authz: { trusted: [Cidr.parse("127.0.0.0/8")!, Cidr.parse("::1")!] },
       encodedSlash: "keep",
       bodyBytes: 65_536,
     },
@@ -86,7 +89,7 @@ adapters:
   partners: { adapter: list, entries: [a] }
 limits: { message: 64KiB, streams: 5, policy: 2MiB, expression: 1KiB, cost: 1000 }
 check: { validFor: 1m30s, validUses: 3, adapterTimeout: 250ms }
-doors: { rateLimitFields: { style: both, on: always }, encodedSlash: refuse, body: 1KiB }
+doors: { rateLimitFields: { style: both, on: always }, encodedSlash: refuse, body: 1KiB, authz: { trusted: [10.0.0.0/8] } }
 telemetry: { buffer: memory, queue: 9 }
 shutdown: { deadline: 1s }
 `;
@@ -112,7 +115,13 @@ shutdown: { deadline: 1s }
       expressionLength: 1024,
       expressionCost: 1000,
     },
-    doors: { rateLimitFields: { style: "both", on: "always" }, encodedSlash: "refuse", bodyBytes: 1024 },
+    doors: {
+      rateLimitFields: { style: "both", on: "always" },
+      ratelimit: { charge: "all-or-nothing", overrides: "all" },
+      authz: { trusted: [Cidr.parse("10.0.0.0/8")!] },
+      encodedSlash: "refuse",
+      bodyBytes: 1024,
+    },
     telemetry: { buffer: "memory", queueEntries: 9 },
     shutdown: { deadlineMs: 1000 },
   });

@@ -107,7 +107,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       String(result.status),
       monotonic() - startedMs,
     );
-    if (!response.destroyed) send(response, result);
+    try {
+      if (!response.destroyed) send(response, result);
+    } catch (error) {
+      log.error({ err: error, path: found?.route.path }, "an answer could not be written");
+      response.destroy();
+    }
   };
 
   const server = createServer(

@@ -1,7 +1,7 @@
 import type { Bag, Reads } from "../../../src/attributes/bag.ts";
 import { Layout } from "../../../src/attributes/layout.ts";
 import { standardVocabulary } from "../../../src/attributes/standard-vocabulary.ts";
-import { doorSettings } from "../../../src/policy/doors-shape.ts";
+import { doorSettings, type DoorSettings } from "../../../src/policy/doors-shape.ts";
 import type { Asked, Decision } from "../../../src/runtime/decision.ts";
 import type { RecordOutcome } from "../../../src/telemetry/outcome.ts";
 import type { OpenSession } from "../../../src/wire/session.ts";
@@ -36,6 +36,7 @@ export function fakeHub(behaviour: {
   reads?: readonly string[];
   check?: (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
   report?: (bag: Bag) => RecordOutcome;
+  doors?: Partial<DoorSettings>;
 }): FakeHub {
   const layout = layoutOf(behaviour.reads ?? defaultReads);
   const hub: FakeHub = {
@@ -49,7 +50,7 @@ export function fakeHub(behaviour: {
       return {
         layout,
         vocabulary: standardVocabulary,
-        doors: doorSettings(undefined),
+        doors: { ...doorSettings(undefined), ...behaviour.doors },
         version: "v1",
         rateLimit: () => {
           throw new Error("this hub has no limits");

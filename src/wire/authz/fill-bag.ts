@@ -1,0 +1,110 @@
+import type { Bag } from "../../attributes/bag.ts";
+import { Fault } from "../../attributes/fault.ts";
+import { queryParams } from "../../attributes/query-params.ts";
+import { setMap } from "../../attributes/set-map.ts";
+import { parseValue } from "../../attributes/text.ts";
+import { Timestamp } from "../../attributes/timestamp.ts";
+import type { Value } from "../../attributes/value.ts";
+import type { Vocabulary } from "../../attributes/vocabulary.ts";
+import { nearest } from "../../util/nearest.ts";
+import { WeirError } from "../../util/weir-error.ts";
+import { stripSpiffe, workloadOfPrincipal } from "../envoy/principal.ts";
+import { textOf } from "./header-text.ts";
+import type { OriginalRequest } from "./original-request.ts";
+
+/** What is known of the caller beside its request. */
+export interface Origin {
+  readonly address: Value | Fault | undefined;
+  /** The identity that its certificate proved. */
+  readonly identity: string | Fault | undefined;
+  readonly nowMs: number;
+}
+
+/** Fills a bag with what a proxy said of its caller's request. `docs/doors/authz.md` has the table. */
+export function fillRequest(bag: Bag, request: OriginalRequest, origin: Origin): void {
+  const { layout } = bag;
+  const set = (name: string, value: () => Value | Fault | undefined): void => {
+    const slot = layout.find(name);
+    if (slot !== undefined) bag.set(slot, value());
+  };
+  const text = (name: string, raw: string | undefined): void => {
+    if (raw !== undefined && raw !== "") set(name, () => textOf(raw));
+  };
+  const { method, uri, host, scheme, id, headers } = request;
+  set("source.ip", () => origin.address);
+  fillIdentity(set, origin.identity);
+  text("request.method", method);
+  text("request.path", uri);
+  text("request.host", host);
+  text("request.id", id);
+  const plainScheme = schemeOf(scheme);
+  if (plainScheme !== undefined) set("request.scheme", () => plainScheme);
+  text("request.useragent", headers.get("user-agent"));
+  text("request.referer", headers.get("referer"));
+  set("request.time", () => Timestamp.fromMs(origin.nowMs));
+  const grpc = /^application\/grpc(?:[+;]|$)/i.test(headers.get("content-type") ?? "");
+  set("context.protocol", () => (grpc ? "grpc" : "http"));
+  if (layout.find("request.headers") !== undefined) {
+    const decoded = new Map<string, string>();
+    for (const [name, raw] of headers) decoded.set(name, textOf(raw));
+    if (host !== undefined) decoded.set("host", textOf(host));
+    setMap(bag, "request.headers", decoded);
+  }
+  if (layout.find("request.query_params") !== undefined) {
+    const query = uri.indexOf("?");
+    setMap(bag, "request.query_params", queryParams(query < 0 ? "" : textOf(uri.slice(query + 1))));
+  }
+}
+
+/**
+ * Sets the attributes that the proxy's configuration names, over what else was known. Throws WEIR_REQUEST_ATTRIBUTE for
+ * a name that is no attribute and for a text that is none of its type.
+ */
+export function fillConfigured(bag: Bag, vocabulary: Vocabulary, attributes: ReadonlyMap<string, string>): void {
+  for (const [name, text] of attributes) {
+    const attribute = vocabulary.get(name);
+    if (attribute === undefined) {
+      const near = nearest(name, vocabulary.keys());
+      const hint = near === undefined ? "" : `; did you mean ${near}?`;
+      throw new WeirError(
+        "WEIR_REQUEST_ATTRIBUTE",
+        `there is no attribute ${JSON.stringify(name.slice(0, 60))}${hint}`,
+      );
+    }
+    const value = parseValue(attribute.type, text);
+    if (value === undefined) {
+      const shown = JSON.stringify(text.slice(0, 60));
+      throw new WeirError("WEIR_REQUEST_ATTRIBUTE", `${name} is of type ${attribute.type}, and ${shown} is not`);
+    }
+    if (value instanceof Map) {
+      setMap(bag, name, value);
+      continue;
+    }
+    const slot = bag.layout.find(name);
+    if (slot !== undefined) bag.set(slot, value);
+  }
+}
+
+function fillIdentity(
+  set: (name: string, value: () => Value | Fault | undefined) => void,
+  identity: string | Fault | undefined,
+): void {
+  if (identity === undefined) return;
+  const fault = identity instanceof Fault ? identity : undefined;
+  const text = identity instanceof Fault ? "" : identity;
+  const name = (): string | Fault => fault ?? stripSpiffe(text);
+  // A subject may hold any text: only a SPIFFE id tells of a workload.
+  const workload = text.startsWith("spiffe://") ? workloadOfPrincipal(stripSpiffe(text)) : undefined;
+  set("source.principal", name);
+  set("source.user", name);
+  set("source.namespace", () => fault ?? workload?.namespace);
+  set("source.serviceAccount", () => fault ?? workload?.serviceAccount);
+  set("connection.mtls", () => fault ?? true);
+}
+
+/** `http` or `https`; the same for a WebSocket, which begins as HTTP. */
+function schemeOf(scheme: string | undefined): string | undefined {
+  const lower = scheme?.toLowerCase();
+  if (lower === "http" || lower === "ws") return "http";
+  return lower === "https" || lower === "wss" ? "https" : undefined;
+}
