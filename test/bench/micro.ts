@@ -1,12 +1,13 @@
 /**
  * What the parts of a request cost without transport, for whoever changes them:
  *
- *     node dist/test/bench/micro.js [few] [check] [many] [report]
+ *     node dist/test/bench/micro.js [few] [check] [many] [report] [ratelimit]
  *
  * Each line is the best of several short runs, so that what else the machine does counts least. Compare two builds by
  * runs that alternate.
  */
 import { Bag } from "../../src/attributes/bag.ts";
+import { createRateLimitDoor } from "../../src/wire/envoy/ratelimit/rate-limit-door.ts";
 import { AttributeDecoder } from "../../src/wire/mixer/attribute-decoder.ts";
 import { createMixerDoor } from "../../src/wire/mixer/mixer-door.ts";
 import { ReportRequest as ReportReader } from "../../src/wire/mixer/report-request.ts";
@@ -15,6 +16,7 @@ import { Reader } from "../../src/wire/protobuf/reader.ts";
 import type { Call, Unary } from "../../src/wire/call.ts";
 import { hubInProcess, type HubInProcess } from "./hub-in-process.ts";
 import { type Files, hundredRules, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
+import { rateLimitPath, rateLimitRequests, rateLimits } from "./rate-limit.ts";
 import { checkRequests, reportRequests } from "./requests.ts";
 
 const runs = 9;
@@ -136,11 +138,22 @@ async function reports(): Promise<void> {
   }
 }
 
+async function rateLimit(): Promise<void> {
+  const hub = await hubInProcess(rateLimits);
+  const messages = received(rateLimitRequests({ seed: 1, count: 10_000, users: 5000 }));
+  const ask = calling(hub, "ShouldRateLimit", createRateLimitDoor(hub.door).unary.get(rateLimitPath)!);
+  show(
+    "the rate limit door's ShouldRateLimit, 2 descriptors",
+    measure((i) => void ask(messages[i % messages.length]!)),
+  );
+}
+
 const parts: Record<string, () => Promise<void>> = {
   few: () => checks("10 rules", tenRules, 1000),
   check: () => checks("100 rules, 30 of them apply", hundredRules, 8),
   many: () => checks("10,000 rules, 10 of them apply", tenThousandRules, 1000),
   report: reports,
+  ratelimit: rateLimit,
 };
 
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts)) await parts[name]!();

@@ -4,7 +4,6 @@ import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts"
 import { WeirError } from "../../../util/weir-error.ts";
 import type { Call, DoorOptions, GrpcDoor } from "../../call.ts";
 import { WordCache } from "../../mixer/word-cache.ts";
-import { viewOf } from "../../mixer/word-hash.ts";
 import { notPermitted } from "../../permit.ts";
 import { asBuffer, Reader } from "../../protobuf/reader.ts";
 import { rateLimitFields } from "../../rate-limit-fields.ts";
@@ -34,6 +33,8 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
   const answers = new RateLimitAnswer();
   let table: DescriptorTable | undefined;
   let bag: Bag | undefined;
+  /** Shows the memory that the last message was a part of. Messages share memory, so that one view does for many. */
+  let view: DataView = new DataView(new ArrayBuffer(0));
 
   function judge(session: Session, buffer: Buffer, call: Call): RateLimitDecision | Promise<RateLimitDecision> {
     const { client } = call;
@@ -43,7 +44,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
       bag = new Bag(session.layout);
     }
     const [known, filled] = [table, bag!];
-    const view = viewOf(buffer);
+    if (view.buffer !== buffer.buffer) view = new DataView(buffer.buffer);
     const take = (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): void => {
       const key = words.text(buffer, view, keyStart, keyEnd);
       const entry = known.find(key);
