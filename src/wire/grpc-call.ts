@@ -1,14 +1,16 @@
-import { ServerInterceptingCall, type Metadata, type ServerInterceptingCallInterface } from "@grpc/grpc-js";
 import type { Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
-import type { Call, Duplex, Unary } from "./call.ts";
-import type { FrameDecoder } from "./frame-decoder.ts";
-import { grpcCodeName, statusDetails, toStatus, type Status } from "./status.ts";
-
-/** A method as it is served. */
-export type Method =
-  | { readonly door: string; readonly name: string; readonly unary: Unary; readonly duplex?: undefined }
-  | { readonly door: string; readonly name: string; readonly unary?: undefined; readonly duplex: Duplex };
+import type { Call } from "./call.ts";
+import type { Client } from "./client.ts";
+import type { Deadlines, Expiring } from "./deadlines.ts";
+import { fieldOf, type GrpcHead, type Method } from "./grpc-head.ts";
+import { okTrailers, responseHeaders, statusFrame } from "./grpc-status.ts";
+import type { HeldBytes, Holder } from "./held-bytes.ts";
+import { uint32At } from "./http2/frame.ts";
+import type { Stream, StreamHandler } from "./http2/stream.ts";
+import type { Inflater, InflateFailure } from "./inflater.ts";
+import { MessageReader, type MessageSink, prefixBytes } from "./message-reader.ts";
+import { grpcCodeName, statusOf, toStatus, type Status } from "./status.ts";
 
 /** A stream that has not ended. */
 export interface OpenStream {
@@ -16,70 +18,83 @@ export interface OpenStream {
   drain(): void;
 }
 
-/** What calls share: the server's outside world, and the streams that are open. */
+/** What calls share: the server's outside world, its bounds, and the streams that are open. */
 export interface CallOwner {
   readonly observer: Observer;
   readonly log: Log;
+  /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly monotonic: () => number;
+  readonly maxMessageBytes: number;
+  /** Bounds what is held of messages that have not come whole or were not taken yet. */
+  readonly held: HeldBytes;
+  readonly deadlines: Deadlines;
+  readonly inflater: Inflater;
   readonly streams: Set<OpenStream>;
+  /** The hub is stopping. */
+  readonly isDraining: boolean;
 }
 
-/** The events of a call, as grpc-js tells an interceptor. */
-export type Listener = Parameters<ServerInterceptingCallInterface["start"]>[0];
-
-/** Puts a listener of ours in the place of grpc-js's handler. */
-export class MethodCall extends ServerInterceptingCall {
-  readonly #next: ServerInterceptingCallInterface;
-  readonly #listener: (call: ServerInterceptingCallInterface) => Listener;
-
-  constructor(next: ServerInterceptingCallInterface, listener: (call: ServerInterceptingCallInterface) => Listener) {
-    super(next);
-    this.#next = next;
-    this.#listener = listener;
-  }
-
-  override start(): void {
-    this.#next.start(this.#listener(this.#next));
-  }
+/** Who is at the other end of a connection. */
+export interface Caller {
+  /** The address, without the port: a caller that connects again is the same caller. */
+  readonly peer: string;
+  readonly client?: Client | undefined;
 }
-
-const statusOk = { code: 0, details: "", metadata: null };
 
 /** By how much a timer may be early against the clock. */
 const timerSlackMs = 2;
+/** What a message that waits is counted beside its bytes. */
+const waitingCost = 64;
 
-/** What both kinds of call have: the facts that a door may ask, made when it asks. */
-export abstract class ServedCall implements Call {
-  protected readonly wire: ServerInterceptingCallInterface;
+interface Waiting {
+  readonly bytes: Buffer;
+  readonly flag: number;
+}
+
+/**
+ * A call on its stream: cuts what comes into messages, inflates them, hands them on one by one, and ends once. Facts that
+ * a door may ask are made when it asks.
+ */
+export abstract class ServedCall implements Call, StreamHandler, MessageSink, Holder, Expiring {
+  protected readonly stream: Stream;
   protected readonly method: Method;
   protected readonly owner: CallOwner;
-  protected readonly frames: FrameDecoder;
   /** Whether a status was sent, or cannot be sent any more. */
   protected ended = false;
-  readonly #startedMs: number;
-  #metadata: Metadata | undefined;
+  /** Whether the caller has sent all it will, and all of it was handed on. */
+  protected isComplete = false;
+  readonly #head: GrpcHead;
+  readonly #caller: Caller;
+  #headersSent = false;
   #abort: AbortController | undefined;
+  #reader: MessageReader | undefined;
+  #waiting: Waiting[] | undefined;
+  #waitingBytes = 0;
+  #heldBytes = 0;
+  /** A message is being inflated, or the door works on one. */
+  #isBusy = false;
 
-  constructor(wire: ServerInterceptingCallInterface, method: Method, owner: CallOwner, frames: FrameDecoder) {
-    this.wire = wire;
+  constructor(stream: Stream, method: Method, head: GrpcHead, caller: Caller, owner: CallOwner) {
+    this.stream = stream;
     this.method = method;
     this.owner = owner;
-    this.frames = frames;
-    this.#startedMs = owner.monotonic();
-    frames.onRefused = (error) => this.refused(error);
+    this.#head = head;
+    this.#caller = caller;
+    if (head.timeoutMs !== undefined) owner.deadlines.add(this);
   }
 
-  /** Without the port: a caller that connects again is the same caller. */
   get peer(): string {
-    const peer = this.wire.getPeer();
-    const colon = peer.lastIndexOf(":");
-    return colon < 0 ? peer : peer.slice(0, colon);
+    return this.#caller.peer;
+  }
+
+  get client(): Client | undefined {
+    return this.#caller.client;
   }
 
   get deadlineMs(): number | undefined {
-    const deadline = Number(this.wire.getDeadline());
-    return Number.isFinite(deadline) ? deadline : undefined;
+    if (this.#head.timeoutMs === undefined) return undefined;
+    return this.owner.now() + this.expiresMs - this.owner.monotonic();
   }
 
   get signal(): AbortSignal {
@@ -89,57 +104,199 @@ export abstract class ServedCall implements Call {
   }
 
   header(name: string): string | undefined {
-    const value = this.#metadata?.get(name)[0];
-    return typeof value === "string" ? value : undefined;
+    return fieldOf(this.#head.list, name);
   }
 
-  onReceiveMetadata(metadata: Metadata): void {
-    this.#metadata = metadata;
+  get expiresMs(): number {
+    return this.stream.startedMs + (this.#head.timeoutMs ?? Infinity);
   }
 
-  /** The call is over, whether well, by our status, or because the caller, its deadline or the transport ended it. */
-  onCancel(): void {
+  get isOver(): boolean {
+    return this.ended;
+  }
+
+  expire(): void {
+    if (this.ended) return;
+    this.stream.discardWaiting();
+    this.#end(deadlineExceeded, "the deadline has passed");
+    this.lost();
+  }
+
+  // What comes.
+
+  data(bytes: Buffer, start: number, end: number): void {
+    if (this.ended) return;
+    const body = start + prefixBytes;
+    const isWhole = end >= body && uint32At(bytes, start + 1) === end - body;
+    if (this.#reader === undefined && isWhole && end - body <= this.owner.maxMessageBytes) {
+      this.message(bytes.subarray(body, end), bytes[start]!);
+    } else {
+      this.#reader ??= new MessageReader(this.owner.maxMessageBytes, this);
+      this.#reader.write(bytes, start, end);
+    }
+    this.#count();
+  }
+
+  message(bytes: Buffer, flag: number): void {
+    if (this.ended) return;
+    if (!this.#isBusy && this.#waiting === undefined) return this.#hand(bytes, flag);
+    (this.#waiting ??= []).push({ bytes, flag });
+    this.#waitingBytes += waitingCost + bytes.length;
+  }
+
+  tooLarge(bytes: number): void {
+    const message = `the message has ${bytes} bytes, and at most ${this.owner.maxMessageBytes} are taken`;
+    this.#refused(statusOf("WEIR_REQUEST_TOO_LARGE", message));
+  }
+
+  end(): void {
+    this.isComplete = true;
+    if (!this.ended && !this.#isBusy && this.#waiting === undefined) this.finish();
+  }
+
+  get isReady(): boolean {
+    return this.#waiting === undefined;
+  }
+
+  gone(): void {
     if (this.ended) return;
     this.ended = true;
-    const leftMs = (this.deadlineMs ?? Infinity) - this.owner.now();
-    this.observe(leftMs <= timerSlackMs ? "DEADLINE_EXCEEDED" : "CANCELLED");
+    const isLate = this.expiresMs - this.owner.monotonic() <= timerSlackMs;
+    this.#over(isLate ? "DEADLINE_EXCEEDED" : "CANCELLED");
     this.#abort?.abort();
     this.lost();
   }
 
-  /** The call ended without our doing. */
+  refuse(): void {
+    this.#refused(statusOf("WEIR_OVERLOADED", "too many messages have begun to come and did not end"));
+  }
+
+  drained(): void {}
+
+  /** Takes a message. A promise holds the next one back until it is kept; one that is broken fails the call. */
+  protected abstract take(message: Buffer): void | Promise<void>;
+
+  /** The caller has sent all it will. */
+  protected abstract finish(): void;
+
+  /** The call ended, and not by the door's word. */
   protected lost(): void {}
 
-  /** The call ends because of what has come of a message: it is too large, or too much is held. */
-  protected refused(error: unknown): void {
-    this.fail(toStatus(error));
+  #hand(bytes: Buffer, flag: number): void {
+    if (flag === 0) return this.#deliver(bytes);
+    const { encoding } = this.#head;
+    if (flag !== 1 || encoding === "identity") {
+      const status = statusOf("WEIR_REQUEST_MALFORMED", "a message is compressed, and grpc-encoding does not say how");
+      return this.#refused({ ...status, grpc: internal });
+    }
+    this.#isBusy = true;
+    this.#waitingBytes += waitingCost + bytes.length;
+    this.owner.inflater.inflate(bytes, encoding, (outcome) => {
+      this.#isBusy = false;
+      this.#waitingBytes -= waitingCost + bytes.length;
+      if (this.ended) return;
+      if (typeof outcome === "string") this.#refused(this.#inflateStatus(outcome));
+      else this.#deliver(outcome);
+      this.#goOn();
+    });
+  }
+
+  #inflateStatus(failure: InflateFailure): Status {
+    if (failure === "malformed")
+      return statusOf("WEIR_REQUEST_MALFORMED", "a compressed message could not be inflated");
+    const message = `the message has more than ${this.owner.maxMessageBytes} bytes once it is inflated`;
+    return statusOf("WEIR_REQUEST_TOO_LARGE", message);
+  }
+
+  #deliver(message: Buffer): void {
+    try {
+      const taken = this.take(message);
+      if (taken === undefined) return;
+      this.#isBusy = true;
+      taken.then(
+        () => {
+          this.#isBusy = false;
+          this.#goOn();
+        },
+        (error: unknown) => this.failed(error),
+      );
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Hands on what waits, message by message in a loop, lest thousands of them nest on the stack. */
+  #goOn(): void {
+    while (this.#waiting !== undefined && !this.#isBusy && !this.ended) {
+      const { bytes, flag } = this.#waiting.shift()!;
+      this.#waitingBytes -= waitingCost + bytes.length;
+      this.#hand(bytes, flag);
+      if (this.#waiting?.length === 0) this.#waiting = undefined;
+    }
+    if (this.ended) return;
+    this.#count();
+    if (this.#waiting !== undefined) return;
+    this.stream.taken();
+    if (this.isComplete && !this.#isBusy) this.finish();
+  }
+
+  #count(): void {
+    const bytes = this.ended ? 0 : this.#waitingBytes + (this.#reader?.heldBytes ?? 0);
+    if (bytes !== this.#heldBytes) this.owner.held.set(this, (this.#heldBytes = bytes));
+  }
+
+  // What is sent.
+
+  protected send(message: Uint8Array): void {
+    if (!this.#headersSent) {
+      this.#headersSent = true;
+      this.stream.sendHeaders(responseHeaders);
+    }
+    this.stream.sendMessage(message);
   }
 
   protected succeed(): void {
     if (this.ended) return;
     this.ended = true;
-    this.wire.sendStatus(statusOk);
-    this.observe("OK");
+    this.stream.sendHeaders(this.#headersSent ? okTrailers : statusFrame(0, "", true));
+    this.#over("OK");
   }
 
+  /** The call ends because of what a door, or what came, threw. */
+  protected failed(error: unknown): void {
+    this.#refused(toStatus(error));
+  }
+
+  #refused(status: Status): void {
+    const wasOpen = !this.ended;
+    this.fail(status);
+    if (wasOpen) this.lost();
+  }
+
+  /** Ends the call with a status. */
   protected fail(status: Status): void {
     if (status.fault !== undefined) {
       this.owner.log.error({ err: status.fault, door: this.method.door, method: this.method.name }, "a call failed");
     }
-    if (this.ended) return;
+    if (!this.ended) this.#end(status.grpc, `${status.code}: ${status.message}`);
+  }
+
+  #end(code: number, details: string): void {
     this.ended = true;
-    this.wire.sendStatus({
-      code: status.grpc,
-      details: statusDetails(`${status.code}: ${status.message}`),
-      metadata: null,
-    });
-    this.observe(grpcCodeName(status.grpc));
+    this.stream.sendHeaders(statusFrame(code, details, !this.#headersSent));
+    this.#over(grpcCodeName(code));
     this.#abort?.abort();
   }
 
-  /** The call is over. */
-  protected observe(code: string): void {
-    this.frames.close();
-    this.owner.observer.call(this.method.door, this.method.name, code, this.owner.monotonic() - this.#startedMs);
+  #over(code: string): void {
+    this.#reader?.close();
+    this.#waiting = undefined;
+    this.#count();
+    if (this.#head.timeoutMs !== undefined) this.owner.deadlines.remove(this);
+    const { door, name } = this.method;
+    this.owner.observer.call(door, name, code, this.owner.monotonic() - this.stream.startedMs);
   }
 }
+
+const deadlineExceeded = 4;
+const internal = 13;

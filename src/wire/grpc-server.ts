@@ -1,15 +1,19 @@
-import { createServer as createTcpServer, type Server as TcpServer, type Socket } from "node:net";
-import { Server, ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
+import { createServer, type Server as TcpServer, type Socket } from "node:net";
 import type { Log } from "../sdk/index.ts";
-import type { Observer } from "../util/observer.ts";
 import { listen } from "../util/listen.ts";
+import type { Observer } from "../util/observer.ts";
+import { systemTimers, type Timers } from "../util/timers.ts";
 import type { GrpcDoor } from "./call.ts";
-import { FrameDecoder } from "./frame-decoder.ts";
-import { MethodCall, type CallOwner, type Method, type OpenStream } from "./grpc-call.ts";
-import { DuplexCall } from "./grpc-duplex-call.ts";
-import { UnaryCall } from "./grpc-unary-call.ts";
+import type { Client } from "./client.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { CallOwner, OpenStream } from "./grpc-call.ts";
+import type { GrpcHead, Method } from "./grpc-head.ts";
+import { GrpcRequests } from "./grpc-requests.ts";
 import { createHealth } from "./health.ts";
 import { HeldBytes } from "./held-bytes.ts";
+import { Connection, type ConnectionOptions } from "./http2/connection.ts";
+import { ChunkPool } from "./http2/outbox.ts";
+import { Inflater } from "./inflater.ts";
 import { createReflection } from "./reflection.ts";
 
 export interface GrpcServerOptions {
@@ -26,6 +30,8 @@ export interface GrpcServerOptions {
   readonly now: () => number;
   /** Milliseconds of a clock that is never set and tells fractions, such as `performance.now`. */
   readonly monotonic: () => number;
+  /** Default: Node's. */
+  readonly timers?: Timers;
 }
 
 /** The gRPC listener: doors, health and reflection on one port. */
@@ -36,6 +42,11 @@ export interface GrpcServer {
    */
   listen(address: string): Promise<string>;
   /**
+   * Serves a connection that was accepted elsewhere: a socket of TCP, or one of TLS whose handshake is done. `client` is
+   * who calls, where that is known. The socket is the server's from then on.
+   */
+  serveConnection(socket: Socket, from?: { readonly client?: Client }): void;
+  /**
    * Stops in order: health says NOT_SERVING, no new connection or call is taken, calls in flight finish, streams answer
    * what they have read and end with UNAVAILABLE. When `force` is aborted, what is left is cut. Never throws.
    */
@@ -44,17 +55,16 @@ export interface GrpcServer {
 
 /** Connections on one address; a mesh has one or a few a proxy. */
 const maxConnections = 10_000;
-const keepaliveMs = 60_000;
-const keepaliveTimeoutMs = 20_000;
-/** Megabytes that one connection may hold in HTTP/2 buffers before it gets no further streams. */
-const sessionMegabytes = 128;
 /** How many messages of the largest size may be on their way at once, over all connections. */
 const messagesOnTheWay = 64;
+/** Bytes of frames that have not come whole, and of answers that are not taken, over all connections. */
+const maxFrameBytes = 16 * 1024 * 1024;
+const maxUnreadBytes = 64 * 1024 * 1024;
 
-/** Makes a gRPC listener on @grpc/grpc-js that hands the doors bytes and takes bytes back. */
+/** Makes a gRPC listener that hands the doors bytes and takes bytes back, on our own HTTP/2 (`http2/`). */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
-  const { observer, log, now, monotonic } = options;
-  const { messageBytes } = options.limits;
+  const { observer, log, now, monotonic, timers = systemTimers } = options;
+  const { messageBytes, streamsPerConnection } = options.limits;
   const services = new Set(options.doors.flatMap(servicesOf));
   const health = createHealth(services);
   const reflection = createReflection([...services, ...servicesOf(health.door)]);
@@ -66,61 +76,69 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   }
 
   const streams = new Set<OpenStream>();
-  const owner: CallOwner = { observer, log, now, monotonic, streams };
-  // The interceptor takes each call over from grpc-js's own handlers: they would read ahead and buffer without limit.
-  const held = new HeldBytes(messagesOnTheWay * messageBytes, () => observer.dropped("call", "messages_unfinished", 1));
-  const takeOver: ServerInterceptor = ({ path }, call) => {
-    const method = methods.get(path)!;
-    const frames = new FrameDecoder(messageBytes, held);
-    // No option of grpc-js bounds what it holds of messages that do not come whole.
-    (call as unknown as { decoder: Pick<FrameDecoder, "write"> }).decoder = frames;
-    return new MethodCall(call, (next) =>
-      method.unary === undefined
-        ? new DuplexCall(next, method, owner, frames)
-        : new UnaryCall(next, method, owner, frames),
-    );
+  const dropped = (what: string, reason: string) => () => observer.dropped(what, reason, 1);
+  let isDraining = false;
+  const owner: CallOwner = {
+    observer,
+    log,
+    now,
+    monotonic,
+    maxMessageBytes: messageBytes,
+    held: new HeldBytes(messagesOnTheWay * messageBytes, dropped("call", "messages_unfinished")),
+    deadlines: new Deadlines(timers, monotonic),
+    inflater: new Inflater(messageBytes),
+    streams,
+    get isDraining() {
+      return isDraining;
+    },
   };
-  const server = new Server({
-    "grpc.max_receive_message_length": messageBytes,
-    "grpc.max_send_message_length": -1,
-    "grpc.max_concurrent_streams": options.limits.streamsPerConnection,
-    "grpc.keepalive_time_ms": keepaliveMs,
-    "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
-    "grpc-node.max_session_memory": sessionMegabytes,
-    "grpc.enable_channelz": 0,
-    interceptors: [takeOver],
-  });
-  for (const [path, method] of methods) {
-    server.register(path, unreachable, asBuffer, identity, method.unary === undefined ? "bidi" : "unary");
-  }
+  const connectionOptions: ConnectionOptions = {
+    maxStreams: streamsPerConnection,
+    pool: new ChunkPool(),
+    frames: new HeldBytes(maxFrameBytes, dropped("connection", "frames_unfinished")),
+    unread: new HeldBytes(maxUnreadBytes, dropped("connection", "answers_unread")),
+    observer,
+    log,
+    monotonic,
+    timers,
+  };
 
-  // The sockets are ours, so that their number is bounded and a forced end is one.
-  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const listeners: TcpServer[] = [];
-  const sockets = new Set<Socket>();
-  const accept = (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-    injector.injectConnection(socket);
+  const connections = new Set<Connection<GrpcHead>>();
+  let allGone: (() => void) | undefined;
+
+  const serveConnection: GrpcServer["serveConnection"] = (socket, { client } = {}) => {
+    if (socket.destroyed) return;
+    const caller = { peer: socket.remoteAddress ?? "", client };
+    const connection = new Connection(socket, new GrpcRequests(methods, caller, owner), connectionOptions);
+    connections.add(connection);
+    socket.once("close", () => {
+      connections.delete(connection);
+      if (connections.size === 0) allGone?.();
+    });
+    if (isDraining) connection.drain();
   };
 
   return {
     async listen(address) {
-      const listener = createTcpServer({ noDelay: true }, accept);
+      const listener = createServer({ noDelay: true }, (socket) => serveConnection(socket));
       listener.maxConnections = maxConnections;
-      listener.on("drop", () => observer.dropped("connection", "too_many", 1));
+      listener.on("drop", dropped("connection", "too_many"));
       const bound = await listen(listener, address);
       listeners.push(listener);
       return bound;
     },
+    serveConnection,
     async drain(force) {
+      isDraining = true;
       health.stop();
       for (const listener of listeners) listener.close();
-      const done = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      for (const connection of connections) connection.drain();
       for (const stream of streams) stream.drain();
+      const done = new Promise<void>((resolve) => (allGone = resolve));
+      if (connections.size === 0) return;
       const cut = () => {
-        server.forceShutdown();
-        for (const socket of sockets) socket.destroy();
+        for (const connection of connections) connection.destroy();
       };
       if (force.aborted) cut();
       else force.addEventListener("abort", cut, { once: true });
@@ -137,16 +155,4 @@ function servicesOf(door: GrpcDoor): string[] {
 
 function nameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
-}
-
-function unreachable(): never {
-  throw new Error("the interceptor takes every call");
-}
-
-function asBuffer(message: Uint8Array): Buffer {
-  return Buffer.isBuffer(message) ? message : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
-}
-
-function identity(message: Buffer): Buffer {
-  return message;
 }

@@ -1,27 +1,18 @@
-import type { Metadata } from "@grpc/grpc-js";
-import { ServedCall, type Listener } from "./grpc-call.ts";
-import { statusOf, toStatus } from "./status.ts";
+import { ServedCall } from "./grpc-call.ts";
+import { statusOf } from "./status.ts";
 
 /** A call with one message each way. A handler that answers at once costs no promise. */
-export class UnaryCall extends ServedCall implements Listener {
+export class UnaryCall extends ServedCall {
   #message: Uint8Array | undefined;
 
-  override onReceiveMetadata(metadata: Metadata): void {
-    super.onReceiveMetadata(metadata);
-    this.wire.startRead();
-  }
-
-  onReceiveMessage(message: Uint8Array): void {
-    this.frames.taken();
+  protected override take(message: Uint8Array): void {
     if (this.#message !== undefined) {
       return this.fail(statusOf("WEIR_REQUEST_MALFORMED", "the method takes one message, and a second one came"));
     }
     this.#message = message;
-    this.wire.startRead();
   }
 
-  onReceiveHalfClose(): void {
-    if (this.ended) return;
+  protected override finish(): void {
     if (this.#message === undefined) {
       return this.fail(statusOf("WEIR_REQUEST_MALFORMED", "the method takes one message, and none came"));
     }
@@ -31,19 +22,17 @@ export class UnaryCall extends ServedCall implements Listener {
       else {
         answer.then(
           (bytes) => this.#answer(bytes),
-          (error: unknown) => this.fail(toStatus(error)),
+          (error: unknown) => this.failed(error),
         );
       }
     } catch (error) {
-      this.fail(toStatus(error));
+      this.failed(error);
     }
   }
 
   #answer(bytes: Uint8Array): void {
     if (this.ended) return;
-    this.wire.sendMessage(bytes, noop);
+    this.send(bytes);
     this.succeed();
   }
 }
-
-function noop(): void {}

@@ -1,0 +1,38 @@
+import type { Caller, CallOwner } from "./grpc-call.ts";
+import { DuplexCall } from "./grpc-duplex-call.ts";
+import { readHead, type GrpcHead, type Method } from "./grpc-head.ts";
+import { UnaryCall } from "./grpc-unary-call.ts";
+import type { Requests } from "./http2/connection.ts";
+import type { RequestFields } from "./http2/request-fields.ts";
+import type { Stream, StreamHandler } from "./http2/stream.ts";
+
+/** What is served on a stream that was answered by its head alone. */
+const refused: StreamHandler = { data() {}, end() {}, isReady: true, drained() {}, gone() {} };
+
+/** The requests of one connection, as calls of the methods that its caller may reach. */
+export class GrpcRequests implements Requests<GrpcHead> {
+  readonly #methods: ReadonlyMap<string, Method>;
+  readonly #caller: Caller;
+  readonly #owner: CallOwner;
+
+  constructor(methods: ReadonlyMap<string, Method>, caller: Caller, owner: CallOwner) {
+    this.#methods = methods;
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  read(fields: RequestFields): GrpcHead {
+    return readHead(fields, this.#methods);
+  }
+
+  begin(head: GrpcHead, stream: Stream): StreamHandler {
+    const { method } = head;
+    if (method instanceof Uint8Array) {
+      stream.sendHeaders(method);
+      return refused;
+    }
+    return method.unary === undefined
+      ? new DuplexCall(stream, method, head, this.#caller, this.#owner)
+      : new UnaryCall(stream, method, head, this.#caller, this.#owner);
+  }
+}
