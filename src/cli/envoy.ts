@@ -1,10 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { builtinAdapters } from "../../adapters/index.ts";
-import { Duration } from "../attributes/duration.ts";
-import { parseValue } from "../attributes/text.ts";
 import { formatProblem, loadPolicies } from "../policy/index.ts";
 import type { Snapshot } from "../policy/snapshot.ts";
-import { nearest } from "../util/nearest.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { plain, yamlText } from "./envoy/commented.ts";
 import { descriptorFor } from "./envoy/descriptor.ts";
@@ -12,8 +9,17 @@ import { pieces, type Fragment } from "./envoy/fragments.ts";
 import { comparedWith, readsOfPolicies } from "./envoy/reads.ts";
 import { serviceOf } from "./envoy/service.ts";
 import type { DescriptorSource, Endpoint, EnvoySettings } from "./envoy/settings.ts";
-import { readAddress } from "./hub-address.ts";
 import type { Io } from "./io.ts";
+import {
+  collect,
+  fromSameMachine,
+  givenAttributes,
+  hubTls,
+  needs,
+  pair,
+  readEndpoint,
+  readTimeout,
+} from "./proxy-options.ts";
 
 interface EnvoyOptions {
   readonly config?: string;
@@ -42,6 +48,9 @@ interface EnvoyOptions {
   readonly upstreamProtocol: "http1" | "http2" | "same";
   readonly rawPaths?: boolean;
 }
+
+/** What Envoy says of the destination by itself, in a check. */
+const envoyItself = { name: "Envoy", tells: ["destination.ip", "destination.port", "destination.principal"] };
 
 export function addEnvoyCommand(program: Command, io: Io): void {
   program
@@ -127,7 +136,13 @@ async function envoy(options: EnvoyOptions, io: Io): Promise<void> {
   }
   const { snapshot } = loaded;
   const reads = readsOfPolicies(snapshot);
-  const service = serviceOf(options.service, givenAttributes(options, snapshot), snapshot, reads);
+  const service = serviceOf(
+    options.service,
+    givenAttributes(options.attribute, snapshot.vocabulary),
+    snapshot,
+    reads,
+    envoyItself,
+  );
   const settings = settingsOf(options, snapshot, service.attributes);
   const descriptor = descriptorFor(reads.limits, settings);
   const warnings = [...service.warnings, ...descriptor.warnings];
@@ -148,7 +163,7 @@ async function envoy(options: EnvoyOptions, io: Io): Promise<void> {
 
 function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: ReadonlyMap<string, string>): EnvoySettings {
   const { timeout, jwtPayload, direction, listen, admin, upstream, upstreamProtocol } = options;
-  const hub = options.hub ?? hubOf(snapshot);
+  const hub = options.hub ?? fromSameMachine(snapshot.settings.listen.grpc);
   const tls = hubTls(options, hub);
   const listenTls = pair("--listen-cert", options.listenCert, "--listen-key", options.listenKey);
   if (options.listenCa !== undefined && listenTls === undefined) throw needs("--listen-ca", "--listen-cert");
@@ -169,77 +184,6 @@ function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: Reado
     upstreamProtocol,
     rawPaths: options.rawPaths === true,
   };
-}
-
-/** Where the hub of that `weir.yaml` is reached from its own machine. */
-function hubOf({ settings }: Snapshot): Endpoint {
-  const { host, port } = endpointOf(settings.listen.grpc);
-  return { host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host, port };
-}
-
-function hubTls({ tlsCa, tlsCert, tlsKey, tlsName }: EnvoyOptions, hub: Endpoint): EnvoySettings["tls"] {
-  const own = pair("--tls-cert", tlsCert, "--tls-key", tlsKey);
-  if (tlsCa === undefined) {
-    if (own !== undefined || tlsName !== undefined)
-      throw needs(own === undefined ? "--tls-name" : "--tls-cert", "--tls-ca");
-    return undefined;
-  }
-  return { ca: tlsCa, ...own, name: tlsName ?? hub.host };
-}
-
-function pair(
-  certOption: string,
-  cert: string | undefined,
-  keyOption: string,
-  key: string | undefined,
-): { cert: string; key: string } | undefined {
-  if (cert !== undefined && key !== undefined) return { cert, key };
-  if (cert !== undefined) throw needs(certOption, keyOption);
-  if (key !== undefined) throw needs(keyOption, certOption);
-  return undefined;
-}
-
-function needs(option: string, other: string): WeirError {
-  return new WeirError("WEIR_USAGE", `${option} needs ${other}`);
-}
-
-/** Reads `--attribute`. Throws WEIR_USAGE. */
-function givenAttributes({ attribute }: EnvoyOptions, { vocabulary }: Snapshot): Map<string, string> {
-  const given = new Map<string, string>();
-  for (const text of attribute ?? []) {
-    const at = text.indexOf("=");
-    const [name, value] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)];
-    if (name === "") throw new WeirError("WEIR_USAGE", `expected name=value, found ${JSON.stringify(text)}`);
-    const known = vocabulary.get(name);
-    if (known === undefined) {
-      const near = nearest(name, vocabulary.keys());
-      const hint = near === undefined ? "" : `; did you mean "${near}"?`;
-      throw new WeirError("WEIR_USAGE", `expected an attribute, found "${name}"${hint}`);
-    }
-    if (parseValue(known.type, value) === undefined)
-      throw new WeirError("WEIR_USAGE", `expected a value of type ${known.type} for ${name}, found "${value}"`);
-    given.set(name, value);
-  }
-  return given;
-}
-
-function collect(text: string, before: readonly string[] = []): readonly string[] {
-  return [...before, text];
-}
-
-function readEndpoint(text: string): Endpoint {
-  return endpointOf(readAddress(text));
-}
-
-function endpointOf(address: string): Endpoint {
-  const at = address.lastIndexOf(":");
-  return { host: address.slice(0, at).replace(/^\[(.*)\]$/, "$1"), port: Number(address.slice(at + 1)) };
-}
-
-function readTimeout(text: string): number {
-  const ms = Duration.parse(text)?.ms;
-  if (ms === undefined || ms < 1 || ms > 60_000) throw new InvalidArgumentError("expected 1ms to 60s, such as 200ms");
-  return ms;
 }
 
 function readDescriptor(

@@ -1,7 +1,7 @@
 import type { Snapshot } from "../../policy/snapshot.ts";
 import { comparedWith, type PolicyReads } from "./reads.ts";
 
-/** The service behind Envoy, as attributes that Envoy's configuration vouches for. */
+/** The service behind a proxy, as attributes that the proxy's configuration vouches for. */
 export interface Service {
   readonly attributes: ReadonlyMap<string, string>;
   readonly warnings: readonly string[];
@@ -9,13 +9,14 @@ export interface Service {
 
 /**
  * Names the service: as told (`NAME` or `NAME.NAMESPACE`), else as the policies do where they name only one. Warns of
- * attributes of the destination that rules read and nobody tells: Envoy says nothing of where a request goes.
+ * attributes of the destination that rules read and nobody tells: a proxy says little or nothing of where a request goes.
  */
 export function serviceOf(
   told: string | undefined,
   more: ReadonlyMap<string, string>,
   snapshot: Snapshot,
   reads: PolicyReads,
+  proxy: { readonly name: string; readonly tells: readonly string[] },
 ): Service {
   const warnings: string[] = [];
   const names = comparedWith(snapshot, "destination.service.name");
@@ -32,15 +33,14 @@ export function serviceOf(
 
   const read = [...reads.check, ...reads.limits.flatMap(({ uses }) => uses)].map((use) => use.name);
   const untold = new Set(read.filter((word) => word.startsWith("destination.") && !attributes.has(word)));
-  // Of these Envoy tells by itself, in the check.
-  for (const word of ["destination.ip", "destination.port", "destination.principal"]) untold.delete(word);
+  for (const word of proxy.tells) untold.delete(word);
   for (const word of [...untold].sort()) {
     const known =
       word === "destination.service.name" && names.length > 0 ? ` (the policies name ${names.join(", ")})` : "";
     const how = /^destination\.(service\.(name|namespace|host)|namespace)$/.test(word)
       ? "--service NAME.NAMESPACE"
       : `--attribute ${word}=VALUE`;
-    warnings.push(`rules read ${word}, which Envoy does not tell: give it with ${how}${known}`);
+    warnings.push(`rules read ${word}, which ${proxy.name} does not tell: give it with ${how}${known}`);
   }
   return { attributes, warnings };
 }
