@@ -176,6 +176,7 @@ function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: Reado
     attributes,
     descriptor: options.descriptor ?? new Map(),
     jwtPayload,
+    bodyBytes: snapshot.settings.doors.bodyBytes,
     direction,
     listen,
     ...(listenTls && { listenTls: { ...listenTls, ...(options.listenCa !== undefined && { ca: options.listenCa }) } }),

@@ -335,6 +335,6 @@ report:
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const { out } = await runCommand(addEnvoyCommand, ["envoy", "--fragment", "access-log"], { cwd: folder });
   const { typed_config: typed } = parse(out) as any;
-  t.deepEqual(typed.additional_request_headers_to_log, ["x-a"]);
-  t.deepEqual(typed.additional_response_headers_to_log, ["x-b"]);
+  t.deepEqual(typed.additional_request_headers_to_log, ["content-type", "x-a"]);
+  t.deepEqual(typed.additional_response_headers_to_log, ["grpc-status", "grpc-message", "x-b"]);
 });

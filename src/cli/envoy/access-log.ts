@@ -4,26 +4,27 @@ import { hubStream } from "./hub-cluster.ts";
 import type { PolicyReads } from "./reads.ts";
 import type { EnvoySettings } from "./settings.ts";
 
+/** What tells how a call ended; in headers where there is nothing but the status. */
+const grpcTrailers = ["grpc-status", "grpc-message"];
+
 const grpcTypes = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3";
 
 /** The access logger of an HTTP listener: each entry is a report. */
-export function httpAccessLog(settings: EnvoySettings, reads: PolicyReads): Tree {
-  const headers = (map: string) =>
-    reads.report.flatMap(({ name, key }) => (name === map && key !== undefined && !key.startsWith(":") ? [key] : []));
-  const logged = {
-    additional_request_headers_to_log: headers("request.headers"),
-    additional_response_headers_to_log: headers("response.headers"),
-  };
+export function httpAccessLog(settings: EnvoySettings, { report }: PolicyReads): Tree {
+  const read = (map: string, always: readonly string[]) => [
+    ...new Set([...always, ...report.flatMap(({ name, key }) => (name === map && key !== undefined ? [key] : []))]),
+  ];
   return {
     name: "envoy.access_loggers.http_grpc",
     typed_config: {
       "@type": `${grpcTypes}.HttpGrpcAccessLogConfig`,
       common_config: commonConfig(settings),
-      ...Object.fromEntries(
-        Object.entries(logged)
-          .filter(([, names]) => names.length > 0)
-          .map(([key, names]) => [key, said("What the policies read.", names)]),
+      additional_request_headers_to_log: said(
+        "What policies read, and what tells gRPC from other HTTP.",
+        read("request.headers", ["content-type"]),
       ),
+      additional_response_headers_to_log: read("response.headers", grpcTrailers),
+      additional_response_trailers_to_log: read("response.trailers", grpcTrailers),
     },
   };
 }
@@ -41,7 +42,7 @@ export function tcpAccessLog(settings: EnvoySettings): Tree {
 
 /** A line a request on standard output, with the decision that let it through or not. */
 export function decisionLog(): Tree {
-  const decided = (field: string) => `%DYNAMIC_METADATA(${extAuthzName}:${field})%`;
+  const decided = (field: string) => `%DYNAMIC_METADATA(${extAuthzName}:weir:${field})%`;
   return {
     name: "envoy.access_loggers.stdout",
     typed_config: {
@@ -53,7 +54,7 @@ export function decisionLog(): Tree {
           path: "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
           code: "%RESPONSE_CODE%",
           flags: "%RESPONSE_FLAGS%",
-          decision: decided("decision_id"),
+          decision: decided("decision"),
           policies: decided("version"),
           rules: decided("rules"),
         },
@@ -62,12 +63,18 @@ export function decisionLog(): Tree {
   };
 }
 
-function commonConfig({ direction }: EnvoySettings): Tree {
+function commonConfig({ direction, attributes }: EnvoySettings): Tree {
   return {
-    log_name: direction,
+    log_name: said("Says on which side of the service Envoy stands.", direction),
     transport_api_version: "V3",
     grpc_service: hubStream(),
-    buffer_flush_interval: said("Entries are sent together: at the latest after this time.", "1s"),
+    buffer_flush_interval: said("Entries are sent together, at the latest after this time.", "1s"),
     buffer_size_bytes: 65536,
+    ...(attributes.size > 0 && {
+      custom_tags: said(
+        "Tags that bear an attribute's name set that attribute.",
+        [...attributes].map(([tag, value]) => ({ tag, literal: { value } })),
+      ),
+    }),
   };
 }

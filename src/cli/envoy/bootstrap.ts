@@ -74,6 +74,7 @@ export function tcpBootstrap(settings: EnvoySettings): Tree {
       stat_prefix: "ingress",
       cluster: upstreamName(settings),
       access_log_options: said("A connection that lasts is reported again and again, each time by what is new.", {
+        flush_access_log_on_connected: true,
         access_log_flush_interval: "10s",
       }),
       access_log: [said("Each connection as reports to the hub.", tcpAccessLog(settings))],
@@ -84,7 +85,7 @@ export function tcpBootstrap(settings: EnvoySettings): Tree {
 function bootstrap(settings: EnvoySettings, filter: Tree): Tree {
   const { listen, listenTls, admin } = settings;
   return {
-    node: { id: "envoy", cluster: "envoy" },
+    node: nodeOf(settings),
     admin: said("Shows and changes everything: for this machine alone.", { address: socketAddress(admin) }),
     overload_manager: said("How many connections Envoy accepts at once.", {
       resource_monitors: [
@@ -110,6 +111,17 @@ function bootstrap(settings: EnvoySettings, filter: Tree): Tree {
       ],
       clusters: [said("The hub.", hubCluster(settings)), said("The service.", upstreamCluster(settings))],
     },
+  };
+}
+
+/** Who Envoy is in reports: beside the service, the name of its workload. */
+function nodeOf({ direction, attributes }: EnvoySettings): Tree {
+  const name = direction === "inbound" ? attributes.get("destination.service.name") : undefined;
+  const namespace = name === undefined ? undefined : attributes.get("destination.namespace");
+  return {
+    id: name === undefined ? "envoy" : `${name}-envoy`,
+    cluster: name ?? "envoy",
+    ...(namespace !== undefined && { metadata: { NAMESPACE: namespace } }),
   };
 }
 

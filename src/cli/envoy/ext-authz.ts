@@ -9,12 +9,12 @@ export const extAuthzName = "envoy.filters.http.ext_authz";
 /** The filter that verifies tokens, under whose name it leaves their claims. */
 export const jwtAuthnName = "envoy.filters.http.jwt_authn";
 
-/** The largest body that is sent along, in bytes: what a hub takes by default, less what else a check holds. */
-const maxBodyBytes = 512 * 1024;
-
 /** The HTTP filter that asks the hub about each request. */
 export function extAuthzFilter(settings: EnvoySettings, { check }: PolicyReads): Tree {
   const reads = (prefix: string) => check.some(({ name }) => name.startsWith(prefix));
+  const readsToken = reads("request.auth.");
+  const metadata = [...(readsToken ? [jwtAuthnName] : []), ...filtersOf(check, "context.metadata")];
+  const routeMetadata = filtersOf(check, "context.route_metadata");
   const open = settings.failure === "open";
   return {
     name: extAuthzName,
@@ -34,18 +34,20 @@ export function extAuthzFilter(settings: EnvoySettings, { check }: PolicyReads):
       ...(reads("source.certificate") && {
         include_peer_certificate: said("Some policy reads the caller's certificate.", true),
       }),
-      ...(reads("request.auth.") && {
+      ...(metadata.length > 0 && {
         metadata_context_namespaces: said(
-          `Some policy reads the claims of a token. A ${jwtAuthnName} filter before this one verifies it (payload_in_metadata: ${settings.jwtPayload}).`,
-          [jwtAuthnName],
+          readsToken
+            ? `What other filters found out. To have claims of tokens, put ${jwtAuthnName} before this one (payload_in_metadata: ${settings.jwtPayload}).`
+            : "What other filters found out.",
+          [...new Set(metadata)],
         ),
       }),
-      ...(reads("request.body") && {
-        with_request_body: said("Some policy reads the body. A larger one is sent in part.", {
-          max_request_bytes: maxBodyBytes,
-          allow_partial_message: true,
-          pack_as_bytes: true,
-        }),
+      ...(routeMetadata.length > 0 && { route_metadata_context_namespaces: routeMetadata }),
+      ...((reads("request.body") || reads("request.raw_body")) && {
+        with_request_body: said(
+          "Some policy reads the body. One byte more than rules may read tells the hub that there was more: rules that read it then refuse.",
+          { max_request_bytes: settings.bodyBytes + 1, allow_partial_message: true, pack_as_bytes: true },
+        ),
       }),
     },
   };
@@ -62,4 +64,10 @@ export function extAuthzRoute({ attributes }: EnvoySettings): Tree {
       ),
     },
   };
+}
+
+/** The filters whose metadata is read by constant keys, which begin with the filter's name: `FILTER/way/to/value`. */
+function filtersOf(check: PolicyReads["check"], attribute: string): string[] {
+  const keys = check.flatMap(({ name, key }) => (name === attribute && key !== undefined ? [key] : []));
+  return [...new Set(keys.map((key) => key.split("/", 1)[0]!.replaceAll("~1", "/").replaceAll("~0", "~")))].sort();
 }

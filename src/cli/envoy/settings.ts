@@ -25,6 +25,8 @@ export interface EnvoySettings {
   readonly descriptor: ReadonlyMap<string, DescriptorSource>;
   /** The key under which Envoy's jwt_authn filter leaves a token's claims (`payload_in_metadata`). */
   readonly jwtPayload: string;
+  /** The largest body that rules may read, in bytes. */
+  readonly bodyBytes: number;
   /** On which side of the service Envoy stands. */
   readonly direction: "inbound" | "outbound";
 
