@@ -13,6 +13,7 @@ import { compareText, Problems } from "./problems.ts";
 import { RuleExpressions } from "./rule-expressions.ts";
 import { Reading } from "./shape/shape.ts";
 import type { AdapterEntry, MetricRule, Snapshot } from "./snapshot.ts";
+import { OwnTexts } from "../util/own-texts.ts";
 import { readYaml, readYamlInTurns } from "./yaml/read-yaml.ts";
 import { problemAt, problemOfFile, sourceOf } from "./yaml/source.ts";
 import type { Source } from "./yaml/source.ts";
@@ -83,6 +84,7 @@ export async function compileFiles(
   const families = new Map<string, MetricRule>();
   const hash = new ContentHash().add(configText ?? "");
   const turn = turns();
+  const texts = new OwnTexts();
   for await (const { path, text } of files) {
     hash.add(text);
     if (text.length > settings.limits.policyBytes) {
@@ -90,7 +92,7 @@ export async function compileFiles(
       continue;
     }
     const reading = new Reading(sourceOf(path, text), problems);
-    for (const document of await readYamlInTurns(reading.source, problems, turn)) {
+    for (const document of await readYamlInTurns(reading.source, problems, turn, texts)) {
       const raw = policyShape.read(document, reading);
       if (raw === undefined) continue;
       const first = set.reports.length;

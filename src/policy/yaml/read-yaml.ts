@@ -1,5 +1,6 @@
 import { Composer, isAlias, isMap, isScalar, isSeq, Parser } from "yaml";
 import type { CST, Document, ParsedNode, Scalar, YAMLError } from "yaml";
+import { OwnTexts } from "../../util/own-texts.ts";
 import type { Problems } from "../problems.ts";
 import { GuardedLexer } from "./guard.ts";
 import type { Entry, Node, ScalarNode } from "./node.ts";
@@ -14,20 +15,24 @@ const stepLexemes = 256;
 
 /** The documents of a YAML text that have any content. What is no YAML is told to `problems`, and its document left out. */
 export function readYaml(source: Source, problems: Problems): Node[] {
-  const steps = reading(source, problems);
+  const steps = reading(source, problems, new OwnTexts());
   for (;;) {
     const { done, value } = advance(steps);
     if (done === true) return value;
   }
 }
 
-/** The same in small steps. After each, `turn` may give a promise, until which nothing is done: others get their turn. */
+/**
+ * The same in small steps. After each, `turn` may give a promise, until which nothing is done: others get their turn.
+ * `texts` are shared by the files of a set.
+ */
 export async function readYamlInTurns(
   source: Source,
   problems: Problems,
   turn: () => Promise<void> | undefined,
+  texts = new OwnTexts(),
 ): Promise<Node[]> {
-  const steps = reading(source, problems);
+  const steps = reading(source, problems, texts);
   for (;;) {
     const { done, value } = advance(steps);
     if (done === true) return value;
@@ -47,7 +52,7 @@ function advance<T>(steps: Generator<void, T>): IteratorResult<void, T> {
   }
 }
 
-function* reading(source: Source, problems: Problems): Generator<void, Node[]> {
+function* reading(source: Source, problems: Problems, texts: OwnTexts): Generator<void, Node[]> {
   const control = /(?![\t\n\r\u0085])\p{Cc}/u.exec(source.text);
   if (control !== null) {
     const code = control[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
@@ -71,7 +76,7 @@ function* reading(source: Source, problems: Problems): Generator<void, Node[]> {
     }
     if (fatal !== undefined) continue;
     if (document.contents === null) continue;
-    const node = new Reading(source, problems).node(document.contents);
+    const node = new Reading(source, problems, texts).node(document.contents);
     if (node !== undefined && !(node.kind === "scalar" && node.value === null)) nodes.push(node);
   }
   if (guard.refusal === undefined) return nodes;
@@ -142,14 +147,16 @@ function explain(error: YAMLError, source: Source): Finding {
 class Reading {
   readonly #source: Source;
   readonly #problems: Problems;
+  readonly #texts: OwnTexts;
   /** `undefined` while the anchor's own value is read. */
   readonly #anchors = new Map<string, { readonly node: Node; readonly values: number } | undefined>();
   #values = 0;
   #aliased = 0;
 
-  constructor(source: Source, problems: Problems) {
+  constructor(source: Source, problems: Problems, texts: OwnTexts) {
     this.#source = source;
     this.#problems = problems;
+    this.#texts = texts;
   }
 
   node(parsed: ParsedNode): Node | undefined {
@@ -167,7 +174,7 @@ class Reading {
       const items = parsed.items.map((item) => this.node(item as ParsedNode));
       node = { kind: "list", items: items.filter((item) => item !== undefined), start, end };
     } else {
-      node = scalar(parsed);
+      node = this.#scalar(parsed);
     }
     if (anchor !== undefined) this.#anchors.set(anchor, { node, values: this.#values - before });
     return node;
@@ -194,7 +201,7 @@ class Reading {
         this.#refuse(parsed.range[0], parsed.range[1], "a key must be a word or a quoted text");
         continue;
       }
-      const key = scalar(parsed as Scalar.Parsed);
+      const key = this.#scalar(parsed as Scalar.Parsed);
       const first = seen.get(key.text);
       if (first !== undefined) {
         const message = `the key "${key.text}" stands here twice`;
@@ -209,6 +216,15 @@ class Reading {
     return entries;
   }
 
+  #scalar(parsed: Scalar.Parsed): ScalarNode {
+    const [start, end] = parsed.range;
+    let value = parsed.value as ScalarNode["value"];
+    if (typeof value === "string") value = this.#texts.own(value);
+    const text = typeof value === "string" ? value : (parsed.source ?? "");
+    const style = styles[(parsed.type as Scalar.Type | undefined) ?? "PLAIN"];
+    return { kind: "scalar", value, text, style, start, end };
+  }
+
   #refuse(start: number, end: number, message: string, hint?: string): undefined {
     this.#problems.add(problemAt(this.#source, start, end, syntax(message, hint)));
   }
@@ -221,20 +237,6 @@ const styles: Readonly<Record<Scalar.Type, ScalarNode["style"]>> = {
   BLOCK_LITERAL: "block",
   BLOCK_FOLDED: "block",
 };
-
-function scalar(parsed: Scalar.Parsed): ScalarNode {
-  const [start, end] = parsed.range;
-  const value = parsed.value as ScalarNode["value"];
-  const text = typeof value === "string" ? value : (parsed.source ?? "");
-  return {
-    kind: "scalar",
-    value,
-    text,
-    style: styles[(parsed.type as Scalar.Type | undefined) ?? "PLAIN"],
-    start,
-    end,
-  };
-}
 
 /** The value of a key after which nothing stands. */
 function emptyAt(offset: number): ScalarNode {
