@@ -23,8 +23,8 @@ export function onPath(command: string): boolean {
   return (process.env["PATH"] ?? "").split(delimiter).some((folder) => existsSync(join(folder, command)));
 }
 
-/** What src/main.ts sets for itself: the hub and what it is measured against run alike. */
-const serverFlags = ["--heap-growing-percent=30"];
+/** What src/main.ts sets for itself and what `npm start` sets: the hub and what it is measured against run alike. */
+const serverFlags = ["--heap-growing-percent=30", "--max-semi-space-size=4"];
 
 /** A command line that keeps Node to one core, where that can be had. */
 function nodeOn(core: number, args: readonly string[]): [string, string[]] {
