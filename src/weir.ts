@@ -14,8 +14,9 @@ import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
 import { weirVersion } from "./util/version.ts";
 import type { DoorOptions } from "./wire/call.ts";
-import { createAuthzDoor } from "./wire/authz/authz-door.ts";
 import { createAccessLogDoor } from "./wire/envoy/access-log/access-log-door.ts";
+import { createAuthzDoor } from "./wire/authz/authz-door.ts";
+import { createExtAuthzDoor } from "./wire/envoy/ext-authz/ext-authz-door.ts";
 import { createRateLimitDoor } from "./wire/envoy/ratelimit/rate-limit-door.ts";
 import { createGrpcServer } from "./wire/grpc-server.ts";
 import { createHttpDoor } from "./wire/http/http-door.ts";
@@ -128,7 +129,13 @@ export async function createWeir(
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
   const accessLog = createAccessLogDoor({ ...door, now, timers: systemTimers });
   const grpc = createGrpcServer({
-    doors: [createMixerDoor(door), createStreamDoor(door), createRateLimitDoor(door), accessLog],
+    doors: [
+      createMixerDoor(door),
+      createStreamDoor(door),
+      createExtAuthzDoor(door),
+      createRateLimitDoor(door),
+      accessLog,
+    ],
     ...serverOptions,
   });
   const http = createHttpServer({ doors: [createHttpDoor(door), createAuthzDoor({ ...door, now })], ...serverOptions });

@@ -32,6 +32,8 @@ test.after.always(() => {
 });
 
 const services = [
+  "envoy.service.accesslog.v3.AccessLogService",
+  "envoy.service.auth.v3.Authorization",
   "envoy.service.ratelimit.v3.RateLimitService",
   "grpc.health.v1.Health",
   "grpc.reflection.v1.ServerReflection",

@@ -2,6 +2,7 @@ import test from "ava";
 import { Cidr } from "../../src/attributes/ip.ts";
 import type { ExecutionContext } from "ava";
 import { Bag } from "../../src/attributes/bag.ts";
+import { doorSettings } from "../../src/policy/doors-shape.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
 import type {
   AskRule,
@@ -56,13 +57,7 @@ test("without weir.yaml everything has its default", async (t) => {
       expressionLength: 16_384,
       expressionCost: 100_000,
     },
-    doors: {
-      rateLimitFields: { style: "draft", on: "refused" },
-      ratelimit: { charge: "all-or-nothing", overrides: "all" },
-      authz: { trusted: [Cidr.parse("127.0.0.0/8")!, Cidr.parse("::1")!] },
-      encodedSlash: "keep",
-      bodyBytes: 65_536,
-    },
+    doors: doorSettings(undefined),
     telemetry: { buffer: "memory", queueEntries: 10_000 },
     shutdown: { deadlineMs: 10_000 },
   });
@@ -116,8 +111,8 @@ shutdown: { deadline: 1s }
       expressionCost: 1000,
     },
     doors: {
+      ...doorSettings(undefined),
       rateLimitFields: { style: "both", on: "always" },
-      ratelimit: { charge: "all-or-nothing", overrides: "all" },
       authz: { trusted: [Cidr.parse("10.0.0.0/8")!] },
       encodedSlash: "refuse",
       bodyBytes: 1024,

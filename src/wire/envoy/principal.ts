@@ -13,11 +13,28 @@ export function workloadOfPrincipal(
   principal: string,
 ): { readonly namespace: string; readonly serviceAccount: string } | undefined {
   const ns = principal.indexOf("/ns/");
-  if (ns <= 0) return undefined;
+  if (ns <= 0 || principal.indexOf("/") < ns) return undefined;
   const sa = principal.indexOf("/sa/", ns + 4);
   if (sa <= ns + 4) return undefined;
   const namespace = principal.slice(ns + 4, sa);
   const serviceAccount = principal.slice(sa + 4);
   if (serviceAccount === "" || namespace.includes("/") || serviceAccount.includes("/")) return undefined;
   return { namespace, serviceAccount };
+}
+
+/** Who a certificate says somebody is, as Istio tells it. */
+export interface Principal {
+  /** The identity without `spiffe://`. */
+  readonly name: string;
+  /** Of a SPIFFE id of Istio's form. */
+  readonly workload?: { readonly namespace: string; readonly serviceAccount: string } | undefined;
+}
+
+/**
+ * The principal of an identity that was proved: the URI of a certificate, else its DNS name or subject. Only a SPIFFE id
+ * tells of namespace and service account: a subject may hold any text.
+ */
+export function principalOf(identity: string): Principal {
+  const name = stripSpiffe(identity);
+  return name === identity ? { name } : { name, workload: workloadOfPrincipal(name) };
 }

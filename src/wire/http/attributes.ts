@@ -1,6 +1,7 @@
-import { emptyMap, type Bag } from "../../attributes/bag.ts";
+import type { Bag } from "../../attributes/bag.ts";
+import { setMap } from "../../attributes/set-map.ts";
 import { parseJsonValue } from "../../attributes/text.ts";
-import type { StringMap, Value } from "../../attributes/value.ts";
+import type { Value } from "../../attributes/value.ts";
 import type { Vocabulary } from "../../attributes/vocabulary.ts";
 import { nearest } from "../../util/nearest.ts";
 import { WeirError } from "../../util/weir-error.ts";
@@ -19,13 +20,8 @@ export function fillBag(bag: Bag, vocabulary: Vocabulary, json: unknown): void {
     const value = attributeValue(name, given, vocabulary);
     const slot = bag.layout.find(name);
     if (slot === undefined) continue;
-    if (!(value instanceof Map)) {
-      bag.set(slot, value);
-      continue;
-    }
-    const map: StringMap = value;
-    bag.set(slot, bag.layout.isWhole(slot) ? map : emptyMap);
-    for (const [key, keySlot] of bag.layout.keysOf(name) ?? []) bag.set(keySlot, map.get(key));
+    if (value instanceof Map) setMap(bag, name, value);
+    else bag.set(slot, value);
   }
 }
 

@@ -1,0 +1,153 @@
+import type { DoorSettings } from "../../../policy/doors-shape.ts";
+import type { Decision, HeaderOperation } from "../../../runtime/decision.ts";
+import type { Observer } from "../../../util/observer.ts";
+import { Writer } from "../../protobuf/writer.ts";
+import { type Field, rateLimitFields } from "../../rate-limit-fields.ts";
+import { httpStatusOf } from "../../status.ts";
+import { writeDecisionMetadata } from "../decision-metadata.ts";
+import { headersAmong } from "./header-presence.ts";
+
+/** What of the request has a say in how it is answered. */
+export interface Asker {
+  readonly isHttp: boolean;
+  readonly isGrpc: boolean;
+}
+
+/** The answer of a plain pass, in which only the decision's id differs from one to the next. */
+interface Pass {
+  readonly version: string;
+  readonly isHttp: boolean;
+  readonly bytes: Buffer;
+  /** Where the id stands. */
+  readonly at: number;
+}
+
+/**
+ * Writes decisions as envoy.service.auth.v3.CheckResponse. Both `append`, which older releases of Envoy look at, and
+ * `append_action` are written.
+ */
+export class CheckAnswers {
+  readonly #writer = new Writer();
+  readonly #observer: Observer;
+  #pass: Pass | undefined;
+
+  constructor(observer: Observer) {
+    this.#observer = observer;
+  }
+
+  /** The answer to `message`, a CheckRequest. */
+  answer(decision: Decision, asker: Asker, settings: DoorSettings, message: Buffer): Uint8Array {
+    const fields = rateLimitFields(decision.limits, settings.rateLimitFields);
+    if (decision.allowed && fields.length === 0 && isPlain(decision)) return this.#plainPass(decision, asker.isHttp);
+    const writer = this.#writer.reset();
+    writeStatus(writer, decision);
+    if (asker.isHttp) {
+      if (decision.allowed) this.#writePass(decision, fields, message);
+      else writeRefusal(writer, decision, fields, asker.isGrpc);
+    }
+    writeDecisionMetadata(writer, 4, decision);
+    return writer.finish();
+  }
+
+  #plainPass(decision: Decision, isHttp: boolean): Uint8Array {
+    const { version, id } = decision;
+    let pass = this.#pass;
+    if (pass?.version !== version || pass.isHttp !== isHttp || id.length !== idLength) {
+      const writer = this.#writer.reset();
+      writeStatus(writer, decision);
+      if (isHttp) writer.close(writer.open(3));
+      writeDecisionMetadata(writer, 4, decision);
+      const bytes = Buffer.from(writer.finish());
+      if (id.length !== idLength) return bytes;
+      this.#pass = pass = { version, isHttp, bytes, at: bytes.indexOf(id, 0, "latin1") };
+    }
+    const bytes = Buffer.from(pass.bytes);
+    bytes.write(id, pass.at, idLength, "latin1");
+    return bytes;
+  }
+
+  /** An OkHttpResponse. */
+  #writePass({ requestHeaders, responseHeaders }: Decision, fields: readonly Field[], message: Buffer): void {
+    const writer = this.#writer;
+    const response = writer.open(3);
+    const appended = requestHeaders.filter(({ operation }) => operation === "append").map(({ name }) => name);
+    const there = appended.length === 0 ? undefined : headersAmong(message, appended);
+    for (const { operation, name, value } of requestHeaders) {
+      if (operation === "remove") continue;
+      // Older releases append to a header that is there and do nothing where none is.
+      const appends = operation === "append" && there?.has(name) === true;
+      writeHeader(writer, 2, name, value, appends);
+      there?.add(name);
+    }
+    for (const { operation, name } of requestHeaders) if (operation === "remove") writer.string(5, name);
+    for (const [name, value] of fields) writeHeader(writer, 6, name, value, false);
+    let removals = 0;
+    for (const header of responseHeaders) removals += this.#writeResponseHeader(header) ? 0 : 1;
+    if (removals > 0) this.#observer.dropped("header", "not_carried", removals);
+    writer.close(response);
+  }
+
+  /** `false` for a removal, for which there is no field. */
+  #writeResponseHeader({ operation, name, value }: HeaderOperation): boolean {
+    if (operation === "remove") return false;
+    writeHeader(this.#writer, 6, name, value, operation === "append");
+    return true;
+  }
+}
+
+/** A decision's id: 128 bits in hexadecimal. */
+const idLength = 32;
+
+function isPlain({ observed, requestHeaders, responseHeaders }: Decision): boolean {
+  return observed.length === 0 && requestHeaders.length === 0 && responseHeaders.length === 0;
+}
+
+/** A google.rpc.Status. A refusal's code is never OK. */
+function writeStatus(writer: Writer, { allowed, code, message }: Decision): void {
+  const status = writer.open(1);
+  if (!allowed) {
+    writer.int32(1, code === 0 ? unknownCode : code);
+    if (message !== "") writer.string(2, message);
+  }
+  writer.close(status);
+}
+
+const unknownCode = 2;
+
+/** A DeniedHttpResponse. */
+function writeRefusal(writer: Writer, decision: Decision, fields: readonly Field[], isGrpc: boolean): void {
+  const { code, message, http } = decision;
+  const response = writer.open(2);
+  const status = writer.open(1);
+  writer.uint32(1, http?.status ?? httpStatusOf(code));
+  writer.close(status);
+  const written = new Set<string>();
+  for (const { name, value } of http?.headers ?? []) {
+    writeHeader(writer, 2, name, value, written.has(name));
+    written.add(name);
+  }
+  // What the rule says itself goes before what is made here.
+  for (const [name, value] of fields) if (!written.has(name)) writeHeader(writer, 2, name, value, false);
+  // Envoy makes a gRPC status of the HTTP status unless it is told: a used up limit would be UNAVAILABLE.
+  if (isGrpc && !written.has("grpc-status")) writeHeader(writer, 2, "grpc-status", String(code), false);
+  writer.string(3, http?.body ?? message);
+  writer.close(response);
+}
+
+/** HeaderValueOption.HeaderAppendAction: replace what is there, or add. The default, 0, appends. */
+const overwriteIfExistsOrAdd = 2;
+
+/** A HeaderValueOption. */
+function writeHeader(writer: Writer, field: number, name: string, value: string, appends: boolean): void {
+  const option = writer.open(field);
+  const header = writer.open(1);
+  writer.string(1, name);
+  writer.string(2, value);
+  writer.close(header);
+  const append = writer.open(2);
+  if (appends) writer.bool(1, true);
+  writer.close(append);
+  if (!appends) writer.uint32(3, overwriteIfExistsOrAdd);
+  if (value === "") writer.bool(4, true);
+  writer.close(option);
+}

@@ -1,0 +1,57 @@
+import { Bag } from "../../../attributes/bag.ts";
+import type { Layout } from "../../../attributes/layout.ts";
+import type { Call, DoorOptions, GrpcDoor } from "../../call.ts";
+import { asBuffer } from "../../protobuf/reader.ts";
+import { CheckAnswers } from "./check-answer.ts";
+import { setExtensions } from "./context-extensions.ts";
+import { doorName } from "./name.ts";
+import { RequestDecoder } from "./request-decoder.ts";
+
+/**
+ * The door of Envoy's ext_authz filters, of HTTP and of connections: `envoy.service.auth.v3.Authorization`.
+ *
+ * What was judged is answered with gRPC OK and the verdict in the answer's status. A message that cannot be read, and a
+ * hub that cannot judge, fail the call; whether that lets a request pass is said by `failure_mode_allow` of the filter.
+ */
+export function createExtAuthzDoor({ open, observer }: Pick<DoorOptions, "open" | "observer">): GrpcDoor {
+  const decoder = new RequestDecoder();
+  const answers = new CheckAnswers(observer);
+  /** A bag that no request uses at the moment. */
+  let spare: Bag | undefined;
+
+  function takeBag(layout: Layout): Bag {
+    const bag = spare?.layout === layout ? spare : new Bag(layout);
+    if (bag === spare) bag.clear();
+    spare = undefined;
+    return bag;
+  }
+
+  function check(message: Uint8Array, call: Call): Uint8Array | Promise<Uint8Array> {
+    const buffer = asBuffer(message);
+    const session = open();
+    let pending = false;
+    try {
+      const { doors } = session;
+      const bag = takeBag(session.layout);
+      const { extensions, isHttp, isGrpc } = decoder.fill(bag, buffer, doors.bodyBytes);
+      if (extensions.length > 0) setExtensions(bag, extensions, session.vocabulary, call.client, observer);
+      const { deadlineMs } = call;
+      const decision = session.check(bag, deadlineMs === undefined ? {} : { deadlineMs });
+      const asker = { isHttp, isGrpc };
+      if (decision instanceof Promise) {
+        pending = true;
+        return decision.then((decided) => answers.answer(decided, asker, doors, buffer)).finally(() => session.end());
+      }
+      spare = bag;
+      return answers.answer(decision, asker, doors, buffer);
+    } finally {
+      if (!pending) session.end();
+    }
+  }
+
+  return {
+    name: doorName,
+    unary: new Map([["/envoy.service.auth.v3.Authorization/Check", check]]),
+    duplex: new Map(),
+  };
+}

@@ -1,0 +1,132 @@
+import type { Layout } from "../../../attributes/layout.ts";
+import { KeyTable } from "../../key-table.ts";
+import { certificateAttributes } from "../certificate.ts";
+import { tokenAttributes } from "../token.ts";
+
+/** What a header of the request fills. A slot of -1: nothing. */
+export interface HeaderUse {
+  /** Of `request.headers["NAME"]`. */
+  readonly key: number;
+  /** Of the attribute that is made of the header alone. */
+  readonly attribute: number;
+  /** Whether it says that the request is a call of gRPC. */
+  readonly isContentType: boolean;
+}
+
+/** Headers that are attributes of their own. */
+const headerAttributes: Readonly<Record<string, string>> = {
+  referer: "request.referer",
+  "user-agent": "request.useragent",
+  "x-api-key": "request.api_key",
+};
+
+const contentType = "content-type";
+
+/** What of a peer is read. */
+export interface PeerSlots {
+  readonly ip: number;
+  readonly port: number;
+  readonly principal: number;
+  readonly user: number;
+  readonly namespace: number;
+  readonly serviceAccount: number;
+  /** The attribute, whether its map is read or not. */
+  readonly labels: string;
+  readonly readsLabels: boolean;
+}
+
+/** A layout, prepared for reading requests of ext_authz: where each thing goes. A slot of -1: no rule reads it. */
+export class RequestTable {
+  readonly layout: Layout;
+  readonly source: PeerSlots;
+  readonly destination: PeerSlots;
+  readonly readsSource: boolean;
+  readonly readsDestination: boolean;
+  readonly mtls: number;
+  readonly readsCertificate: boolean;
+  readonly time: number;
+  readonly contextTime: number;
+  readonly contextTimestamp: number;
+  readonly id: number;
+  readonly method: number;
+  readonly path: number;
+  readonly host: number;
+  readonly scheme: number;
+  readonly size: number;
+  readonly body: number;
+  readonly rawBody: number;
+  readonly protocol: number;
+  readonly serverName: number;
+  readonly extensions: number;
+  readonly readsMetadata: boolean;
+  readonly readsRouteMetadata: boolean;
+  readonly readsToken: boolean;
+  /** The slot of `request.headers`. */
+  readonly headers: number;
+  /** Whether some rule reads all headers. */
+  readonly allHeaders: boolean;
+  readonly headerNames: KeyTable;
+  /** By the position of the name in {@link RequestTable.headerNames}. */
+  readonly headerUses: readonly HeaderUse[];
+
+  constructor(layout: Layout) {
+    this.layout = layout;
+    const slot = (name: string): number => layout.find(name) ?? -1;
+    const reads = (names: readonly string[]): boolean => names.some((name) => layout.find(name) !== undefined);
+    this.source = peerSlots(layout, "source");
+    this.destination = peerSlots(layout, "destination");
+    this.mtls = slot("connection.mtls");
+    this.readsCertificate = reads(certificateAttributes);
+    this.readsSource = this.mtls >= 0 || this.readsCertificate || reads(peerNames("source"));
+    this.readsDestination = reads(peerNames("destination"));
+    this.time = slot("request.time");
+    this.contextTime = slot("context.time");
+    this.contextTimestamp = slot("context.timestamp");
+    this.id = slot("request.id");
+    this.method = slot("request.method");
+    this.path = slot("request.path");
+    this.host = slot("request.host");
+    this.scheme = slot("request.scheme");
+    this.size = slot("request.size");
+    this.body = slot("request.body");
+    this.rawBody = slot("request.raw_body");
+    this.protocol = slot("context.protocol");
+    this.serverName = slot("connection.requested_server_name");
+    this.extensions = slot("context.extensions");
+    this.readsMetadata = reads(["context.metadata"]);
+    this.readsRouteMetadata = reads(["context.route_metadata"]);
+    this.readsToken = reads(tokenAttributes);
+    this.headers = slot("request.headers");
+    this.allHeaders = this.headers >= 0 && layout.isWhole(this.headers);
+    const keys = layout.keysOf("request.headers") ?? new Map<string, number>();
+    const names = [...new Set([...keys.keys(), ...Object.keys(headerAttributes), contentType])];
+    this.headerNames = new KeyTable(names);
+    this.headerUses = names.map((name) => ({
+      key: keys.get(name) ?? -1,
+      attribute: Object.hasOwn(headerAttributes, name) ? slot(headerAttributes[name]!) : -1,
+      isContentType: name === contentType,
+    }));
+  }
+}
+
+type Peer = "source" | "destination";
+
+const peerWords = ["ip", "port", "principal", "user", "namespace", "serviceAccount", "labels"];
+
+function peerNames(peer: Peer): readonly string[] {
+  return peerWords.map((word) => `${peer}.${word}`);
+}
+
+function peerSlots(layout: Layout, peer: Peer): PeerSlots {
+  const slot = (name: string): number => layout.find(`${peer}.${name}`) ?? -1;
+  return {
+    ip: slot("ip"),
+    port: slot("port"),
+    principal: slot("principal"),
+    user: slot("user"),
+    namespace: slot("namespace"),
+    serviceAccount: slot("serviceAccount"),
+    labels: `${peer}.labels`,
+    readsLabels: slot("labels") >= 0,
+  };
+}

@@ -1,0 +1,455 @@
+import { readFileSync } from "node:fs";
+import test from "ava";
+import fc from "fast-check";
+import { Bag } from "../../../../src/attributes/bag.ts";
+import { Fault } from "../../../../src/attributes/fault.ts";
+import { Layout } from "../../../../src/attributes/layout.ts";
+import { standardVocabulary } from "../../../../src/attributes/standard-vocabulary.ts";
+import { formatValue } from "../../../../src/attributes/text.ts";
+import { WeirError } from "../../../../src/util/weir-error.ts";
+import { setExtensions } from "../../../../src/wire/envoy/ext-authz/context-extensions.ts";
+import { RequestDecoder } from "../../../../src/wire/envoy/ext-authz/request-decoder.ts";
+import { CheckRequest } from "../../../../src/wire/gen/envoy/service/auth/v3/external_auth.ts";
+import { fuzzRuns } from "../../../fuzz-runs.ts";
+import { contents } from "../../grpc/fake-session.ts";
+import { recordingObserver } from "../../grpc/harness.ts";
+import { hostileBytes } from "../../hostile-bytes.ts";
+import { type Context, mappings } from "./mapping.ts";
+
+/** What was read of a request: attributes, and keys of maps as `map[key]`; `map[*]` for a whole map. */
+function layoutOf(reads: readonly string[]): Layout {
+  const layout = new Layout();
+  for (const read of reads) {
+    const [, name, key] = /^([^[]+)(?:\[(.*)\])?$/.exec(read)!;
+    const { type } = standardVocabulary.get(name!)!;
+    if (key === "*" || (key === undefined && type === "string_map")) layout.declareWhole(name!);
+    else if (key === undefined) layout.declare(name!, type);
+    else layout.declareKey(name!, key);
+  }
+  return layout;
+}
+
+const everything = layoutOf(mappings.map(({ attribute }) => attribute));
+
+function encode(context: Context): Buffer {
+  return Buffer.from(CheckRequest.encode(CheckRequest.fromPartial({ attributes: context })).finish());
+}
+
+/** Decodes bytes as the door does. */
+function decode(bytes: Buffer, layout = everything, bodyBytes = 65_536) {
+  const bag = new Bag(layout);
+  const decoded = new RequestDecoder().fill(bag, bytes, bodyBytes);
+  setExtensions(bag, decoded.extensions, standardVocabulary, undefined, recordingObserver());
+  return { bag, decoded };
+}
+
+const read = (context: Context, reads: readonly string[], bodyBytes?: number) =>
+  contents(decode(encode(context), layoutOf(reads), bodyBytes).bag);
+
+/** A value as JSON has it. */
+function plain(value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries(value);
+  if (value instanceof Fault) return value.message;
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? value
+    : formatValue(value as never);
+}
+
+for (const { attribute, given, value } of mappings) {
+  test(`${attribute} is read, alone and beside all others`, (t) => {
+    const bytes = encode(given);
+    for (const layout of [layoutOf([attribute]), everything]) {
+      const { bag } = decode(bytes, layout);
+      t.deepEqual(plain(bag.peek(layout.find(attribute)!)), value);
+    }
+  });
+}
+
+test("docs/doors/ext-authz.md has a row for each attribute, and no other", (t) => {
+  const page = readFileSync("docs/doors/ext-authz.md", "utf8");
+  const [mapping] = page.split("### Who is called");
+  const rows = [...mapping!.matchAll(/^\| `([a-z_.A-Z]+)` +\| (.+?) +\|$/gm)].map(([, attribute, from]) => ({
+    attribute,
+    from,
+  }));
+  t.deepEqual(
+    rows,
+    mappings.map(({ attribute, from }) => ({ attribute, from })),
+  );
+});
+
+const http = (fields: NonNullable<NonNullable<Context["request"]>["http"]>): Context => ({ request: { http: fields } });
+
+const headers = (...pairs: [string, string][]): Context => http({ headers: new Map(pairs) });
+
+const jwt = (fields: Record<string, unknown>): Context => ({
+  metadataContext: { filterMetadata: new Map([["envoy.filters.http.jwt_authn", fields]]) },
+});
+
+const cases: readonly { title: string; given: Context; reads: readonly string[]; holds: Record<string, unknown> }[] = [
+  {
+    title: "an empty request of HTTP has its protocol, no client certificate, and no header",
+    given: http({}),
+    reads: ["context.protocol", "connection.mtls", "request.headers[x]", "request.method"],
+    holds: { "context.protocol": "http", "connection.mtls": false, "request.headers": "{}" },
+  },
+  {
+    title: "a connection has no headers at all",
+    given: { source: { principal: "spiffe://td/ns/a/sa/b" } },
+    reads: ["context.protocol", "connection.mtls", "request.headers[x]", "source.namespace"],
+    holds: { "context.protocol": "tcp", "connection.mtls": true, "source.namespace": "a" },
+  },
+  {
+    title: "a subject that looks like a SPIFFE id gives no namespace",
+    given: { source: { principal: "cluster.local/ns/kube-system/sa/admin" } },
+    reads: ["source.principal", "source.namespace", "source.serviceAccount"],
+    holds: { "source.principal": "cluster.local/ns/kube-system/sa/admin" },
+  },
+  {
+    title: "a SPIFFE id of another form gives no namespace",
+    given: { source: { principal: "spiffe://td/x/ns/a/sa/b" } },
+    reads: ["source.principal", "source.namespace"],
+    holds: { "source.principal": "td/x/ns/a/sa/b" },
+  },
+  {
+    title: "the service that a caller says it is says nothing",
+    given: { source: { service: "admin" } },
+    reads: ["source.services", "source.name", "source.workload.name"],
+    holds: {},
+  },
+  {
+    title: "an address that is none is a fault, a pipe is absent",
+    given: {
+      source: { address: { socketAddress: { address: "10.0.0.999" } } },
+      destination: { address: { pipe: { path: "/run/x" } } },
+    },
+    reads: ["source.ip", "source.port", "destination.ip"],
+    holds: { "source.ip": '"10.0.0.999" is no IP address' },
+  },
+  {
+    title: "an IPv4 address that travels in IPv6 form is the IPv4 address",
+    given: { source: { address: { socketAddress: { address: "::ffff:10.0.0.1" } } } },
+    reads: ["source.ip"],
+    holds: { "source.ip": "10.0.0.1" },
+  },
+  {
+    title: "an address with a leading 0 is none",
+    given: { source: { address: { socketAddress: { address: "10.0.0.010" } } } },
+    reads: ["source.ip"],
+    holds: { "source.ip": '"10.0.0.010" is no IP address' },
+  },
+  {
+    title: "headers: by key, whole, and with an empty value",
+    given: headers(["x-a", "1"], ["x-empty", ""], ["x-long", "v".repeat(300)], [":authority", "h"]),
+    reads: ["request.headers[x-a]", "request.headers[x-empty]", "request.headers[:authority]", "request.headers[*]"],
+    holds: {
+      "request.headers": { "x-a": "1", "x-empty": "", "x-long": "v".repeat(300) },
+      "request.headers[x-a]": "1",
+      "request.headers[x-empty]": "",
+    },
+  },
+  {
+    title: "raw headers: several of a name are joined, bytes that are no text are replaced",
+    given: http({
+      headerMap: {
+        headers: [
+          { key: "x-a", rawValue: Buffer.from("1") },
+          { key: "cookie", rawValue: Buffer.from("a=1") },
+          { key: "x-a", rawValue: Buffer.from("2") },
+          { key: "cookie", rawValue: Buffer.from("b=2") },
+          { key: "x-bad", rawValue: Buffer.of(0x61, 0xff) },
+          { key: "content-type", rawValue: Buffer.from("application/grpc") },
+        ],
+      },
+    }),
+    reads: ["request.headers[x-a]", "request.headers[cookie]", "request.headers[*]", "context.protocol"],
+    holds: {
+      "request.headers[x-a]": "1,2",
+      "request.headers[cookie]": "a=1; b=2",
+      "request.headers": {
+        "x-a": "1,2",
+        cookie: "a=1; b=2",
+        "x-bad": "a\ufffd",
+        "content-type": "application/grpc",
+      },
+      "context.protocol": "grpc",
+    },
+  },
+  {
+    title: "grpc-web is no gRPC",
+    given: headers(["content-type", "application/grpc-web"]),
+    reads: ["context.protocol"],
+    holds: { "context.protocol": "http" },
+  },
+  { title: "an unknown size is absent", given: http({ size: -1n }), reads: ["request.size"], holds: {} },
+  {
+    title: "a time outside the calendar is a fault",
+    given: { request: { time: { seconds: 10n ** 15n, nanos: 0 } } },
+    reads: ["request.time"],
+    holds: { "request.time": "request.time came as 1000000000000000 s and 0 ns" },
+  },
+  {
+    title: "a certificate that is none is a fault of what it should tell",
+    given: { source: { certificate: "%zz" } },
+    reads: ["source.certificate.subject", "connection.mtls"],
+    holds: { "source.certificate.subject": "the certificate of the client cannot be read", "connection.mtls": true },
+  },
+  {
+    title: "a token that names no subject has no principal",
+    given: jwt({ payload: { iss: "a", aud: "x" } }),
+    reads: ["request.auth.principal", "request.auth.audiences", "request.auth.claims[iss]"],
+    holds: { "request.auth.audiences": "x", "request.auth.claims": "{}", "request.auth.claims[iss]": "a" },
+  },
+  {
+    title: "headers of a token and a failure beside it are no claims",
+    given: jwt({ a_header: { alg: "RS256" }, b_status: { code: 3 }, z: { iss: "i", sub: "s" } }),
+    reads: ["request.auth.principal"],
+    holds: { "request.auth.principal": "i/s" },
+  },
+  {
+    title: "of two tokens the first by its key counts",
+    given: jwt({ b: { iss: "b", sub: "s" }, a: { iss: "a", sub: "s" } }),
+    reads: ["request.auth.principal"],
+    holds: { "request.auth.principal": "a/s" },
+  },
+  {
+    title: "keys of metadata cannot be confused",
+    given: {
+      metadataContext: {
+        filterMetadata: new Map([
+          ["f", { "a/b": "1", a: { b: "2" }, "c~d": "3", none: null, list: ["x", 1, { y: true }] }],
+        ]),
+      },
+    },
+    reads: ["context.metadata"],
+    holds: { "context.metadata": { "f/a~1b": "1", "f/a/b": "2", "f/c~0d": "3", "f/list": '["x",1,{"y":true}]' } },
+  },
+  {
+    title: "a context extension with an attribute's name sets it, whatever the request says of it",
+    given: {
+      destination: { principal: "spiffe://td/ns/other/sa/b", address: { socketAddress: { address: "10.0.0.1" } } },
+      contextExtensions: new Map([
+        ["destination.service.name", "reviews"],
+        ["destination.namespace", "shop"],
+        ["destination.port", "9080"],
+        ["destination.labels", '{"app":"reviews"}'],
+        ["destination.ip", "nowhere"],
+        ["tier", "gold"],
+      ]),
+    },
+    reads: [
+      "destination.service.name",
+      "destination.namespace",
+      "destination.port",
+      "destination.labels[app]",
+      "destination.ip",
+      "context.extensions[tier]",
+    ],
+    holds: {
+      "destination.service.name": "reviews",
+      "destination.namespace": "shop",
+      "destination.port": 9080,
+      "destination.labels": "{}",
+      "destination.labels[app]": "reviews",
+      "destination.ip": "destination.ip came as a context extension that is no ip",
+      "context.extensions": "{}",
+      "context.extensions[tier]": "gold",
+    },
+  },
+];
+
+for (const { title, given, reads, holds } of cases) {
+  test(title, (t) => {
+    const found = read(given, reads);
+    const shown = Object.entries(found).map(([name, value]) => [
+      name,
+      value instanceof Map && value.size === 0 ? "{}" : plain(value),
+    ]);
+    t.deepEqual(Object.fromEntries(shown), holds);
+  });
+}
+
+test("a body beyond the limit is a fault, not a part of the body", (t) => {
+  const found = read(http({ body: "x".repeat(100) }), ["request.body", "request.raw_body"], 99);
+  for (const name of ["request.body", "request.raw_body"]) t.true(found[name] instanceof Fault, name);
+  t.is(read(http({ body: "x".repeat(99) }), ["request.body"], 99)["request.body"], "x".repeat(99));
+});
+
+test("an attribute that a client may not set refuses the call, whether a rule reads it or not", (t) => {
+  const observer = recordingObserver();
+  const client = { name: "edge", maySpeakFor: () => true, maySet: (name: string) => name.startsWith("destination.") };
+  const set = (name: string, reads: readonly string[]) =>
+    setExtensions(new Bag(layoutOf(reads)), [name, "x"], standardVocabulary, client, observer);
+  set("destination.service.name", ["destination.service.name"]);
+  set("tier", ["source.namespace"]);
+  for (const reads of [["source.namespace"], ["request.path"]]) {
+    t.throws(() => set("source.namespace", reads), { instanceOf: WeirError, message: /may not speak/ });
+  }
+  t.deepEqual(observer.drops, ["caller ext_authz attribute", "caller ext_authz attribute"]);
+});
+
+/** Everything at once, with the usual headers of a browser. */
+const full: Context = {
+  source: { address: { socketAddress: { address: "10.1.2.3", portValue: 1 } }, principal: "spiffe://td/ns/a/sa/b" },
+  destination: { address: { socketAddress: { address: "10.1.2.4", portValue: 2 } }, labels: new Map([["a", "b"]]) },
+  request: {
+    time: { seconds: 1n, nanos: 2 },
+    http: {
+      id: "i",
+      method: "GET",
+      path: "/p?q=r",
+      host: "h",
+      scheme: "https",
+      protocol: "HTTP/2",
+      size: 3n,
+      body: "body",
+      headers: new Map(Array.from({ length: 25 }, (_, i) => [`x-header-${i}`, `value ${i}`])),
+    },
+  },
+  contextExtensions: new Map([["destination.service.name", "reviews"]]),
+  metadataContext: { filterMetadata: new Map([["envoy.filters.http.jwt_authn", { p: { iss: "i", sub: "s" } }]]) },
+  routeMetadataContext: { filterMetadata: new Map([["r", { s: ["t", 1, null, { u: true }] }]]) },
+  tlsSession: { sni: "s" },
+};
+const fullLayout = layoutOf([
+  ...mappings.map(({ attribute }) => attribute),
+  "request.headers[x-header-3]",
+  "destination.service.name",
+]);
+
+/** The fields of a message as their own bytes. */
+function fieldsOf(message: Uint8Array): Buffer[] {
+  const fields: Buffer[] = [];
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = message[at++]!;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < message.length) {
+    const start = at;
+    const tag = varint();
+    if ((tag & 7) === 2) {
+      const length = varint();
+      at += length;
+    } else varint();
+    fields.push(Buffer.from(message.subarray(start, at)));
+  }
+  return fields;
+}
+
+/** How many bytes the length takes that follows the first tag. */
+function varintLength(message: Uint8Array): number {
+  return message.subarray(1).findIndex((byte) => byte < 0x80) + 1;
+}
+
+/** A field that nobody knows. */
+const unknown = Buffer.of(0xfa, 0x7f, 3, 1, 2, 3);
+
+function delimited(tag: number, content: Uint8Array): Buffer {
+  const length: number[] = [];
+  for (let rest = content.length; ; rest >>>= 7) {
+    if (rest < 0x80) {
+      length.push(rest);
+      break;
+    }
+    length.push((rest & 0x7f) | 0x80);
+  }
+  return Buffer.concat([Buffer.of(tag, ...length), content]);
+}
+
+test("the order of fields does not matter, and unknown fields mean nothing", (t) => {
+  const [tag, length] = [1, varintLength(encode(full))];
+  const context = fieldsOf(encode(full).subarray(tag + length));
+  const expected = contents(decode(encode(full), fullLayout).bag);
+  t.true(Object.keys(expected).length > 30);
+  fc.assert(
+    fc.property(fc.shuffledSubarray(context, { minLength: context.length }), (shuffled) => {
+      const parts = shuffled.flatMap((field) => [unknown, field]);
+      const bytes = Buffer.concat([unknown, delimited(0x0a, Buffer.concat(parts))]);
+      t.deepEqual(contents(decode(bytes, fullLayout).bag), expected);
+    }),
+    { numRuns: fuzzRuns(100) },
+  );
+});
+
+test("a message that comes in two parts is their sum", (t) => {
+  const expected = contents(decode(encode(full), fullLayout).bag);
+  const bytes = encode(full);
+  const halves = [
+    encode({ source: full.source!, request: full.request! }),
+    encode({ ...full, source: {}, request: {} }),
+  ];
+  t.deepEqual(contents(decode(Buffer.concat(halves), fullLayout).bag), expected);
+  t.deepEqual(contents(decode(bytes, fullLayout).bag), expected);
+});
+
+test("generated requests are read as the generated code reads them", (t) => {
+  const text = fc.string({ unit: "binary", maxLength: 80 }).filter((each) => !/\p{Surrogate}/u.test(each));
+  const layout = layoutOf(["request.headers[*]", "request.method", "request.path", "context.extensions[*]"]);
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(text, text), { maxLength: 30 }),
+      text,
+      text,
+      fc.array(fc.tuple(text, text), { maxLength: 5 }),
+      (pairs, method, path, extensions) => {
+        const given: Context = {
+          ...http({ headers: new Map(pairs), method, path }),
+          contextExtensions: new Map(extensions),
+        };
+        const bag = decode(encode(given), layout).bag;
+        const held = (name: string) => bag.peek(layout.find(name)!);
+        const named = pairs.filter(([name]) => !name.startsWith(":"));
+        t.deepEqual(held("request.headers"), new Map(named) as never);
+        t.is(held("request.method") ?? "", method);
+        t.is(held("request.path") ?? "", path);
+        t.deepEqual(held("context.extensions"), new Map(extensions) as never);
+      },
+    ),
+    { numRuns: fuzzRuns(200) },
+  );
+});
+
+test("any bytes are read, or are a clear error", (t) => {
+  const decoder = new RequestDecoder();
+  fc.assert(
+    fc.property(hostileBytes(encode(full)), (bytes) => {
+      try {
+        decoder.fill(new Bag(fullLayout), bytes, 65_536);
+      } catch (error) {
+        if (!(error instanceof WeirError)) throw error;
+        t.is(error.code, "WEIR_REQUEST_MALFORMED");
+      }
+    }),
+    { numRuns: fuzzRuns(2000) },
+  );
+  t.deepEqual(
+    contents(decode(encode(full), fullLayout).bag),
+    contents(
+      ((bag) => {
+        decoder.fill(bag, encode(full), 65_536);
+        setExtensions(bag, ["destination.service.name", "reviews"], standardVocabulary, undefined, recordingObserver());
+        return bag;
+      })(new Bag(fullLayout)),
+    ),
+  );
+});
+
+test("100,000 headers, a huge body and structs without end are read or refused, and nothing else", (t) => {
+  const many = new Map(Array.from({ length: 100_000 }, (_, i): [string, string] => [`x-${i}`, String(i)]));
+  const layout = layoutOf(["request.headers[x-99999]", "request.body"]);
+  const found = contents(decode(encode(http({ headers: many, body: "x".repeat(1_000_000) })), layout).bag);
+  t.is(found["request.headers[x-99999]"], "99999");
+  t.true(found["request.body"] instanceof Fault);
+  let value: Uint8Array = Buffer.alloc(0);
+  for (let depth = 0; depth < 5000; depth++) value = delimited(0x32, delimited(0x0a, value));
+  const entry = delimited(0x0a, Buffer.concat([delimited(0x0a, Buffer.from("k")), delimited(0x12, value)]));
+  const filter = delimited(0x0a, Buffer.concat([delimited(0x0a, Buffer.from("f")), delimited(0x12, entry)]));
+  const deep = delimited(0x0a, delimited(0x5a, filter));
+  t.throws(() => decode(deep, layoutOf(["context.metadata"])), { instanceOf: WeirError, message: /32 deep/ });
+  t.notThrows(() => decode(deep, layoutOf(["request.method"])));
+});
