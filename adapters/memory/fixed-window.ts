@@ -1,3 +1,4 @@
+import { calendarWindow, type Limit } from "weir/sdk";
 import type { Counter } from "./counter.ts";
 
 const used = 1;
@@ -7,30 +8,38 @@ const used = 1;
  * most `amount`. Around the border of two windows up to twice the amount may pass within one window's length; that is
  * what the algorithm is.
  */
-export const fixedWindow: Counter = {
-  width: 2,
+export const fixedWindow = windowCounter((limit, now) => (Math.floor(now / limit.windowMs) + 1) * limit.windowMs);
 
-  capacity: (limit) => limit.amount,
+/** Calendar: fixed windows that are units of the calendar in a time zone. */
+export const calendar = windowCounter((limit, now) => calendarWindow(limit.calendar!, now).endMs);
 
-  available(state, o, limit, now) {
-    // The first number is the window's end.
-    if (now >= state[o]!) {
-      state[o] = (Math.floor(now / limit.windowMs) + 1) * limit.windowMs;
-      state[o + used] = 0;
-    }
-    return limit.amount - state[o + used]!;
-  },
+/** Counts by windows; `endOf` tells when the one ends that `now` lies in. */
+function windowCounter(endOf: (limit: Limit, now: number) => number): Counter {
+  return {
+    width: 2,
 
-  take(state, o, _limit, _now, amount) {
-    state[o + used] = state[o + used]! + amount;
-  },
+    capacity: (limit) => limit.amount,
 
-  giveBack(state, o, _limit, _now, amount) {
-    state[o + used] = Math.max(0, state[o + used]! - amount);
-  },
+    available(state, o, limit, now) {
+      // The first number is the window's end.
+      if (now >= state[o]!) {
+        state[o] = endOf(limit, now);
+        state[o + used] = 0;
+      }
+      return limit.amount - state[o + used]!;
+    },
 
-  waitMs: (state, o, limit, now, amount) =>
-    state[o + used]! + amount <= limit.amount ? 0 : Math.ceil(state[o]! - now),
+    take(state, o, _limit, _now, amount) {
+      state[o + used] = state[o + used]! + amount;
+    },
 
-  resetMs: (state, o, _limit, now) => (state[o + used]! > 0 ? Math.ceil(state[o]! - now) : 0),
-};
+    giveBack(state, o, _limit, _now, amount) {
+      state[o + used] = Math.max(0, state[o + used]! - amount);
+    },
+
+    waitMs: (state, o, limit, now, amount) =>
+      state[o + used]! + amount <= limit.amount ? 0 : Math.ceil(state[o]! - now),
+
+    resetMs: (state, o, _limit, now) => (state[o + used]! > 0 ? Math.ceil(state[o]! - now) : 0),
+  };
+}

@@ -1,7 +1,7 @@
 import type { Algorithm, Charge, Grant, Host } from "weir/sdk";
 import { Answered } from "./answered.ts";
 import type { Counter } from "./counter.ts";
-import { fixedWindow } from "./fixed-window.ts";
+import { calendar, fixedWindow } from "./fixed-window.ts";
 import { KeyTable } from "./key-table.ts";
 import type { Census } from "./key-table.ts";
 import { slidingWindow } from "./sliding-window.ts";
@@ -12,6 +12,7 @@ const counters: Readonly<Record<Algorithm, Counter>> = {
   "token-bucket": tokenBucket,
   "sliding-window": slidingWindow,
   "fixed-window": fixedWindow,
+  calendar,
 };
 
 export interface LimiterOptions {
@@ -40,6 +41,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     "token-bucket": new KeyTable(tokenBucket.width, census),
     "sliding-window": new KeyTable(slidingWindow.width, census),
     "fixed-window": new KeyTable(fixedWindow.width, census),
+    calendar: new KeyTable(calendar.width, census),
   } satisfies Record<Algorithm, KeyTable>;
   const answered = new Answered(options.dedupMs, options.maxDedupIds, (ids) => host.count("dedup_forgotten", ids));
   /** The states that a batch has changed so far, for the case that it is refused. */

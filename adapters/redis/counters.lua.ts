@@ -31,9 +31,17 @@ function bucket.reset(s, l, now) return drain(s[1], l) end
 
 local fixed = { width = 2 }
 function fixed.capacity(l) return l.amount end
+-- The windows of a calendar come from the hub, as the beginning of one and the ends of it and of the next: the hub knows
+-- time zones, and this clock decides which of them it is.
+local function endOf(l, now)
+  if not l.starts then return (floor(now / l.window) + 1) * l.window end
+  if now < l.starts then return l.starts end
+  local length = l.nextEnds - l.ends
+  return l.ends + (floor((now - l.ends) / length) + 1) * length
+end
 function fixed.available(s, l, now)
   if now >= s[1] then
-    s[1] = (floor(now / l.window) + 1) * l.window
+    s[1] = endOf(l, now)
     s[2] = 0
   end
   return l.amount - s[2]
@@ -100,7 +108,16 @@ function sliding.reset(s, l, now)
   return 0
 end
 
-local counters = { b = bucket, s = sliding, f = fixed }
+local counters = { b = bucket, s = sliding, f = fixed, c = fixed }
+
+local function limit(a)
+  local l = { amount = tonumber(ARGV[a + 1]), window = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]) }
+  if ARGV[a] == 'c' then
+    local starts, ends, nextEnds = string.match(ARGV[a + 2], '(%d+) (%d+) (%d+)')
+    l.starts, l.ends, l.nextEnds = tonumber(starts), tonumber(ends), tonumber(nextEnds)
+  end
+  return l
+end
 
 local function read(packed, width)
   local s = {}

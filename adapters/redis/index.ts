@@ -6,9 +6,11 @@ import { createQuota } from "./quota.ts";
 /**
  * The adapter, with a clock other than Redis's own where a test needs time to stand still.
  *
- * @param now the time in milliseconds
+ * @param clock the time in milliseconds
  */
-export function redisAdapter(now?: (host: Host) => number): Adapter<"quota", Record<never, never>, typeof redisConfig> {
+export function redisAdapter(
+  clock?: (host: Host) => number,
+): Adapter<"quota", Record<never, never>, typeof redisConfig> {
   return defineAdapter({
     name: "redis",
     description: "counts limits in Redis, for all hubs that share it",
@@ -16,8 +18,12 @@ export function redisAdapter(now?: (host: Host) => number): Adapter<"quota", Rec
     config: redisConfig,
     async create(config, host) {
       const store = await connect(config, host);
-      const clock = now === undefined ? undefined : () => now(host);
-      const { quota, refund } = createQuota(store, { prefix: config.prefix, dedupMs: config.dedup, now: clock });
+      const { quota, refund } = createQuota(store, {
+        prefix: config.prefix,
+        dedupMs: config.dedup,
+        now: () => host.now(),
+        clock: clock && (() => clock(host)),
+      });
       return { quota, refund, close: () => store.close() };
     },
   });

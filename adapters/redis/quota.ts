@@ -1,4 +1,4 @@
-import type { Algorithm, Charge, Grant } from "weir/sdk";
+import { calendarWindow, type Algorithm, type CalendarPeriod, type Charge, type Grant } from "weir/sdk";
 import type { Store } from "./connection.ts";
 
 export interface QuotaOptions {
@@ -6,8 +6,10 @@ export interface QuotaOptions {
   readonly prefix: string;
   /** How long a deduplication id is remembered, in milliseconds. */
   readonly dedupMs: number;
+  /** The hub's time, milliseconds since 1970. Only the windows of a calendar are looked up by it. */
+  readonly now: () => number;
   /** The time in milliseconds, in place of Redis's own clock. For tests. */
-  readonly now?: (() => number) | undefined;
+  readonly clock?: (() => number) | undefined;
 }
 
 export interface Quota {
@@ -15,7 +17,12 @@ export interface Quota {
   refund(charges: readonly Charge[]): Promise<void>;
 }
 
-const codes: Readonly<Record<Algorithm, string>> = { "token-bucket": "b", "sliding-window": "s", "fixed-window": "f" };
+const codes: Readonly<Record<Algorithm, string>> = {
+  "token-bucket": "b",
+  "sliding-window": "s",
+  "fixed-window": "f",
+  calendar: "c",
+};
 
 const numbersPerGrant = 5;
 
@@ -28,8 +35,8 @@ const repeated = 2;
  * cluster, charges of several slots are taken slot by slot at the same time; when one of them refuses or fails, what the
  * others granted is given back. So never more is admitted than the limits allow; for a moment, less may be.
  */
-export function createQuota(store: Store, { prefix, dedupMs, now }: QuotaOptions): Quota {
-  const time = (): string => (now === undefined ? "" : String(now()));
+export function createQuota(store: Store, { prefix, dedupMs, now, clock }: QuotaOptions): Quota {
+  const time = (): string => (clock === undefined ? "" : String(clock()));
   // The braces are the hash tag: a count and the deduplication ids of its charges lie in one slot (Redis Cluster
   // specification, "Hash tags").
   const tagOf = ({ key }: Charge): string => `{${escaped(key)}}`;
@@ -41,7 +48,7 @@ export function createQuota(store: Store, { prefix, dedupMs, now }: QuotaOptions
   const limitOf = ({ limit }: Charge): (string | number)[] => [
     codes[limit.algorithm],
     limit.amount,
-    limit.windowMs,
+    limit.calendar === undefined ? limit.windowMs : windowsText(limit.calendar, now()),
     limit.burst,
   ];
 
@@ -118,6 +125,12 @@ export function createQuota(store: Store, { prefix, dedupMs, now }: QuotaOptions
  */
 function escaped(text: string): string {
   return text.replace(/[%}\p{Surrogate}]/gu, (unit) => `%${unit.charCodeAt(0).toString(16)};`);
+}
+
+/** The window of a calendar by the hub's clock, and the end of the next one for a Redis whose clock is a little ahead. */
+function windowsText(period: CalendarPeriod, nowMs: number): string {
+  const { startMs, endMs, nextEndMs } = calendarWindow(period, nowMs);
+  return `${startMs} ${endMs} ${nextEndMs}`;
 }
 
 function grantOf(charge: Charge, numbers: readonly number[], at: number): Grant {

@@ -33,7 +33,7 @@ local charges, states, packed, order = {}, {}, {}, {}
 local k, a, refused = 1, 3, false
 while a <= #ARGV do
   local c = counters[ARGV[a]]
-  local l = { amount = tonumber(ARGV[a + 1]), window = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]) }
+  local l = limit(a)
   local charge = { c = c, l = l, key = KEYS[k], wanted = tonumber(ARGV[a + 4]), needed = tonumber(ARGV[a + 5]), some = ARGV[a + 6] == '1' }
   k = k + 1
   if ARGV[a + 7] == '1' then
@@ -130,7 +130,7 @@ ${clockLua}
 local k, a = 1, 2
 while a <= #ARGV do
   local c = counters[ARGV[a]]
-  local l = { amount = tonumber(ARGV[a + 1]), window = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]) }
+  local l = limit(a)
   local key = KEYS[k]
   k = k + 1
   if ARGV[a + 5] == '1' then

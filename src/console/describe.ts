@@ -98,9 +98,9 @@ function describeKind(rule: CheckRule | ReportRule): Described {
     case "ask":
       return { ask: rule.ask, with: sources(rule.with), on_error: rule.onError, cache_ms: rule.cacheMs };
     case "limit": {
-      const { algorithm, amount, windowMs, burst } = rule.limit;
+      const { algorithm, amount, windowMs, burst, calendar } = rule.limit;
       return {
-        limit: { algorithm, amount, window_ms: windowMs, burst },
+        limit: { algorithm, amount, window_ms: windowMs, burst, calendar },
         by: sources(rule.by),
         cost: rule.cost?.source,
         via: rule.via,

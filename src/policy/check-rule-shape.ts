@@ -1,4 +1,4 @@
-import { refusalCodes } from "../sdk/index.ts";
+import { isTimeZone, refusalCodes } from "../sdk/index.ts";
 import type { RefusalCode } from "../sdk/index.ts";
 import { maxAmount, parseRate, rateExpected } from "./rate.ts";
 import { ruleName, unless, value, when } from "./rule-fields.ts";
@@ -67,7 +67,6 @@ export const headersShape = record("header changes of the request, of the respon
 
 /** Kinds of limits that are known by name and not built. */
 const otherAlgorithms = {
-  calendar: "windows of the calendar are not available in this version",
   concurrency: "limits on what runs at once are not available in this version",
   gcra: 'that is "token-bucket"',
 };
@@ -128,9 +127,13 @@ export const checkRuleShape = variants(
           expected: rateExpected,
           parse: parseRate,
           code: "WEIR_POLICY_RATE",
-          schema: { type: "string", pattern: "^[1-9][0-9]* ?/ ?[0-9]*(ms|s|m|h|d)$" },
+          schema: {
+            type: "string",
+            pattern: "^[1-9][0-9]* ?/ ?([0-9]*(ms|s|m|h|d)|minute|hour|day|week|month|year)$",
+          },
         }),
-        description: "How many units each window allows: `500/s`, `10/m`, `1000/h`, `1/d`, `100/10s`.",
+        description:
+          "How many units each window allows: `500/s`, `10/m`, `1000/h`, `1/d`, `100/10s`; by the calendar `1000/day`, and so on with `minute`, `hour`, `week`, `month` and `year`.",
         required: true,
       },
       burst: {
@@ -155,9 +158,18 @@ export const checkRuleShape = variants(
         default: "`memory`",
       },
       algorithm: {
-        shape: choice("an algorithm", ["token-bucket", "sliding-window", "fixed-window"], otherAlgorithms),
-        description: "How it counts: `token-bucket`, `sliding-window` or `fixed-window`.",
-        default: "`token-bucket`",
+        shape: choice("an algorithm", ["token-bucket", "sliding-window", "fixed-window", "calendar"], otherAlgorithms),
+        description: "How it counts: `token-bucket`, `sliding-window`, `fixed-window` or `calendar`.",
+        default: "`calendar` where `limit` names a unit of the calendar, else `token-bucket`",
+      },
+      zone: {
+        shape: parsedText({
+          expected: "a time zone such as Europe/Berlin or UTC",
+          parse: (text) => (isTimeZone(text) ? { value: text } : undefined),
+          schema: { type: "string" },
+        }),
+        description: "The time zone whose clocks say when a window of the calendar begins. Only for `calendar`.",
+        default: "`UTC`",
       },
       at: {
         shape: choice("where a limit is charged", ["check", "ratelimit"]),

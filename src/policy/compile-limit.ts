@@ -1,4 +1,5 @@
 import type { Expression } from "../expression/expression.ts";
+import { calendarUnits } from "../sdk/index.ts";
 import { findAdapter } from "./adapter-names.ts";
 import type { RawCheckRule } from "./check-rule-shape.ts";
 import type { RuleContext, RuleHead } from "./compile-rules.ts";
@@ -17,11 +18,26 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
   const via = raw.via?.value ?? "memory";
   findAdapter(context.adapters, reading, raw.via?.node ?? key, via, "quota");
 
-  const algorithm = raw.algorithm?.value ?? "token-bucket";
-  if (raw.burst !== undefined && raw.algorithm !== undefined && algorithm !== "token-bucket") {
+  const unit = raw.limit?.value.calendar;
+  const algorithm = raw.algorithm?.value ?? (unit === undefined ? "token-bucket" : "calendar");
+  if (raw.burst !== undefined && algorithm !== "token-bucket") {
     const message = `burst belongs to the algorithm token-bucket; this limit is a ${algorithm}`;
     const hint = "a window's burst is its whole amount";
     reading.tell(keyNode(raw.node, "burst")!, { code: "WEIR_POLICY_SHAPE", message, hint });
+  }
+  if (raw.zone !== undefined && algorithm !== "calendar") {
+    const message = `zone belongs to the algorithm calendar; this limit is a ${algorithm}`;
+    reading.tell(keyNode(raw.node, "zone")!, { code: "WEIR_POLICY_SHAPE", message });
+  }
+  if (raw.limit !== undefined && (unit === undefined) === (algorithm === "calendar")) {
+    const message =
+      unit === undefined
+        ? "expected a unit of the calendar, such as 1000/month"
+        : `a ${unit} is a unit of the calendar; this limit is a ${algorithm}`;
+    const hint =
+      unit === undefined ? `units are ${calendarUnits.join(", ")}` : "leave out algorithm, or write calendar";
+    reading.tell(raw.limit.node, { code: "WEIR_POLICY_RATE", message, hint });
+    return undefined;
   }
 
   const by: { name: string; value: Expression }[] = [];
@@ -45,6 +61,7 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
       algorithm,
       amount,
       windowMs,
+      ...(unit === undefined ? {} : { calendar: { unit, zone: raw.zone?.value ?? "UTC" } }),
       burst: raw.burst?.value ?? amount,
     },
     via,

@@ -16,7 +16,9 @@ export const maxKeyLength = 256;
  */
 export function limitKeyPrefix({ limit, by }: Pick<LimitRule, "limit" | "by">): string {
   const names = by.map(({ name }) => sized(name)).join("");
-  return bounded(`${sized(limit.id)}${sized(limit.algorithm)}${sized(String(limit.windowMs))}${by.length}(${names})`);
+  const { id, algorithm, windowMs, calendar } = limit;
+  const window = calendar === undefined ? String(windowMs) : `${calendar.unit} ${calendar.zone}`;
+  return bounded(`${sized(id)}${sized(algorithm)}${sized(window)}${by.length}(${names})`);
 }
 
 /**

@@ -49,7 +49,8 @@ export function chargeOf(
 }
 
 /** How a limit is said to people: `500 in 1 s`. */
-export function limitText({ windowMs, amount }: Limit): string {
+export function limitText({ windowMs, amount, calendar }: Limit): string {
+  if (calendar !== undefined) return `${amount}/${calendar.unit}`;
   const units = [
     ["d", 86_400_000],
     ["h", 3_600_000],

@@ -332,7 +332,8 @@ function outcomeOf(limits: readonly LimitState[] | undefined): DescriptorOutcome
 
 /** A limit by another amount and window. Its counts are its own: nobody can refill a limit by asking with a larger one. */
 function overridden(limit: Limit, { amount, windowMs }: LimitOverride): Limit {
-  return { id: `${limit.id}#override`, algorithm: limit.algorithm, amount, windowMs, burst: amount };
+  const algorithm = limit.algorithm === "calendar" ? "fixed-window" : limit.algorithm;
+  return { id: `${limit.id}#override`, algorithm, amount, windowMs, burst: amount };
 }
 
 function refused({ windowMs }: Limit): Grant {

@@ -1,5 +1,7 @@
 export { defineAdapter, capabilities } from "./adapter.ts";
 export type { Adapter, Call, Capability, Instance, Methods } from "./adapter.ts";
+export { calendarUnits, calendarWindow, isTimeZone } from "./calendar.ts";
+export type { CalendarPeriod, CalendarUnit, CalendarWindow } from "./calendar.ts";
 export type { Host, Log } from "./host.ts";
 export type { Inputs, InputType, InputTypeMap, InputTypes } from "./input.ts";
 export type { Algorithm, Charge, Grant, Limit } from "./limit.ts";

@@ -1,5 +1,7 @@
+import type { CalendarPeriod } from "./calendar.ts";
+
 /** How a limit counts. */
-export type Algorithm = "token-bucket" | "sliding-window" | "fixed-window";
+export type Algorithm = "token-bucket" | "sliding-window" | "fixed-window" | "calendar";
 
 /**
  * One limit of a policy, the same object for every charge while its policy set serves. Where a caller may say another
@@ -11,8 +13,10 @@ export interface Limit {
   readonly algorithm: Algorithm;
   /** How many units a window allows, above 0. */
   readonly amount: number;
-  /** The window's length in milliseconds, above 0. */
+  /** The window's length in milliseconds, above 0. For `calendar` a month counts as 30 days and a year as 365. */
   readonly windowMs: number;
+  /** For `calendar`: what its windows are. */
+  readonly calendar?: CalendarPeriod;
   /** For `token-bucket`: how many units may be taken at once, at least 1. Default: `amount`. */
   readonly burst: number;
 }

@@ -35,13 +35,16 @@ else {
   });
 
   test("gives the answers that the adapter memory gives for the same timeline", async (t) => {
-    const limits: Limit[] = (["token-bucket", "sliding-window", "fixed-window"] as const).map((algorithm) => ({
-      id: `same/${algorithm}`,
-      algorithm,
-      amount: 10,
-      windowMs: 7_000,
-      burst: 13,
-    }));
+    const limits: Limit[] = (["token-bucket", "sliding-window", "fixed-window", "calendar"] as const).map(
+      (algorithm) => ({
+        id: `same/${algorithm}`,
+        algorithm,
+        amount: 10,
+        windowMs: 7_000,
+        burst: 13,
+        ...(algorithm === "calendar" ? { calendar: { unit: "minute", zone: "Asia/Kathmandu" } as const } : {}),
+      }),
+    );
     const charge = fc.record({
       limit: fc.constantFrom(...limits),
       key: fc.constantFrom("one", "two", "br}ace", "\ud800"),
@@ -115,6 +118,25 @@ else {
     t.deepEqual(keys, ["expiry:{k}", "expiry:{k}id"]);
     for (const key of keys) t.true((await server.client.pttl(key)) > 0, key);
     await hub.close();
+  });
+
+  test("decides by Redis's clock which window of a calendar it is, whatever the hub's clock says", async (t) => {
+    const [seconds] = await server.client.time();
+    const now = Number(seconds) * 1000;
+    const key = randomUUID();
+    const limit: Limit = {
+      ...{ id: "l", algorithm: "calendar", amount: 3, windowMs: 365 * 86_400_000, burst: 3 },
+      calendar: { unit: "year", zone: "UTC" },
+    };
+    const year = new Date(now).getUTCFullYear();
+    for (const hubsYear of [year, year - 1, year + 1, year - 5]) {
+      const hub = await opened(t, redis, { url, timeout: "5s" });
+      hub.host.setTime(Date.UTC(hubsYear, 5, 15));
+      await hub.quota([{ limit, key, amount: 1, bestEffort: false }]);
+    }
+    const hub = await opened(t, redis, { url, timeout: "5s" });
+    const [grant] = await hub.quota([{ limit, key, amount: 0, bestEffort: false }]);
+    t.is(grant!.remaining, 0);
   });
 
   test("goes on when Redis has forgotten the scripts", async (t) => {

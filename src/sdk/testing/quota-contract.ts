@@ -13,7 +13,7 @@ export interface QuotaOptions {
   readonly tolerance?: number;
 }
 
-const allAlgorithms: readonly Algorithm[] = ["token-bucket", "sliding-window", "fixed-window"];
+const allAlgorithms: readonly Algorithm[] = ["token-bucket", "sliding-window", "fixed-window", "calendar"];
 
 /** What `quota` must keep to. */
 export function quotaContract(options: QuotaOptions): ContractTest[] {
@@ -225,11 +225,11 @@ export function quotaContract(options: QuotaOptions): ContractTest[] {
   return tests;
 }
 
-/** The most units that may be granted within a closed span of time, for 10 units in 10 s with a burst of 10. */
+/** The most units that may be granted within a closed span of time, for the limit of {@link tried}. */
 function bound(algorithm: Algorithm, spanMs: number): number {
   if (algorithm === "token-bucket") return 10 + spanMs / 1000;
   if (algorithm === "sliding-window") return 10 * (Math.floor(spanMs / 10_000) + 1);
-  return 10 * (Math.floor(spanMs / 10_000) + 2);
+  return 10 * (Math.floor(spanMs / (algorithm === "calendar" ? 60_000 : 10_000)) + 2);
 }
 
 function shown({ allowed, granted, remaining }: Grant): [allowed: boolean, granted: number, remaining: number] {
@@ -245,10 +245,14 @@ interface Tried {
   now(): number;
 }
 
-/** An instance with a limit of its own: 10 units in 10 s. */
+/** An instance with a limit of its own: 10 units in 10 s, or in a minute of the calendar, with a burst of 10. */
 function tried(algorithm: Algorithm, fixture: Fixture, options: QuotaOptions): Tried {
   const prefix = randomUUID();
-  const limit: Limit = { id: `contract/${prefix}`, algorithm, amount: 10, windowMs: 10_000, burst: 10 };
+  const window =
+    algorithm === "calendar"
+      ? { windowMs: 60_000, calendar: { unit: "minute", zone: "Europe/Berlin" } as const }
+      : { windowMs: 10_000 };
+  const limit: Limit = { id: `contract/${prefix}`, algorithm, amount: 10, ...window, burst: 10 };
   const charge = (part: Partial<Charge>): Charge => ({
     limit,
     amount: 1,
