@@ -19,6 +19,7 @@ export function createAccessLogDoor(options: AccessLogOptions): GrpcDoor {
     reports: new EntryReports(options.observer, new Connections(options.now())),
     message: new LogMessage(),
     reader: new Reader(),
+    view: new DataView(new ArrayBuffer(0)),
     holding: 0,
   };
   return {

@@ -1,5 +1,4 @@
 import type { Call, Incoming, Outgoing } from "../../call.ts";
-import { viewOf } from "../../mixer/word-hash.ts";
 import { asBuffer, Reader } from "../../protobuf/reader.ts";
 import { toStatus } from "../../status.ts";
 import type { AccessLogOptions } from "./access-log-door.ts";
@@ -20,6 +19,8 @@ export interface LogStreamRoom {
   readonly reports: EntryReports;
   readonly message: LogMessage;
   readonly reader: Reader;
+  /** Shows the memory that the last message was a part of. Messages share memory, so that one view does for many. */
+  view: DataView;
   /** How many streams hold entries now. */
   holding: number;
 }
@@ -116,14 +117,16 @@ export class LogStream implements Incoming {
     from: number,
     drop = false,
   ): number {
-    const { reports, options } = this.#room;
+    const room = this.#room;
+    const { reports, options } = room;
     const count = starts.length;
     if (from >= count) return count;
+    if (room.view.buffer !== buffer.buffer) room.view = new DataView(buffer.buffer);
     const session = options.open();
     let dropped = 0;
     let next = from;
     try {
-      reports.begin(session.layout, buffer, viewOf(buffer));
+      reports.begin(session.layout, buffer, room.view);
       for (; next < count; next++) {
         if (reports.report(session, this.#log, starts[next]!, ends[next]!, isTcp[next]!) === "done") continue;
         if (!drop) break;

@@ -20,12 +20,13 @@ export class WorkloadCache {
     this.#places = new Array<Place | undefined>(places).fill(undefined);
   }
 
-  /** The workload that a google.protobuf.Struct between two positions of the reader's buffer, which `view` shows too, tells of. */
+  /** The workload that a google.protobuf.Struct between two positions of the reader's buffer, whose whole memory `view` shows, tells of. */
   read(reader: Reader, view: DataView, start: number, end: number): Workload {
-    const hash = hashBytes(view, start, end) & (this.#places.length - 1);
+    const from = reader.buffer.byteOffset + start;
+    const to = reader.buffer.byteOffset + end;
+    const hash = hashBytes(view, from, to) & (this.#places.length - 1);
     const place = this.#places[hash];
-    if (place !== undefined && place.bytes.byteLength === end - start && sameBytes(view, start, end, place.bytes, 0))
-      return place.workload;
+    if (place?.bytes.byteLength === end - start && sameBytes(view, from, to, place.bytes, 0)) return place.workload;
     reader.pos = start;
     reader.end = end;
     const workload = workloadOf(readStruct(reader));
