@@ -42,7 +42,7 @@ export function tcpAccessLog(settings: EnvoySettings): Tree {
 
 /** A line a request on standard output, with the decision that let it through or not. */
 export function decisionLog(): Tree {
-  const decided = (field: string) => `%DYNAMIC_METADATA(${extAuthzName}:weir:${field})%`;
+  const decided = (field: string) => `%DYNAMIC_METADATA(${extAuthzName}:${field})%`;
   return {
     name: "envoy.access_loggers.stdout",
     typed_config: {
@@ -54,8 +54,8 @@ export function decisionLog(): Tree {
           path: "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
           code: "%RESPONSE_CODE%",
           flags: "%RESPONSE_FLAGS%",
-          decision: decided("decision"),
-          policies: decided("version"),
+          decision: decided("decision_id"),
+          policies: decided("policy_version"),
           rules: decided("rules"),
         },
       },

@@ -3,6 +3,7 @@ import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts"
 import { writeDuration } from "../../protobuf/duration.ts";
 import { Writer } from "../../protobuf/writer.ts";
 import type { Field } from "../../rate-limit-fields.ts";
+import { writeDecisionMetadata } from "../decision-metadata.ts";
 import { unitsOf } from "./rate-limit-unit.ts";
 
 /** `RateLimitResponse.Code`. */
@@ -43,7 +44,8 @@ export class RateLimitAnswer {
       for (const { name, value } of http?.headers ?? []) writeHeader(writer, name, value);
       writer.string(5, http?.body ?? decision.message);
     }
-    writeMetadata(writer, decision);
+    const { id, version, rules, observed } = decision;
+    writeDecisionMetadata(writer, 6, { id, version, rules, observed });
     return writer.finish();
   }
 
@@ -91,38 +93,4 @@ function writeHeader(writer: Writer, name: string, value: string): void {
   writer.string(1, name);
   writer.string(2, value);
   writer.close(header);
-}
-
-/** The struct by which a proxy's log names the decision: see docs/doors/ratelimit.md. */
-function writeMetadata(writer: Writer, { id, version, rules, observed }: RateLimitDecision): void {
-  const metadata = writer.open(6);
-  writeTextField(writer, "decision_id", id);
-  writeTextField(writer, "policy_version", version);
-  if (rules.length > 0) writeTextsField(writer, "rules", rules);
-  if (observed.length > 0) writeTextsField(writer, "observed", observed);
-  writer.close(metadata);
-}
-
-function writeTextField(writer: Writer, key: string, text: string): void {
-  const entry = writer.open(1);
-  writer.string(1, key);
-  const value = writer.open(2);
-  writer.string(3, text);
-  writer.close(value);
-  writer.close(entry);
-}
-
-function writeTextsField(writer: Writer, key: string, texts: readonly string[]): void {
-  const entry = writer.open(1);
-  writer.string(1, key);
-  const value = writer.open(2);
-  const list = writer.open(6);
-  for (const text of texts) {
-    const each = writer.open(1);
-    writer.string(3, text);
-    writer.close(each);
-  }
-  writer.close(list);
-  writer.close(value);
-  writer.close(entry);
 }

@@ -46,7 +46,7 @@ test("a plain pass: code 0, an empty OkHttpResponse, the decision in the metadat
       queryParametersToSet: [],
       queryParametersToRemove: [],
     },
-    dynamicMetadata: { weir: { decision: "0123456789abcdef0123456789abcdef", version: "v1", code: "ok" } },
+    dynamicMetadata: { decision_id: "0123456789abcdef0123456789abcdef", policy_version: "v1", code: "ok" },
   });
   t.deepEqual(again, response);
 });
@@ -63,9 +63,9 @@ test("each plain pass has its own id, and the version that decided", (t) => {
     { id: "short" },
     { id: id(5) },
   ].map((changes) => answers.answer(allowed(changes), { isHttp: true, isGrpc: false }, settings, Buffer.alloc(0)));
-  const told = bytes.map((each) => CheckResponse.decode(each).dynamicMetadata!["weir"]);
+  const told = bytes.map((each) => CheckResponse.decode(each).dynamicMetadata!);
   t.deepEqual(
-    told.map(({ decision, version }) => `${decision} ${version}`),
+    told.map((metadata) => `${metadata["decision_id"]} ${metadata["policy_version"]}`),
     [`${id(1)} v1`, `${id(2)} v1`, `${id(3)} v2`, `${id(4)} v2`, "short v1", `${id(5)} v1`],
   );
 });
@@ -124,20 +124,18 @@ test("a refusal: code, message, HTTP status by the code, the rules in the metada
     body: "only reviews may call ratings",
   });
   t.deepEqual(response.dynamicMetadata, {
-    weir: {
-      decision: "0123456789abcdef0123456789abcdef",
-      version: "v1",
-      code: "permission_denied",
-      rule: "ratings/only-reviews",
-      rules: ["ratings/only-reviews", "ratings/other"],
-      observed: ["ratings/later"],
-    },
+    decision_id: "0123456789abcdef0123456789abcdef",
+    policy_version: "v1",
+    code: "permission_denied",
+    rule: "ratings/only-reviews",
+    rules: ["ratings/only-reviews", "ratings/other"],
+    observed: ["ratings/later"],
   });
 });
 
 test("a pass that a policy would have refused says so", (t) => {
   const { response } = answerTo(allowed({ observed: ["a/b"] }));
-  t.deepEqual(response.dynamicMetadata!["weir"].observed, ["a/b"]);
+  t.deepEqual(response.dynamicMetadata!["observed"], ["a/b"]);
   t.is(response.status!.code, 0);
 });
 
