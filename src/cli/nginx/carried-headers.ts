@@ -1,0 +1,75 @@
+import type { Snapshot } from "../../policy/snapshot.ts";
+
+/** A response header that rules change. */
+export interface CarriedResponse {
+  readonly name: string;
+  /** Whether rules set or remove it. */
+  readonly replaced: boolean;
+  /** Whether rules append to it. */
+  readonly added: boolean;
+}
+
+/** The headers that nginx has to take over from the hub's answer: it must know each by its name. */
+export interface CarriedHeaders {
+  readonly request: readonly string[];
+  readonly response: readonly CarriedResponse[];
+  readonly warnings: readonly string[];
+}
+
+/** nginx writes these by itself, whatever it is told to add. */
+const written = new Set(["content-encoding", "content-type", "date", "server"]);
+
+/** The header fields by which a response that passes tells of limits. */
+const limitFields = {
+  draft: ["ratelimit-policy", "ratelimit"],
+  legacy: ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"],
+  none: [],
+} as const;
+
+/** Collects the headers that the rules change of requests and responses that pass. */
+export function carriedHeaders({ checks, settings }: Snapshot): CarriedHeaders {
+  const request = new Set<string>();
+  const response = new Map<string, CarriedResponse>();
+  const warnings = new Set<string>();
+  for (const rule of checks) {
+    if (rule.kind !== "headers") continue;
+    for (const { name } of rule.request) {
+      if (isVariable(name)) request.add(name);
+      else warnings.add(`${rule.id} changes the header ${name}, which nginx cannot name in a variable: it is left out`);
+    }
+    for (const { name, operation } of rule.response) {
+      const before = response.get(name);
+      if (written.has(name)) warnings.add(`${rule.id} changes the header ${name}, which nginx writes itself`);
+      else if (!isVariable(name))
+        warnings.add(`${rule.id} changes the header ${name}, which nginx cannot name in a variable: it is left out`);
+      else {
+        const added = operation === "append";
+        response.set(name, {
+          name,
+          replaced: !added || before?.replaced === true,
+          added: added || before?.added === true,
+        });
+      }
+    }
+  }
+  const { style, on } = settings.doors.rateLimitFields;
+  const fields = style === "both" ? [...limitFields.draft, ...limitFields.legacy] : limitFields[style];
+  if (on === "always" && checks.some(({ kind }) => kind === "limit")) {
+    for (const name of fields) response.set(name, { name, replaced: true, added: false });
+  }
+  return {
+    request: [...request].sort(),
+    response: [...response.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    warnings: [...warnings].sort(),
+  };
+}
+
+/** The name of a header within a variable of nginx. */
+export function inVariable(name: string): string {
+  return name.replaceAll("-", "_");
+}
+
+/** Whether a variable of nginx means this header and no other. */
+function isVariable(name: string): boolean {
+  return /^[a-z0-9-]+$/.test(name);
+}
