@@ -100,7 +100,10 @@ function locationsOfHub(settings: NginxSettings): Directive[] {
       directive("proxy_set_header", "X-Original-Host", "$http_host"),
       directive("proxy_set_header", "X-Original-Scheme", "$scheme"),
       directive("proxy_set_header", "X-Original-Id", "$request_id"),
-      directive("proxy_set_header", "X-Forwarded-For", "$proxy_add_x_forwarded_for"),
+      remark(
+        "Only the address that nginx itself sees. Behind another proxy, set_real_ip_from and real_ip_header make it the client's.",
+      ),
+      directive("proxy_set_header", "X-Forwarded-For", "$remote_addr"),
       ...(clientCertificates
         ? [directive("proxy_set_header", "X-Original-Certificate", "$weir_client_certificate")]
         : []),
@@ -108,7 +111,7 @@ function locationsOfHub(settings: NginxSettings): Directive[] {
       directive("proxy_send_timeout", `${timeoutMs}ms`),
       directive("proxy_read_timeout", `${timeoutMs}ms`),
       directive("proxy_intercept_errors", "on"),
-      directive("error_page", "500", "502", "503", "504", "@weir_down"),
+      directive("error_page", "500", "502", "503", "504", "=", "@weir_down"),
     ]),
     remark(
       failure === "open"
@@ -144,7 +147,7 @@ function protection({ headers }: NginxSettings): Directive[] {
     fromHub("weir_decision", "x-weir-decision"),
     fromHub("weir_status", "x-weir-status"),
     fromHub("weir_rules", "x-weir-rules"),
-    directive("error_page", "403", "@weir_refused"),
+    directive("error_page", "403", "=", "@weir_refused"),
     ...(headers.request.length === 0
       ? []
       : [remark("Request headers of rules. An empty one is not sent on, so that callers cannot bring their own.")]),

@@ -1,0 +1,165 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-auth.ts";
+import { metric } from "./clients.ts";
+import { runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
+import { debian, notRun, program, type Gap, type Program } from "./programs.ts";
+import { ask, freePort, startProxy, startService, type Proxy, type Seen, type Service } from "./proxied-service.ts";
+
+const policies = `${forwardAuthPolicies}
+---
+policy: answers
+match: destination.service.name == "shop"
+check:
+  - name: marks
+    headers:
+      response: { set: { x-mode: '"weir"' }, append: { x-served: '"weir"' }, remove: [x-secret] }
+  - name: later
+    deny: unavailable
+    when: request.path == "/later"
+    http: { status: 200, body: "come back later", headers: { set-cookie: a=1 } }
+`;
+const files = { "policies/all.yaml": policies, "weir.yaml": "policies: ./policies\n" };
+
+let nginx: Program | Gap;
+let service: Service;
+let hub: Hub;
+let proxy: Proxy;
+
+/** Starts nginx with what `weir nginx` prints. */
+async function startNginx(found: Program, at: Hub, args: readonly string[] = []): Promise<Proxy> {
+  const folder = await writeFolder({});
+  const port = await freePort();
+  const { code, stdout, stderr } = await runWeir([
+    ...["nginx", "--config", join(at.folder, "weir.yaml"), "--hub", at.http, "--timeout", "20s"],
+    ...["--listen", `127.0.0.1:${port}`, "--upstream", `127.0.0.1:${service.port}`, "--folder", folder, ...args],
+  ]);
+  if (code !== 0 || stderr !== "") throw new Error(stderr);
+  const file = join(folder, "nginx.conf");
+  await writeFile(file, stdout);
+  // Workers must reach the folder, which is the owner's alone.
+  const user = process.getuid?.() === 0 ? " user root;" : "";
+  return startProxy(found, ["-p", folder, "-e", "stderr", "-c", file, "-g", `daemon off;${user}`], port);
+}
+
+test.before(async () => {
+  nginx = await program("nginx", debian(["nginx"], "usr/sbin/nginx"));
+  if ("gap" in nginx) return;
+  service = await startService();
+  hub = await startHub(files);
+  proxy = await startNginx(nginx, hub);
+});
+
+test.after.always(() => {
+  proxy?.dispose();
+  hub?.dispose();
+  service?.close();
+});
+
+/** A test that needs nginx. */
+function withNginx(title: string, run: (t: ExecutionContext, found: Program) => Promise<void>): void {
+  test.serial(title, async (t) => ("gap" in nginx ? notRun(t, nginx) : run(t, nginx)));
+}
+
+for (const { title, path, status, answer, answerHeaders = {}, seen = {}, ...asked } of forwardAuthCases) {
+  withNginx(`nginx: ${title}`, async (t) => {
+    const before = service.count();
+    const got = await ask(proxy.port, path, asked);
+    t.is(got.status, status, proxy.stderr());
+    if (answer !== undefined) t.is(got.body, answer);
+    for (const [name, value] of Object.entries(answerHeaders)) t.is(got.headers[name], value, name);
+    const passed = status === 200 || path.startsWith("/status/");
+    t.is(service.count() - before, passed ? 1 : 0);
+    if (!passed) return;
+    const came = JSON.parse(got.body) as Seen;
+    t.like(came, { method: asked.method ?? "GET", url: path, body: asked.body ?? "" });
+    for (const [name, value] of Object.entries(seen)) t.is(came.headers[name], value, name);
+  });
+}
+
+withNginx("nginx: a caller is told nothing of how its request was decided", async (t) => {
+  for (const path of ["/", "/admin", "/later"]) {
+    const { headers } = await ask(proxy.port, path);
+    t.deepEqual(
+      Object.keys(headers).filter((name) => name.startsWith("x-weir")),
+      [],
+    );
+  }
+});
+
+withNginx("nginx: header operations are seen by the caller", async (t) => {
+  const { headers } = await ask(proxy.port, "/x");
+  t.is(headers["x-mode"], "weir");
+  t.is(headers["x-served"], "weir");
+  t.is(headers["x-secret"], undefined);
+});
+
+withNginx("nginx: a refusal may have the status of a success, and is none", async (t) => {
+  const before = service.count();
+  const { status, headers, body } = await ask(proxy.port, "/later");
+  t.deepEqual([status, body, headers["set-cookie"]], [200, "come back later", ["a=1"]]);
+  t.is(service.count(), before);
+});
+
+withNginx("nginx: a limit refuses with 429, and says when to come again", async (t) => {
+  const asked = { headers: { "x-user": "ann" } };
+  t.is((await ask(proxy.port, "/limited", asked)).status, 200);
+  t.is((await ask(proxy.port, "/limited", asked)).status, 200);
+  const { status, headers, body } = await ask(proxy.port, "/limited", asked);
+  t.is(status, 429);
+  t.regex(headers["retry-after"]!, /^\d+$/);
+  t.regex(headers["ratelimit"] as string, /^"limits\/two";r=0;t=\d+$/);
+  t.is(headers["ratelimit-policy"], '"limits/two";q=2;w=3600');
+  t.regex(body, /two an hour/);
+  t.is((await ask(proxy.port, "/limited", { headers: { "x-user": "bob" } })).status, 200);
+});
+
+withNginx("nginx: nobody reaches the hub through it", async (t) => {
+  for (const path of ["/_weir/check", "/_weir/check?destination.service.name=x", "/v1/authz/nginx/refusal"]) {
+    const { body } = await ask(proxy.port, path, { headers: { "x-weir-refusal": "e30" } });
+    t.false(body.includes("WEIR_"), path);
+  }
+});
+
+withNginx("nginx: a request with more headers than the hub takes is refused", async (t) => {
+  const headers = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`x-${i}`, "v".repeat(1000)]));
+  t.is((await ask(proxy.port, "/", { headers })).status, 200);
+  const before = service.count();
+  const many = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`x-${i}`, "v".repeat(1000)]));
+  t.true((await ask(proxy.port, "/", { headers: many })).status >= 400);
+  t.is(service.count(), before);
+});
+
+withNginx("nginx: what it cannot carry is counted", async (t) => {
+  t.is(await metric(hub, "weir_dropped_total", { reason: "not_carried" }), 0);
+  t.true((await metric(hub, "weir_calls_total", { door: "authz", method: "nginx", code: "200" })) > 0);
+});
+
+for (const [failure, down] of [
+  ["closed", 503],
+  ["open", 200],
+] as const) {
+  withNginx(
+    `nginx: while the hub is down, fail-${failure} answers ${down}; when it is back, it judges again`,
+    async (t, found) => {
+      const own = await startHub(files);
+      t.teardown(() => own.dispose());
+      const at = await startNginx(found, own, [`--fail-${failure}`]);
+      t.teardown(() => at.dispose());
+      t.is((await ask(at.port, "/admin")).status, 403);
+      const before = service.count();
+      own.process.kill("SIGKILL");
+      await own.exit;
+      const got = await ask(at.port, "/admin", { headers: { "x-plan": "mine" } });
+      t.is(got.status, down);
+      t.is(service.count() - before, down === 200 ? 1 : 0);
+      // Nobody said what the header of a rule is to be: the caller's own is no answer.
+      if (down === 200) t.is((JSON.parse(got.body) as Seen).headers["x-plan"], undefined);
+      const again = await startHub(files, { folder: own.folder, args: ["--http", own.http] });
+      t.teardown(() => again.dispose());
+      t.is((await ask(at.port, "/admin")).status, 403);
+      t.is((await ask(at.port, "/")).status, 200);
+    },
+  );
+}
