@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import { builtinAdapters } from "../adapters/index.ts";
+import { needsRestart, readCredentials } from "./listen/credentials.ts";
 import { createConsole } from "./console/console.ts";
 import { emptied, formatProblem, loadPolicies, type Loaded, type LoadOptions, type Problem } from "./policy/index.ts";
 import type { Settings } from "./policy/settings.ts";
@@ -75,25 +76,33 @@ export async function createWeir(
 
   let { config } = options;
   let files: readonly string[] = [];
+  let serving = false;
   let seen = "";
   const loadNow = async (): Promise<Loaded> => {
     const prints: string[] = [];
     const beforeReading = async (paths: readonly string[]): Promise<void> => {
       prints.push(await fingerprint(paths));
     };
-    const loaded = await loadPolicies({ ...load, config, beforeReading });
+    const loaded = await loadPolicies({ ...load, config, beforeReading, credentials: serving ? "leave" : "try" });
     // A weir.yaml that was there once must not fall back to defaults because it is gone for a moment.
     ({ config = config, files } = loaded);
     seen = prints.join("\n");
     return loaded;
   };
   const first = await loadNow();
+  serving = true;
   if ("problems" in first) return { problems: first.problems };
   logProblems(log, first.warnings);
 
   let snapshot: Snapshot = first.snapshot;
   const { settings } = snapshot;
-  const metrics = createHubMetrics({ version, now, loaded: () => snapshot, queues: () => queues.states() });
+  const metrics = createHubMetrics({
+    version,
+    now,
+    loaded: () => snapshot,
+    queues: () => queues.states(),
+    credentials: () => credentials.states(),
+  });
   const { observer } = metrics;
   const queues = createQueues({ observer, log, now, random: Math.random, timers: systemTimers });
   const runtime = createRuntime<Reporter>({
@@ -126,6 +135,18 @@ export async function createWeir(
   };
 
   const door: DoorOptions = { open, observer, log };
+  const credentials = await readCredentials({
+    listeners: settings.listen,
+    observer,
+    log,
+    now,
+    timers: systemTimers,
+    fingerprint,
+  }).catch(async (error: unknown) => {
+    await runtime.close(settings.shutdown.deadlineMs);
+    throw error;
+  });
+  const { gates } = credentials;
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
   const accessLog = createAccessLogDoor({ ...door, now, timers: systemTimers });
   const grpc = createGrpcServer({
@@ -136,9 +157,14 @@ export async function createWeir(
       createRateLimitDoor(door),
       accessLog,
     ],
+    gate: gates.grpc,
     ...serverOptions,
   });
-  const http = createHttpServer({ doors: [createHttpDoor(door), createAuthzDoor({ ...door, now })], ...serverOptions });
+  const http = createHttpServer({
+    doors: [createHttpDoor(door), createAuthzDoor({ ...door, now })],
+    gate: gates.http,
+    ...serverOptions,
+  });
   let draining = false;
   const listening = { grpc: "", http: "", admin: "" };
   const console = createConsole({
@@ -146,6 +172,7 @@ export async function createWeir(
       version,
       startedMs: now(),
       listeners: () => listening,
+      credentials: credentials.states,
       loaded: () => snapshot,
       lastReload: () => lastReload,
       adapters: () => runtime.instances(),
@@ -155,6 +182,8 @@ export async function createWeir(
     log,
     now,
     timers: systemTimers,
+    gate: gates.admin,
+    tokens: credentials.tokens,
   });
 
   const serve = async (next: Snapshot): Promise<readonly Problem[]> => {
@@ -168,8 +197,9 @@ export async function createWeir(
     const shown = found.map((problem) => formatProblem(withoutSecrets(problem, cwd, loaded.config)));
     lastReload = { ok, timeMs: now(), problems: shown };
     if (ok) {
+      await credentials.refresh(loaded.snapshot.settings.listen);
       if (!sameListeners(settings, loaded.snapshot.settings)) {
-        log.warn({}, "listen and limits of listeners changed: they take effect when the hub is started again");
+        log.warn({}, "addresses, tls or limits of listeners changed: they take effect when the hub is started again");
       }
       ({ snapshot } = loaded);
       logProblems(log, loaded.warnings);
@@ -197,6 +227,14 @@ export async function createWeir(
     onError: (error) => log.error({ err: error }, "the files of the policies could not be watched"),
   });
 
+  const stopWatchingCredentials = watchFiles({
+    paths: credentials.files,
+    known: credentials.known,
+    onChange: () => credentials.refresh(),
+    timers: systemTimers,
+    onError: (error) => log.error({ err: error }, "the files of certificates and tokens could not be watched"),
+  });
+
   const close = async (): Promise<boolean> => {
     draining = true;
     const { deadlineMs } = snapshot.settings.shutdown;
@@ -204,6 +242,8 @@ export async function createWeir(
     const force = new AbortController();
     const cancel = systemTimers.after(deadlineMs / 2, () => force.abort());
     stopWatching();
+    stopWatchingCredentials();
+    credentials.close();
     await Promise.all([grpc.drain(force.signal), http.drain(force.signal)]);
     cancel();
     await runtime.close(Math.max(0, endMs - monotonic()));
@@ -214,9 +254,9 @@ export async function createWeir(
   };
 
   try {
-    listening.grpc = await grpc.listen(settings.listen.grpc);
-    listening.http = await http.listen(settings.listen.http);
-    listening.admin = await console.start(settings.listen.admin);
+    listening.grpc = await grpc.listen(settings.listen.grpc.address);
+    listening.http = await http.listen(settings.listen.http.address);
+    listening.admin = await console.start(settings.listen.admin.address);
   } catch (error) {
     await close();
     throw error;
@@ -252,8 +292,8 @@ export function sessionOn(serving: Serving<Reporter>): Session {
 
 /** Whether what the listeners were made with is the same: it cannot change under them. */
 function sameListeners(a: Settings, b: Settings): boolean {
-  const parts = ({ listen, limits }: Settings) => [listen, limits.messageBytes, limits.streamsPerConnection];
-  return JSON.stringify(parts(a)) === JSON.stringify(parts(b));
+  const parts = ({ limits }: Settings) => [limits.messageBytes, limits.streamsPerConnection];
+  return JSON.stringify(parts(a)) === JSON.stringify(parts(b)) && !needsRestart(a.listen, b.listen);
 }
 
 /** A problem as the admin listener may show it: a line of `weir.yaml` may hold a password. */

@@ -163,7 +163,7 @@ async function envoy(options: EnvoyOptions, io: Io): Promise<void> {
 
 function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: ReadonlyMap<string, string>): EnvoySettings {
   const { timeout, jwtPayload, direction, listen, admin, upstream, upstreamProtocol } = options;
-  const hub = options.hub ?? fromSameMachine(snapshot.settings.listen.grpc);
+  const hub = options.hub ?? fromSameMachine(snapshot.settings.listen.grpc.address);
   const tls = hubTls(options, hub);
   const listenTls = pair("--listen-cert", options.listenCert, "--listen-key", options.listenKey);
   if (options.listenCa !== undefined && listenTls === undefined) throw needs("--listen-ca", "--listen-cert");

@@ -2,7 +2,7 @@ import { relative } from "node:path";
 import { builtinAdapters } from "../../adapters/index.ts";
 import { Fault } from "../attributes/fault.ts";
 import { formatValue } from "../attributes/text.ts";
-import { readTextFile, Unreadable } from "../policy/files.ts";
+import { readTextFile, Unreadable } from "../util/text-file.ts";
 import type { Snapshot } from "../policy/snapshot.ts";
 import { fillBag, mergeGiven, type Attributes } from "./policy-test/attributes.ts";
 import { findTestFiles } from "./policy-test/find.ts";

@@ -1,11 +1,15 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Log } from "../sdk/index.ts";
+import type { TokenCheck } from "../listen/credentials.ts";
+import { openGate, type Gate } from "../listen/gate.ts";
+import { gatedHttpServer, rememberGuests } from "../listen/http-server.ts";
 import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
 import { listen } from "../util/listen.ts";
 import type { Timers } from "../util/timers.ts";
+import { WeirError } from "../util/weir-error.ts";
 import { pages, type Page } from "./pages.ts";
 import type { HubView } from "./view.ts";
 
@@ -15,6 +19,10 @@ export interface ConsoleOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly timers: Timers;
+  /** Who comes in. Default: everybody, in plain text. */
+  readonly gate?: Gate;
+  /** Which pages need a token, and whose it is. Left out: none. */
+  readonly tokens?: TokenCheck | undefined;
 }
 
 /** The admin listener: health, metrics and a look at what is loaded, over HTTP, for operators and scrapers. Read only. */
@@ -29,20 +37,22 @@ export interface Console {
 const maxLongAnswers = 8;
 
 export function createConsole(options: ConsoleOptions): Console {
-  const { log } = options;
+  const { log, gate = openGate, tokens } = options;
+  const guestOf = rememberGuests(gate);
   let longAnswers = 0;
 
-  const server = createServer({ maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 10_000 });
-  server.maxConnections = 256;
-  // A peer that neither sends nor takes bytes for so long is gone.
-  server.setTimeout(60_000);
-  server.on("request", (request, response) => {
+  const limits = { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 10_000 };
+  const server = gatedHttpServer(gate, limits, (request, response) => {
     answer(request, response).catch((error: unknown) => {
+      if (error instanceof WeirError) return sendError(response, error.code, error.message);
       log.error({ err: error, path: request.url }, "the console failed to answer");
       if (response.headersSent) response.destroy();
       else sendError(response, "WEIR_INTERNAL", "a fault in Weir; the log has the cause");
     });
   });
+  server.maxConnections = 256;
+  // A peer that neither sends nor takes bytes for so long is gone.
+  server.setTimeout(60_000);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // A body has no meaning here and is not read (RFC 9110, 9.3.1).
@@ -50,27 +60,40 @@ export function createConsole(options: ConsoleOptions): Console {
       response.setHeader("connection", "close");
     }
     const path = (request.url ?? "/").split("?", 1)[0]!;
+    guestOf(request.socket)?.enter("admin");
+    const person = tokens?.personOf(request.headers.authorization);
+    // Who has no token is not told either which pages there are.
+    if (tokens !== undefined && person === undefined && !tokens.open.includes(path)) {
+      tokens.refused(request.socket.remoteAddress);
+      response.setHeader("www-authenticate", 'Bearer realm="weir"');
+      return sendError(response, "WEIR_UNAUTHENTICATED", "expected a bearer token");
+    }
     const page = pages.get(path);
     if (page === undefined) return sendError(response, "WEIR_NOT_FOUND", "no such page; GET / lists the pages");
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
       return sendError(response, "WEIR_METHOD_NOT_ALLOWED", "expected GET or HEAD");
     }
-    if (!page.long) return send(page, request, response);
+    if (!page.long) return send(page, request, response, person);
     if (longAnswers >= maxLongAnswers) {
       response.setHeader("retry-after", "1");
       return sendError(response, "WEIR_CONSOLE_BUSY", `${maxLongAnswers} long answers are under way`);
     }
     longAnswers++;
     try {
-      await send(page, request, response);
+      await send(page, request, response, person);
     } finally {
       longAnswers--;
     }
   }
 
-  async function send(page: Page, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status = 200, type, body } = page.answer({ ...options, accept: request.headers.accept });
+  async function send(
+    page: Page,
+    request: IncomingMessage,
+    response: ServerResponse,
+    person: string | undefined,
+  ): Promise<void> {
+    const { status = 200, type, body } = page.answer({ ...options, accept: request.headers.accept, person });
     response.writeHead(status, { ...commonHeaders, "content-type": type });
     if (request.method === "HEAD" || typeof body === "string") {
       response.end(request.method === "HEAD" ? undefined : body);

@@ -6,7 +6,7 @@ import type { AdapterView, HubView, LoadedPolicies } from "./view.ts";
 type Described = Readonly<Record<string, unknown>>;
 
 /** How the hub is: what somebody asks first. */
-export function describeStatus(hub: HubView, nowMs: number): Described {
+export function describeStatus(hub: HubView, nowMs: number, person: string | undefined): Described {
   const loaded = hub.loaded();
   const reload = hub.lastReload();
   return {
@@ -15,7 +15,9 @@ export function describeStatus(hub: HubView, nowMs: number): Described {
     uptime_seconds: Math.max(0, Math.floor((nowMs - hub.startedMs) / 1000)),
     ready: whyNotReady(hub).length === 0,
     draining: hub.draining(),
+    asked_by: person,
     listeners: hub.listeners(),
+    credentials: describeCredentials(hub, nowMs),
     policies: loaded && {
       version: loaded.version,
       policies: loaded.policies.length,
@@ -24,6 +26,24 @@ export function describeStatus(hub: HubView, nowMs: number): Described {
     },
     last_reload: reload && { ok: reload.ok, time: new Date(reload.timeMs).toISOString(), problems: reload.problems },
   };
+}
+
+/** Of listeners with certificates or tokens: when they expire, and what is wrong with their files. */
+function describeCredentials(hub: HubView, nowMs: number): Described | undefined {
+  const states = hub
+    .credentials()
+    .filter(({ problems, notAfterMs }) => problems.length > 0 || notAfterMs !== undefined);
+  if (states.length === 0) return undefined;
+  return Object.fromEntries(
+    states.map(({ listener, problems, notAfterMs }) => [
+      listener,
+      {
+        not_after: notAfterMs === undefined ? undefined : new Date(notAfterMs).toISOString(),
+        days_left: notAfterMs === undefined ? undefined : Math.floor((notAfterMs - nowMs) / 86_400_000),
+        problems,
+      },
+    ]),
+  );
 }
 
 /** Why the hub should get no traffic now; empty when it should. A set that was refused at a reload is no reason: the one before serves. */

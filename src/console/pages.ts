@@ -7,6 +7,8 @@ import { scrape } from "./scrape.ts";
 export interface PageRequest extends ConsoleOptions {
   /** The `Accept` header. */
   readonly accept: string | undefined;
+  /** Whose token the request came with; `undefined` where none is asked for. */
+  readonly person: string | undefined;
 }
 
 export interface PageAnswer {
@@ -56,7 +58,7 @@ export const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
     "/status",
     {
       title: "version, listeners, what is loaded, how the last reload went",
-      answer: ({ hub, now }) => json(describeStatus(hub, now())),
+      answer: ({ hub, now, person }) => json(describeStatus(hub, now(), person)),
     },
   ],
   [

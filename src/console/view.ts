@@ -1,3 +1,4 @@
+import type { CredentialState } from "../listen/credentials.ts";
 import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
 import type { Instance } from "../sdk/index.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
@@ -10,6 +11,8 @@ export interface HubView {
   readonly startedMs: number;
   /** Where each listener listens, by its name: `{ grpc: "127.0.0.1:9091" }`. */
   listeners(): Readonly<Record<string, string>>;
+  /** How the certificates and tokens of the listeners are. */
+  credentials(): readonly CredentialState[];
   /** The policy set that serves, or `undefined` while none does. */
   loaded(): LoadedPolicies | undefined;
   /** The last attempt to load policies, or `undefined` before the first has ended. */

@@ -3,18 +3,25 @@ import type { AttributeType } from "../attributes/value.ts";
 import { extendVocabulary } from "../attributes/extend-vocabulary.ts";
 import { standardVocabulary } from "../attributes/standard-vocabulary.ts";
 import type { Vocabulary } from "../attributes/vocabulary.ts";
+import type { Listeners } from "../listen/settings.ts";
 import { readAdapterEntries } from "./adapter-entries.ts";
 import type { AdapterOptions } from "./adapter-entries.ts";
 import type { AdapterNames } from "./adapter-names.ts";
 import { doorSettings } from "./doors-shape.ts";
+import { listenersOf } from "./listeners.ts";
 import type { Settings } from "./settings.ts";
+import type { tryCredentials } from "./try-credentials.ts";
 import type { Reading } from "./shape/shape.ts";
 import { weirShape } from "./weir-shape.ts";
 import type { RawWeir } from "./weir-shape.ts";
 import type { Node } from "./yaml/node.ts";
 
-/** What is used of the listeners instead of what `weir.yaml` says. */
-export type ListenOverrides = Partial<Settings["listen"]>;
+/** The addresses that are used instead of what `weir.yaml` says. */
+export interface ListenOverrides {
+  readonly grpc?: string | undefined;
+  readonly http?: string | undefined;
+  readonly admin?: string | undefined;
+}
 
 /** What `weir.yaml` says, with its defaults. */
 export interface Config {
@@ -27,6 +34,8 @@ export interface ConfigOptions extends AdapterOptions {
   readonly listen?: ListenOverrides | undefined;
   /** Folder of the policy files instead of the one that the file names. */
   readonly policies?: string | undefined;
+  /** Reads the files of certificates and tokens and tells what is wrong with them. Left out: they are not read. */
+  readonly tryCredentials?: typeof tryCredentials | undefined;
 }
 
 /** Reads `weir.yaml`; without a document everything has its default. Problems are told; what they touch has its default. */
@@ -39,20 +48,19 @@ export async function readConfig(
   if (second !== undefined)
     reading?.tell(second, { code: "WEIR_POLICY_SHAPE", message: "weir.yaml holds one document; this is the second" });
   const raw = documents[0] && reading && weirShape.read(documents[0], reading);
+  const vocabulary = vocabularyOf(raw, reading);
+  const listeners = listenersOf(raw?.listen, vocabulary, reading, options);
+  if (reading !== undefined) await options.tryCredentials?.(raw?.listen, listeners, reading);
   return {
-    settings: settingsOf(raw, options),
-    vocabulary: vocabularyOf(raw, reading),
+    settings: settingsOf(raw, listeners, options),
+    vocabulary,
     adapters: await readAdapterEntries(raw?.adapters?.entries ?? [], reading, options),
   };
 }
 
-function settingsOf(raw: RawWeir | undefined, { listen, policies, folder }: ConfigOptions): Settings {
+function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, folder }: ConfigOptions): Settings {
   return {
-    listen: {
-      grpc: listen?.grpc ?? raw?.listen?.grpc?.value ?? "127.0.0.1:9091",
-      http: listen?.http ?? raw?.listen?.http?.value ?? "127.0.0.1:9092",
-      admin: listen?.admin ?? raw?.listen?.admin?.value ?? "127.0.0.1:9093",
-    },
+    listen: listeners,
     policies: policies ?? resolve(folder, raw?.policies?.value ?? "./policies"),
     allowEmpty: raw?.allowEmpty?.value ?? false,
     folder,

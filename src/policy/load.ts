@@ -1,16 +1,18 @@
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { Adapter } from "../sdk/index.ts";
+import { readTextFile, Unreadable } from "../util/text-file.ts";
 import type { Timers } from "../util/timers.ts";
 import type { ImportAdapter } from "./adapter-entries.ts";
 import { compileFiles, tooLarge } from "./compile.ts";
 import type { Compiled, PolicyFile } from "./compile.ts";
 import { defaultPolicyBytes, readConfig } from "./config.ts";
 import type { ListenOverrides } from "./config.ts";
-import { listPolicyFiles, readTextFile, Unreadable } from "./files.ts";
+import { listPolicyFiles } from "./files.ts";
 import { importAdapter as importFromDisk } from "./import-adapter.ts";
 import type { Problem } from "./problem.ts";
 import { Problems } from "./problems.ts";
 import { Reading } from "./shape/shape.ts";
+import { tryCredentials } from "./try-credentials.ts";
 import { readYaml } from "./yaml/read-yaml.ts";
 import { problemOfFile, sourceOf } from "./yaml/source.ts";
 
@@ -27,6 +29,11 @@ export interface LoadOptions {
   /** The adapters that come with Weir, by name. */
   readonly adapters: ReadonlyMap<string, Adapter>;
   readonly listen?: ListenOverrides | undefined;
+  /**
+   * `try`: mistakes in the files of certificates and tokens are problems too. `leave`: they are not read, since a hub that
+   * serves takes up theirs and those of policies apart. Default: `try`.
+   */
+  readonly credentials?: "try" | "leave" | undefined;
   /** Default: imports a path or a package as seen from the folder of `weir.yaml`. */
   readonly importAdapter?: ImportAdapter | undefined;
   /** Default: Node's. */
@@ -79,6 +86,7 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     importAdapter: options.importAdapter ?? importFromDisk,
     timers: options.timers,
     listen: options.listen,
+    tryCredentials: options.credentials === "leave" ? undefined : tryCredentials,
     policies: options.policies === undefined ? undefined : resolve(cwd, options.policies),
   });
 

@@ -1,8 +1,9 @@
+import type { Listeners } from "../listen/settings.ts";
 import type { DoorSettings } from "./doors-shape.ts";
 
 /** What `weir.yaml` says beside adapters and attributes. Every field has its default. Sizes in bytes, times in milliseconds. */
 export interface Settings {
-  readonly listen: { readonly grpc: string; readonly http: string; readonly admin: string };
+  readonly listen: Listeners;
   /** Folder of the policy files, absolute. */
   readonly policies: string;
   /** Whether a reload may leave no policy where there were some. Default false. */

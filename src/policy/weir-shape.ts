@@ -1,49 +1,10 @@
 import { attributeTypes } from "../attributes/value.ts";
 import { doorsShape } from "./doors-shape.ts";
+import { listenShape } from "./listen-shape.ts";
 import { mapOf, record } from "./shape/collections.ts";
 import { bytes, durationMs } from "./shape/quantities.ts";
-import { anything, boolean, choice, integer, parsedText, text } from "./shape/scalars.ts";
-import type { Located, Read, Shape } from "./shape/shape.ts";
-
-const addressExpected = "an address such as 127.0.0.1:9091";
-
-/** `HOST:PORT`, an IPv6 host in brackets; port 0 is any free one. */
-const address = parsedText({
-  expected: addressExpected,
-  parse(value) {
-    const m = /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})$/.exec(value);
-    if (m !== null) return Number(m[2]) <= 65_535 ? { value } : { problem: "a port is a number from 0 to 65535" };
-    const hint = value.startsWith(":") ? `every interface of the machine is 0.0.0.0${value.slice(0, 8)}` : undefined;
-    const problem = `expected ${addressExpected}, got ${JSON.stringify(value.slice(0, 60))}`;
-    return hint === undefined ? { problem } : { problem, hint };
-  },
-  schema: { type: "string" },
-});
-
-export const listenerShape = record("a listener", {
-  address: { shape: address, description: "Host and port.", required: true },
-});
-
-const listener: Shape<Located<string>> = {
-  expected: "an address, or a map with the key address",
-  schema: { anyOf: [address.schema, listenerShape.schema] },
-  read: (node, reading) =>
-    node.kind === "map" ? listenerShape.read(node, reading)?.address : address.read(node, reading),
-};
-
-export const listenShape = record("the addresses of the listeners", {
-  grpc: {
-    shape: listener,
-    description: "gRPC doors, for proxies and services.",
-    default: "`127.0.0.1:9091`",
-  },
-  http: { shape: listener, description: "HTTP doors, for proxies and services.", default: "`127.0.0.1:9092`" },
-  admin: {
-    shape: listener,
-    description: "Health, metrics and introspection, for operators and scrapers only.",
-    default: "`127.0.0.1:9093`",
-  },
-});
+import { anything, boolean, choice, integer, text } from "./shape/scalars.ts";
+import type { Read } from "./shape/shape.ts";
 
 const KiB = 1024;
 const MiB = KiB * KiB;

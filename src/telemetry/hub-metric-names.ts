@@ -43,6 +43,16 @@ export const hubMetricNames = {
     labels: ["at", "reason"],
     help: "Callers that were turned away, at a listener or at a door.",
   },
+  weir_certificate_days_left: {
+    type: "gauge",
+    labels: ["listener"],
+    help: "Days until the certificate that a listener serves expires.",
+  },
+  weir_credentials_problems: {
+    type: "gauge",
+    labels: ["listener"],
+    help: "What is wrong with the files of a listener's certificates and tokens; the certificate from before is served.",
+  },
   weir_adapter_calls_total: {
     type: "counter",
     labels: ["adapter", "capability", "outcome"],

@@ -19,6 +19,16 @@ export interface HubMetricsOptions {
   /** The policy set that serves now. */
   readonly loaded: () => LoadedPolicies | undefined;
   readonly queues: () => readonly QueueState[];
+  /** The certificates that listeners serve, and whether their files are as they are served. */
+  readonly credentials: () => readonly CredentialState[];
+}
+
+/** How the files of a listener's certificates and tokens are. */
+interface CredentialState {
+  readonly listener: string;
+  readonly problems: readonly string[];
+  /** When the certificate that is served expires, milliseconds since 1970; left out at a listener of plain text. */
+  readonly notAfterMs?: number;
 }
 
 export interface HubMetrics {
@@ -38,7 +48,7 @@ export interface HubMetrics {
  * The hub's own metrics. What happens is counted in plain fields, which costs nanoseconds where prom-client would hash
  * the labels each time, and is handed to prom-client's registry when somebody scrapes.
  */
-export function createHubMetrics({ version, now, loaded, queues }: HubMetricsOptions): HubMetrics {
+export function createHubMetrics({ version, now, loaded, queues, credentials }: HubMetricsOptions): HubMetrics {
   const counters = {
     calls: new Cells(counterCell),
     refusals: new Cells(counterCell),
@@ -115,6 +125,14 @@ export function createHubMetrics({ version, now, loaded, queues }: HubMetricsOpt
   publish("weir_records_total", () => byLabel({ taken: records.taken, full: records.full }));
   publish("weir_dropped_total", () => counters.dropped.all);
   publish("weir_callers_refused_total", () => counters.callersRefused.all);
+  publish("weir_certificate_days_left", () =>
+    credentials().flatMap(({ listener, notAfterMs }) =>
+      notAfterMs === undefined ? [] : [{ labels: [listener], value: (notAfterMs - now()) / 86_400_000 }],
+    ),
+  );
+  publish("weir_credentials_problems", () =>
+    credentials().map(({ listener, problems }) => ({ labels: [listener], value: problems.length })),
+  );
   publish("weir_adapter_calls_total", () => counters.adapterCalls.all);
   publish("weir_adapter_call_duration_seconds", () => adapterLatency.all);
   publish("weir_adapter_events_total", () => counters.adapterEvents.all);

@@ -43,6 +43,14 @@ export const errorCodes = {
     retry: false,
   },
   WEIR_POLICY_NO_RULES: { summary: "a warning: a policy or a folder without rules", grpc: 9, http: 500, retry: false },
+  WEIR_CERTIFICATE: { summary: "certificates that TLS cannot be served with", grpc: 9, http: 500, retry: false },
+  WEIR_TOKEN: { summary: "a file of a bearer token that cannot be used", grpc: 9, http: 500, retry: false },
+  WEIR_LISTENER_CALLERS: {
+    summary: "a listener whose keys do not say together who may call",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
   WEIR_ADAPTER_CONFIG: { summary: "an adapter's configuration is not valid", grpc: 9, http: 500, retry: false },
   WEIR_ADAPTER_LOAD: { summary: "an adapter could not be loaded or made", grpc: 9, http: 500, retry: false },
   WEIR_EXPRESSION_SYNTAX: { summary: "an expression that does not parse", grpc: 3, http: 400, retry: false },
@@ -100,6 +108,7 @@ export const errorCodes = {
     http: 400,
     retry: false,
   },
+  WEIR_UNAUTHENTICATED: { summary: "a request without a token that is known", grpc: 16, http: 401, retry: false },
   WEIR_NOT_PERMITTED: {
     summary: "a caller that nobody names, or that may not say or ask this",
     grpc: 7,

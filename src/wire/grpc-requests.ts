@@ -1,7 +1,10 @@
+import type { Guest } from "../listen/gate.ts";
 import type { Caller, CallOwner } from "./grpc-call.ts";
 import { DuplexCall } from "./grpc-duplex-call.ts";
 import { readHead, type GrpcHead, type Method } from "./grpc-head.ts";
+import { statusFrame } from "./grpc-status.ts";
 import { UnaryCall } from "./grpc-unary-call.ts";
+import { toStatus } from "./status.ts";
 import type { Requests } from "./http2/connection.ts";
 import type { RequestFields } from "./http2/request-fields.ts";
 import type { Stream, StreamHandler } from "./http2/stream.ts";
@@ -12,13 +15,15 @@ const refused: StreamHandler = { data() {}, end() {}, isReady: true, drained() {
 /** The requests of one connection, as calls of the methods that its caller may reach. */
 export class GrpcRequests implements Requests<GrpcHead> {
   readonly #methods: ReadonlyMap<string, Method>;
-  readonly #caller: Caller;
+  readonly #guest: Guest | undefined;
   readonly #owner: CallOwner;
+  #caller: Caller;
 
-  constructor(methods: ReadonlyMap<string, Method>, caller: Caller, owner: CallOwner) {
+  constructor(methods: ReadonlyMap<string, Method>, peer: string, guest: Guest | undefined, owner: CallOwner) {
     this.#methods = methods;
-    this.#caller = caller;
+    this.#guest = guest;
     this.#owner = owner;
+    this.#caller = { peer };
   }
 
   read(fields: RequestFields): GrpcHead {
@@ -27,6 +32,16 @@ export class GrpcRequests implements Requests<GrpcHead> {
 
   begin(head: GrpcHead, stream: Stream): StreamHandler {
     const { method } = head;
+    if (this.#guest !== undefined) {
+      try {
+        const client = this.#guest.enter(method instanceof Uint8Array ? undefined : method.door);
+        if (client !== this.#caller.client) this.#caller = { peer: this.#caller.peer, client };
+      } catch (error) {
+        const { code, grpc, message } = toStatus(error);
+        stream.sendHeaders(statusFrame(grpc, `${code}: ${message}`, true));
+        return refused;
+      }
+    }
     if (method instanceof Uint8Array) {
       stream.sendHeaders(method);
       return refused;

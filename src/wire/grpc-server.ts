@@ -1,10 +1,11 @@
 import { createServer, type Server as TcpServer, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { openGate, type Gate } from "../listen/gate.ts";
 import type { Log } from "../sdk/index.ts";
 import { listen } from "../util/listen.ts";
 import type { Observer } from "../util/observer.ts";
 import { systemTimers, type Timers } from "../util/timers.ts";
 import type { GrpcDoor } from "./call.ts";
-import type { Client } from "./client.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { CallOwner, OpenStream } from "./grpc-call.ts";
 import type { GrpcHead, Method } from "./grpc-head.ts";
@@ -17,6 +18,8 @@ import { Inflater } from "./inflater.ts";
 import { createReflection } from "./reflection.ts";
 
 export interface GrpcServerOptions {
+  /** Who comes in. Default: everybody, in plain text. */
+  readonly gate?: Gate;
   readonly doors: readonly GrpcDoor[];
   readonly limits: {
     /** The largest message taken, in bytes. */
@@ -42,11 +45,6 @@ export interface GrpcServer {
    */
   listen(address: string): Promise<string>;
   /**
-   * Serves a connection that was accepted elsewhere: a socket of TCP, or one of TLS whose handshake is done. `client` is
-   * who calls, where that is known. The socket is the server's from then on.
-   */
-  serveConnection(socket: Socket, from?: { readonly client?: Client }): void;
-  /**
    * Stops in order: health says NOT_SERVING, no new connection or call is taken, calls in flight finish, streams answer
    * what they have read and end with UNAVAILABLE. When `force` is aborted, what is left is cut. Never throws.
    */
@@ -63,7 +61,7 @@ const maxUnreadBytes = 64 * 1024 * 1024;
 
 /** Makes a gRPC listener that hands the doors bytes and takes bytes back, on our own HTTP/2 (`http2/`). */
 export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
-  const { observer, log, now, monotonic, timers = systemTimers } = options;
+  const { observer, log, now, monotonic, timers = systemTimers, gate = openGate } = options;
   const { messageBytes, streamsPerConnection } = options.limits;
   const services = new Set(options.doors.flatMap(servicesOf));
   const health = createHealth(services);
@@ -107,10 +105,10 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const connections = new Set<Connection<GrpcHead>>();
   let allGone: (() => void) | undefined;
 
-  const serveConnection: GrpcServer["serveConnection"] = (socket, { client } = {}) => {
+  const serveConnection = (socket: Socket): void => {
     if (socket.destroyed) return;
-    const caller = { peer: socket.remoteAddress ?? "", client };
-    const connection = new Connection(socket, new GrpcRequests(methods, caller, owner), connectionOptions);
+    const requests = new GrpcRequests(methods, socket.remoteAddress ?? "", gate.guest(socket), owner);
+    const connection = new Connection(socket, requests, connectionOptions);
     connections.add(connection);
     socket.once("close", () => {
       connections.delete(connection);
@@ -121,14 +119,13 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
 
   return {
     async listen(address) {
-      const listener = createServer({ noDelay: true }, (socket) => serveConnection(socket));
+      const listener = createListener(gate, serveConnection);
       listener.maxConnections = maxConnections;
       listener.on("drop", dropped("connection", "too_many"));
       const bound = await listen(listener, address);
       listeners.push(listener);
       return bound;
     },
-    serveConnection,
     async drain(force) {
       isDraining = true;
       health.stop();
@@ -146,6 +143,13 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       force.removeEventListener("abort", cut);
     },
   };
+}
+
+function createListener(gate: Gate, serveConnection: (socket: Socket) => void): TcpServer {
+  if (gate.tls === undefined) return createServer({ noDelay: true }, serveConnection);
+  const server = createTlsServer({ ...gate.tls, ALPNProtocols: ["h2"], noDelay: true }, serveConnection);
+  gate.guard(server);
+  return server;
 }
 
 /** `weir.v1.Weir` for each method `/weir.v1.Weir/Check` of a door. */

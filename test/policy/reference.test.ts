@@ -9,6 +9,13 @@ import { addSchemaCommand } from "../../src/cli/schema.ts";
 import { addValidateCommand } from "../../src/cli/validate.ts";
 import { checkRuleShape, editsShape, headersShape, httpShape } from "../../src/policy/check-rule-shape.ts";
 import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
+import {
+  adminListenerShape,
+  clientShape,
+  listenerShape,
+  listenShape,
+  tlsShape,
+} from "../../src/policy/listen-shape.ts";
 import { policyShape } from "../../src/policy/policy-shape.ts";
 import { authzShape, doorsShape, rateLimitFieldsShape, ratelimitDoorShape } from "../../src/policy/doors-shape.ts";
 import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy/report-rule-shape.ts";
@@ -16,8 +23,6 @@ import type { Fields } from "../../src/policy/shape/collections.ts";
 import {
   checkDefaultsShape,
   limitsShape,
-  listenerShape,
-  listenShape,
   shutdownShape,
   telemetryShape,
   weirShape,
@@ -76,6 +81,9 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     weirShape.fields,
     listenShape.fields,
     listenerShape.fields,
+    tlsShape.fields,
+    clientShape.fields,
+    adminListenerShape.fields,
     limitsShape.fields,
     doorsShape.fields,
     rateLimitFieldsShape.fields,

@@ -45,7 +45,11 @@ test("without weir.yaml everything has its default", async (t) => {
   if ("problems" in compiled) return void t.fail();
   const { settings, adapters: entries, checks, reports, policies } = compiled.snapshot;
   t.deepEqual(settings, {
-    listen: { grpc: "127.0.0.1:9091", http: "127.0.0.1:9092", admin: "127.0.0.1:9093" },
+    listen: {
+      grpc: { address: "127.0.0.1:9091" },
+      http: { address: "127.0.0.1:9092" },
+      admin: { address: "127.0.0.1:9093", open: ["/healthz", "/readyz"] },
+    },
     policies: "/etc/weir/policies",
     allowEmpty: false,
     folder: "/etc/weir",
@@ -98,7 +102,11 @@ shutdown: { deadline: 1s }
   if ("problems" in compiled) return void t.deepEqual(compiled.problems, []);
   const { settings, vocabulary, adapters: entries } = compiled.snapshot;
   t.deepEqual(settings, {
-    listen: { grpc: "0.0.0.0:1", http: "127.0.0.1:5", admin: "localhost:0" },
+    listen: {
+      grpc: { address: "0.0.0.0:1" },
+      http: { address: "127.0.0.1:5" },
+      admin: { address: "localhost:0", open: ["/healthz", "/readyz"] },
+    },
     policies: "/etc/rules",
     allowEmpty: true,
     folder: "/etc/weir",

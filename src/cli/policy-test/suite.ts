@@ -1,7 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { compilePolicies } from "../../policy/compile.ts";
 import type { PolicyFile } from "../../policy/compile.ts";
-import { readTextFile, Unreadable } from "../../policy/files.ts";
+import { readTextFile, Unreadable } from "../../util/text-file.ts";
 import { importAdapter } from "../../policy/import-adapter.ts";
 import type { Problem } from "../../policy/problem.ts";
 import type { Snapshot } from "../../policy/snapshot.ts";

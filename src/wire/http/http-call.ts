@@ -1,13 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Call } from "../call.ts";
+import type { Client } from "../client.ts";
 
 /** What a door may know of an HTTP request. */
 export class HttpCall implements Call {
+  readonly client: Client | undefined;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #signal: AbortSignal | undefined;
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, client: Client | undefined) {
+    this.client = client;
     this.#request = request;
     this.#response = response;
   }

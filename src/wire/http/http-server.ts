@@ -1,15 +1,20 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { openGate, type Gate } from "../../listen/gate.ts";
+import { gatedHttpServer, rememberGuests } from "../../listen/http-server.ts";
 import type { Log } from "../../sdk/index.ts";
 import { listen } from "../../util/listen.ts";
 import type { Observer } from "../../util/observer.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import { toStatus } from "../status.ts";
 import { HeldBytes } from "../held-bytes.ts";
+import type { Client } from "../client.ts";
 import { HttpCall } from "./http-call.ts";
 import { readBody } from "./body.ts";
 import type { HttpAnswer, HttpDoor, HttpRoute } from "./route.ts";
 
 export interface HttpServerOptions {
+  /** Who comes in. Default: everybody, in plain text. */
+  readonly gate?: Gate;
   readonly doors: readonly HttpDoor[];
   /** The largest body taken, in bytes. */
   readonly limits: { readonly messageBytes: number };
@@ -43,7 +48,7 @@ type Methods = Map<string, { readonly door: string; readonly route: HttpRoute }>
 
 /** Makes the HTTP listener for the routes of all doors. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { observer, log, monotonic } = options;
+  const { observer, log, monotonic, gate = openGate } = options;
   const routes = new Map<string, Methods>();
   const beginnings: [path: string, methods: Methods][] = [];
   for (const door of options.doors) {
@@ -59,6 +64,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const held = new HeldBytes(bodiesOnTheWay * messageBytes, () => observer.dropped("call", "messages_unfinished", 1));
   let draining = false;
 
+  const guestOf = rememberGuests(gate);
+
   const send = (response: ServerResponse, { status, headers, json, body: given }: HttpAnswer): void => {
     const body = Buffer.from(given ?? JSON.stringify(json));
     response.writeHead(status, {
@@ -71,12 +78,18 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     response.end(body);
   };
 
-  const answer = async (path: string, request: IncomingMessage, response: ServerResponse, route: HttpRoute) => {
+  const answer = async (
+    path: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: HttpRoute,
+    client: Client | undefined,
+  ) => {
     const body = route.method === "POST" ? await readBody(request, messageBytes, held) : noBody;
     if (route.method === "any") request.resume();
     const { method = "", url = "", rawHeaders } = request;
     const query = url.slice(path.length + 1);
-    return await route.handle({ method, path, query, rawHeaders, body, call: new HttpCall(request, response) });
+    return await route.handle({ method, path, query, rawHeaders, body, call: new HttpCall(request, response, client) });
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -86,18 +99,19 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     const found = methods?.get(request.method ?? "") ?? methods?.get("any");
     let result: HttpAnswer;
     try {
+      const client = guestOf(request.socket)?.enter(found?.door);
       if (methods === undefined) throw new WeirError("WEIR_NOT_FOUND", "there is nothing at this path");
       if (found === undefined) {
         throw new WeirError("WEIR_METHOD_NOT_ALLOWED", `this path takes ${[...methods.keys()].join(", ")}`);
       }
-      result = await answer(path, request, response, found.route);
+      result = await answer(path, request, response, found.route, client);
     } catch (error) {
       const { code, message, http, fault } = toStatus(error);
       if (fault !== undefined) log.error({ err: fault, path: found?.route.path }, "a request failed");
       const headers = {
         ...(http === 405 && { allow: [...methods!.keys()].join(", ") }),
         // What is left of the body is not waited for.
-        ...((http === 413 || http === 503) && !request.complete && { connection: "close" }),
+        ...((http === 403 || http === 413 || http === 503) && !request.complete && { connection: "close" }),
       };
       result = { status: http, headers, json: { error: { code, message } } };
     }
@@ -115,7 +129,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   };
 
-  const server = createServer(
+  const server = gatedHttpServer(
+    gate,
     {
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,

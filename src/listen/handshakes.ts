@@ -1,0 +1,69 @@
+import type { Socket } from "node:net";
+import type { Server, TLSSocket } from "node:tls";
+
+/** Connections whose handshake has not ended. Each costs a signature, and may come from anybody. */
+const maxPending = 512;
+
+export interface HandshakeOptions {
+  /** Told why a connection came to nothing, but for peers that went away by themselves. */
+  refused(reason: string, peer: string, error: Error | undefined): void;
+  readonly maxPending?: number;
+}
+
+/**
+ * Watches over the handshakes of a TLS server: no more at once than it can bear, and every one that fails is told. Where
+ * client certificates are optional, one that is not valid is refused rather than taken for none.
+ */
+export function watchHandshakes(server: Server, options: HandshakeOptions): void {
+  let pending = 0;
+  server.prependListener("connection", (socket: Socket) => {
+    pending++;
+    if (pending <= (options.maxPending ?? maxPending)) return;
+    options.refused("handshakes", socket.remoteAddress ?? "unknown", undefined);
+    socket.destroy();
+  });
+  // Node tells one of these two of every connection, also of one that is closed before its handshake began.
+  server.on("tlsClientError", (error, socket) => {
+    pending--;
+    const reason = reasonOf(error, socket);
+    if (reason !== undefined) options.refused(reason, socket.remoteAddress ?? "unknown", error);
+  });
+  server.prependListener("secureConnection", (socket: TLSSocket) => {
+    pending--;
+    if (socket.authorized || socket.getPeerX509Certificate() === undefined) return;
+    options.refused(certificateReason(authorizationCode(socket)), socket.remoteAddress ?? "unknown", undefined);
+    socket.destroy();
+  });
+}
+
+/** Why a handshake failed, in a word of ours; `undefined` for a peer that went away. */
+function reasonOf(error: NodeJS.ErrnoException, socket: TLSSocket): string | undefined {
+  // A certificate that is not taken is told by the socket; the error only says that the connection was closed.
+  const code = authorizationCode(socket);
+  if (code !== undefined) return certificateReason(code);
+  if (error.code === "ECONNRESET" || error.code === "EPIPE") return undefined;
+  return reasons.find(([pattern]) => pattern.test(error.code ?? ""))?.[1] ?? "handshake";
+}
+
+function authorizationCode(socket: TLSSocket): string | undefined {
+  // Typed as an error, and a code in fact.
+  const code: unknown = socket.authorizationError;
+  return typeof code === "string" ? code : undefined;
+}
+
+function certificateReason(code: string | undefined): string {
+  if (code === "CERT_HAS_EXPIRED") return "expired";
+  return code === "CERT_NOT_YET_VALID" ? "not_yet_valid" : "untrusted";
+}
+
+const reasons: readonly (readonly [RegExp, string])[] = [
+  [/PEER_DID_NOT_RETURN_A_CERTIFICATE/, "no_certificate"],
+  [/HTTP_REQUEST|HTTPS_PROXY_REQUEST|WRONG_VERSION_NUMBER|BAD_RECORD_TYPE|NOT_SSL/, "plain_text"],
+  [/UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|VERSION_TOO_LOW/, "protocol_version"],
+  [/HANDSHAKE_TIMEOUT/, "timeout"],
+  // The peer does not take the certificate that we serve.
+  [
+    /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED|UNSUPPORTED_CERTIFICATE)/,
+    "peer_distrusts",
+  ],
+];
