@@ -38,6 +38,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
     now: Date.now,
     loaded: () => snapshot,
     queues: () => queues.states(),
+    credentials: () => [],
   });
   const queues = createQueues({ observer, random: Math.random, ...outside });
   const runtime = createRuntime<Reporter>({
