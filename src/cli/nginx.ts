@@ -126,7 +126,7 @@ async function nginx(options: NginxOptions, io: Io): Promise<void> {
 
 function settingsOf(options: NginxOptions, snapshot: Snapshot, attributes: ReadonlyMap<string, string>): NginxSettings {
   const { timeout, listen, listenCa, upstream, folder } = options;
-  const hub = options.hub ?? fromSameMachine(snapshot.settings.listen.http);
+  const hub = options.hub ?? fromSameMachine(snapshot.settings.listen.http.address);
   const tls = hubTls(options, hub);
   const listenTls = pair("--listen-cert", options.listenCert, "--listen-key", options.listenKey);
   if (listenCa !== undefined && listenTls === undefined) throw needs("--listen-ca", "--listen-cert");
