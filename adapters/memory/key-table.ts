@@ -27,7 +27,8 @@ const sweepWhenFull = 1024;
  * time is never let go: a limit would be forgotten.
  */
 export class KeyTable {
-  readonly #width: number;
+  /** How many numbers the state of a key has. */
+  readonly width: number;
   readonly #census: Census;
   readonly #places = new Map<string, number>();
   readonly #keys: (string | undefined)[] = [];
@@ -37,7 +38,7 @@ export class KeyTable {
   #hand = 0;
 
   constructor(width: number, census: Census) {
-    this.#width = width;
+    this.width = width;
     this.#census = census;
   }
 
@@ -57,7 +58,7 @@ export class KeyTable {
 
   /** Where in its page a place's state begins. */
   offset(place: number): number {
-    return (place & pageMask) * this.#width;
+    return (place & pageMask) * this.width;
   }
 
   /** Gives a key a place, all zeros, or answers -1: the limit, or the instance, holds as many busy keys as it may. */
@@ -74,12 +75,12 @@ export class KeyTable {
     owner.keys++;
     census.total++;
     const place = this.#free.pop() ?? this.#keys.length;
-    if (place >>> pageBits >= this.#pages.length) this.#pages.push(new Float64Array(this.#width << pageBits));
+    if (place >>> pageBits >= this.#pages.length) this.#pages.push(new Float64Array(this.width << pageBits));
     this.#places.set(key, place);
     this.#keys[place] = key;
     this.#owners[place] = owner;
     const o = this.offset(place);
-    this.page(place).fill(0, o, o + this.#width);
+    this.page(place).fill(0, o, o + this.width);
     return place;
   }
 

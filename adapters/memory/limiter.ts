@@ -2,6 +2,7 @@ import type { Algorithm, Charge, Grant, Host } from "weir/sdk";
 import { Answered } from "./answered.ts";
 import type { Counter } from "./counter.ts";
 import { calendar, fixedWindow } from "./fixed-window.ts";
+import { Journal } from "./journal.ts";
 import { KeyTable } from "./key-table.ts";
 import type { Census } from "./key-table.ts";
 import { slidingWindow } from "./sliding-window.ts";
@@ -44,8 +45,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     calendar: new KeyTable(calendar.width, census),
   } satisfies Record<Algorithm, KeyTable>;
   const answered = new Answered(options.dedupMs, options.maxDedupIds, (ids) => host.count("dedup_forgotten", ids));
-  /** The states that a batch has changed so far, for the case that it is refused. */
-  const journal: { table: KeyTable; place: number; before: Float64Array }[] = [];
+  const journal = new Journal();
   let warnedAt = -Infinity;
 
   /** Takes one charge. With `journaled`, what it changes is written down first. */
@@ -78,7 +78,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
       return refused(whole(available, capacity), resetMs, counter.waitMs(state, o, limit, now, wanted));
     }
     if (taken > 0) {
-      if (journaled) journal.push({ table, place, before: state.slice(o, o + counter.width) });
+      if (journaled) journal.note(table, place);
       counter.take(state, o, limit, now, taken);
     }
     const resetMs = counter.resetMs(state, o, limit, now);
@@ -101,7 +101,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
 
   /** Answers for a batch in which something was refused: nothing of it is spent. */
   function undone(charges: readonly Charge[], grants: readonly Grant[], now: number): readonly Grant[] {
-    for (const { table, place, before } of journal.reverse()) table.page(place).set(before, table.offset(place));
+    journal.undo();
     const wanted = new Map<string, number>();
     return charges.map((charge, i) => {
       const answer = grants[i]!;
@@ -145,7 +145,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
         if (charges[0]!.dedupId !== undefined) remember(charges, grants, now);
         return grants;
       }
-      journal.length = 0;
+      journal.clear();
       const grants: Grant[] = [];
       let refusals = 0;
       for (const charge of charges) {

@@ -9,8 +9,9 @@ export class Ip {
   readonly bytes: Uint8Array;
   #text: string | undefined;
 
-  private constructor(bytes: Uint8Array) {
+  private constructor(bytes: Uint8Array, text?: string) {
     this.bytes = bytes;
+    this.#text = text;
   }
 
   /** An address from 4 or 16 bytes, or that many in a part of a buffer, which are copied; `undefined` for any other length. */
@@ -25,10 +26,11 @@ export class Ip {
 
   /** Reads dotted IPv4 of four decimal parts, or IPv6 without a zone; `undefined` when it is neither. */
   static parse(text: string): Ip | undefined {
-    if (text.length > 45 || text.includes("%")) return undefined;
-    if (ipaddr.IPv4.isValidFourPartDecimal(text))
-      return Ip.fromBytes(Uint8Array.from(ipaddr.IPv4.parse(text).toByteArray()));
-    if (!text.includes(":") || !ipaddr.IPv6.isValid(text)) return undefined;
+    if (text.length > 45) return undefined;
+    const dotted = dottedBytes(text);
+    // What is dotted is canonical: each part has one way to be written.
+    if (dotted !== undefined) return new Ip(dotted, text);
+    if (!text.includes(":") || text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
     return Ip.fromBytes(Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray()));
   }
 
@@ -91,6 +93,29 @@ export class Cidr {
   toString(): string {
     return `${this.ip}/${this.prefix}`;
   }
+}
+
+/** The bytes of four decimal parts from 0 to 255 without leading zeros; `undefined` for any other text. */
+function dottedBytes(text: string): Uint8Array | undefined {
+  const { length } = text;
+  if (length < 7 || length > 15) return undefined;
+  const bytes = new Uint8Array(4);
+  let part = 0;
+  let value = -1;
+  for (let i = 0; i < length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      if (value === 0) return undefined;
+      value = value < 0 ? digit : value * 10 + digit;
+      if (value > 255) return undefined;
+    } else if (digit === -2 && value >= 0 && part < 3) {
+      bytes[part++] = value;
+      value = -1;
+    } else return undefined;
+  }
+  if (part < 3 || value < 0) return undefined;
+  bytes[3] = value;
+  return bytes;
 }
 
 /** Whether 16 bytes are an IPv4 address in IPv6 form (RFC 4291, 2.5.5.2). */

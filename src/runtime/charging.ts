@@ -46,11 +46,12 @@ export function chargeAll(
   deadlineMs: number | undefined,
 ): void | Promise<void> {
   const batches: Batch[] = [];
+  let last: Batch | undefined;
   for (const wish of wishes) {
     const calls = callsOf(wish.rule.via);
-    const batch = batches.find((known) => known.calls === calls);
-    if (batch === undefined) batches.push({ calls, wishes: [wish] });
-    else batch.wishes.push(wish);
+    if (last?.calls !== calls) last = batches.find((known) => known.calls === calls);
+    if (last === undefined) batches.push((last = { calls, wishes: [wish] }));
+    else last.wishes.push(wish);
   }
   if (batches.length > 1) batches.sort((a, b) => Number(b.calls.canRefund) - Number(a.calls.canRefund));
   return next(0);
@@ -58,10 +59,9 @@ export function chargeAll(
   function next(from: number): void | Promise<void> {
     for (let i = from; i < batches.length; i++) {
       const { calls, wishes: asked } = batches[i]!;
-      const answer = calls.quota(
-        asked.map(({ charge }) => charge),
-        deadlineMs,
-      );
+      const charges: Charge[] = [];
+      for (const { charge } of asked) charges.push(charge);
+      const answer = calls.quota(charges, deadlineMs);
       if (answer instanceof Promise) return answer.then((grants) => (settle(i, grants) ? next(i + 1) : undefined));
       if (!settle(i, answer)) return;
     }
@@ -70,16 +70,16 @@ export function chargeAll(
   /** Notes the answer to a batch. `false` when the decision is to refuse: what was granted before is given back. */
   function settle(at: number, answer: readonly Grant[] | Failure): boolean {
     const { calls, wishes: asked } = batches[at]!;
-    const local: Wish[] = [];
-    for (const [i, wish] of asked.entries()) {
-      if (!(answer instanceof Failure)) wish.answer = answer[i]!;
-      else {
+    if (!(answer instanceof Failure)) for (let i = 0; i < asked.length; i++) asked[i]!.answer = answer[i]!;
+    else {
+      const local: Wish[] = [];
+      for (const wish of asked) {
         wish.degraded = true;
         if (wish.rule.onError === "local" && calls !== fallback) local.push(wish);
         else wish.answer = answer;
       }
+      if (local.length > 0) batches.splice(at + 1, 0, { calls: fallback, wishes: local });
     }
-    if (local.length > 0) batches.splice(at + 1, 0, { calls: fallback, wishes: local });
     if (!asked.some(isRefused)) return true;
     // A batch that an adapter refused has spent nothing. Where a failure refuses, nothing is known to be spent.
     for (const { calls: earlier, wishes: granted } of batches.slice(0, at)) giveBack(earlier, granted, observer);

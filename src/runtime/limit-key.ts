@@ -5,20 +5,29 @@ import { Ip } from "../attributes/ip.ts";
 import { formatValue } from "../attributes/text.ts";
 import { Timestamp } from "../attributes/timestamp.ts";
 import type { Value } from "../attributes/value.ts";
+import type { Algorithm } from "../sdk/index.ts";
 import type { LimitRule } from "../policy/snapshot.ts";
 
 /** The longest key that is passed on as it is; a longer one is replaced by its SHA-256. */
 export const maxKeyLength = 256;
 
+const letters: Readonly<Record<Algorithm, string>> = {
+  "token-bucket": "b",
+  "sliding-window": "s",
+  "fixed-window": "f",
+  calendar: "c",
+};
+
 /**
- * What all keys of a limit begin with: its id, algorithm, window and the names of `by:`, each preceded by its length.
- * The amount is not part of it, so that a reload that changes only the amount keeps the counts.
+ * What all keys of a limit begin with: its id and the names of `by:`, each preceded by its length, its algorithm and its
+ * window. The amount is not part of it, so that a reload that changes only the amount keeps the counts. It is kept short:
+ * stores hash and compare it with every charge.
  */
 export function limitKeyPrefix({ limit, by }: Pick<LimitRule, "limit" | "by">): string {
   const names = by.map(({ name }) => sized(name)).join("");
   const { id, algorithm, windowMs, calendar } = limit;
-  const window = calendar === undefined ? String(windowMs) : `${calendar.unit} ${calendar.zone}`;
-  return bounded(`${sized(id)}${sized(algorithm)}${sized(window)}${by.length}(${names})`);
+  const window = calendar === undefined ? String(windowMs) : sized(`${calendar.unit} ${calendar.zone}`);
+  return bounded(`${sized(id)}${letters[algorithm]}${window}(${names})`);
 }
 
 /**
@@ -70,12 +79,11 @@ function bounded(prefix: string): string {
 }
 
 /**
- * The same text in one piece. V8 holds a text that was put together as a tree of its parts until something reads it
- * through, such as a regular expression; adapters hold these for long, and look them up by them.
+ * The same text in one piece. V8 holds a text that was put together as a tree of its parts until something looks into
+ * it; adapters hold these for long, and look them up by them.
  */
 function flat(text: string): string {
-  /^/.test(text);
-  return text;
+  return Number.isNaN(text.charCodeAt(0)) ? "" : text;
 }
 
 /** Over UTF-16, so that texts with lone surrogates, which all look alike in UTF-8, keep their difference. */

@@ -214,8 +214,8 @@ class Judging implements RateLimitJudgement {
 
   /** Looks where those limits stand that were not asked, because another one refused before. */
   #lookAtUnasked(): void | Promise<void> {
-    const unasked = this.#enforced.filter(({ answer }) => answer === undefined);
-    return unasked.length === 0 ? undefined : this.#look(unasked);
+    if (this.#enforced.every(({ answer }) => answer !== undefined)) return undefined;
+    return this.#look(this.#enforced.filter(({ answer }) => answer === undefined));
   }
 
   /** Asks limits where they stand and takes nothing. What does not answer is not known. */
@@ -236,23 +236,31 @@ class Judging implements RateLimitJudgement {
 
   #decision(): RateLimitDecision {
     const { snapshot, observer, nextId, monotonic } = this.#context;
-    const limits: LimitState[][] = [];
+    const wishes = this.#enforced;
+    const descriptors: DescriptorOutcome[] = [];
     let refusals: Refusal[] | undefined;
-    for (const wish of this.#enforced) {
-      const state = limitState(wish);
-      (limits[wish.descriptor] ??= []).push(state);
-      if (state.allowed) continue;
-      observer.refusal(wish.rule.id, "enforce");
-      const [code, message] = wish.refusal ?? refusalOf(wish);
-      refusals ??= [];
-      if (!refusals.some(({ rule }) => rule === wish.rule)) refusals.push({ rule: wish.rule, code, message });
+    // Wishes stand in the order of their descriptors.
+    for (let descriptor = 0, i = 0; descriptor < this.#descriptors; descriptor++) {
+      if (wishes[i]?.descriptor !== descriptor) {
+        descriptors.push(allowedWithoutLimit);
+        continue;
+      }
+      const limits: LimitState[] = [];
+      let allowed = true;
+      for (; wishes[i]?.descriptor === descriptor; i++) {
+        const wish = wishes[i]!;
+        const state = limitState(wish);
+        limits.push(state);
+        if (state.allowed) continue;
+        allowed = false;
+        refusals = this.#withRefusal(refusals, wish);
+      }
+      descriptors.push({ allowed, limits });
     }
     const observed = this.#observing === undefined ? nothing : this.#observedRules(this.#observing);
     if (refusals !== undefined) sortRefusals(refusals);
     const first = refusals?.[0];
     const allowed = first === undefined;
-    const descriptors: DescriptorOutcome[] = [];
-    for (let i = 0; i < this.#descriptors; i++) descriptors.push(outcomeOf(limits[i]));
     observer.decision(allowed, monotonic() - this.#start);
     const decision: RateLimitDecision = {
       id: nextId(),
@@ -265,6 +273,16 @@ class Judging implements RateLimitJudgement {
       descriptors,
     };
     return first?.rule.http === undefined ? decision : { ...decision, http: first.rule.http };
+  }
+
+  /** Adds what a wish that was refused says, once for each rule. */
+  #withRefusal(refusals: Refusal[] = [], wish: DescriptorWish): Refusal[] {
+    const { rule } = wish;
+    this.#context.observer.refusal(rule.id, "enforce");
+    if (refusals.some((known) => known.rule === rule)) return refusals;
+    const [code, message] = wish.refusal ?? refusalOf(wish);
+    refusals.push({ rule, code, message });
+    return refusals;
   }
 
   /** The rules that would have refused, each once, in order. */
@@ -323,11 +341,6 @@ function isThere(bag: Bag, slots: Int32Array): boolean {
 
 function isPlainWish({ giveBack, answer }: DescriptorWish): boolean {
   return giveBack === 0 && answer === undefined;
-}
-
-function outcomeOf(limits: readonly LimitState[] | undefined): DescriptorOutcome {
-  if (limits === undefined) return allowedWithoutLimit;
-  return { allowed: limits.every(({ allowed }) => allowed), limits };
 }
 
 /** A limit by another amount and window. Its counts are its own: nobody can refill a limit by asking with a larger one. */

@@ -19,8 +19,8 @@ export const rateLimits: Files = new Map([
     `policy: edge
 match: ratelimit.domain == "edge"
 check:
-  - { name: per-user, limit: 1000000/s, by: 'ratelimit.descriptor["user"]' }
-  - { name: per-address-and-path, limit: 1000000/s, at: ratelimit, by: { address: source.ip, path: 'ratelimit.descriptor["path"]' } }
+  - { name: per-user, limit: 600/m, burst: 100000, by: 'ratelimit.descriptor["user"]' }
+  - { name: per-address-and-path, limit: 600/m, burst: 100000, at: ratelimit, by: { address: source.ip, path: 'ratelimit.descriptor["path"]' } }
   - { name: nobody, limit: 1/d, when: 'ratelimit.descriptor["user"] == "nobody"' }
 ---
 policy: other

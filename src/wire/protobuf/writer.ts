@@ -69,6 +69,13 @@ export class Writer {
     this.#length += bytes.length;
   }
 
+  /** Adds fields that were written before. */
+  append(fields: Uint8Array): void {
+    this.#reserve(fields.length);
+    this.#buffer.set(fields, this.#length);
+    this.#length += fields.length;
+  }
+
   /** Begins a message within this one. Gives what {@link Writer.close} must be handed when it is complete. */
   open(field: number): number {
     this.#tag(field, 2);

@@ -9,30 +9,34 @@ const maxEntries = 128;
 /** The longest window that an override may have: about 300 years. */
 const maxWindowMs = 1e13;
 
-/** Is told the bytes of each entry of a descriptor: where its key and its value begin and end. */
-export type TakeEntry = (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void;
+/** Numbers for each entry in {@link Descriptor.entries}. */
+export const entryWidth = 4;
 
-/** An envoy.extensions.common.ratelimit.v3.RateLimitDescriptor beside its entries. One is kept and read into again. */
+/** An envoy.extensions.common.ratelimit.v3.RateLimitDescriptor; its texts are left as bytes. One is kept and read into again. */
 export class Descriptor {
+  /** For each entry: where its key begins and ends, and where its value begins and ends. */
+  readonly entries: number[] = [];
   /** Its own hits; `undefined` when it says none. A number beyond 2^53 - 1 becomes that one. */
   hits: number | undefined;
   isNegative = false;
   override: LimitOverride | undefined;
 
   /** Reads the descriptor that fills the reader's part. Throws a `WeirError` where it is none, or asks what cannot be. */
-  read(reader: Reader, take: TakeEntry): void {
+  read(reader: Reader): void {
     this.hits = undefined;
     this.isNegative = false;
     this.override = undefined;
     const { end } = reader;
-    let entries = 0;
+    const { entries } = this;
+    let count = 0;
     while (reader.more) {
       const tag = reader.tag();
       switch (tag) {
         case 0x0a:
-          if (++entries > maxEntries) throw wrong(`a descriptor has at most ${maxEntries} entries`);
+          if (count === maxEntries * entryWidth) throw wrong(`a descriptor has at most ${maxEntries} entries`);
           reader.end = reader.delimited();
-          readEntry(reader, take);
+          readEntry(reader, entries, count);
+          count += entryWidth;
           break;
         case 0x12:
           reader.end = reader.delimited();
@@ -50,10 +54,11 @@ export class Descriptor {
       }
       reader.end = end;
     }
+    entries.length = count;
   }
 }
 
-function readEntry(reader: Reader, take: TakeEntry): void {
+function readEntry(reader: Reader, entries: number[], at: number): void {
   let keyStart = 0;
   let keyEnd = 0;
   let valueStart = 0;
@@ -70,7 +75,10 @@ function readEntry(reader: Reader, take: TakeEntry): void {
       reader.pos = valueEnd;
     } else reader.skip(tag);
   }
-  take(keyStart, keyEnd, valueStart, valueEnd);
+  entries[at] = keyStart;
+  entries[at + 1] = keyEnd;
+  entries[at + 2] = valueStart;
+  entries[at + 3] = valueEnd;
 }
 
 function readOverride(reader: Reader): LimitOverride {

@@ -11,8 +11,19 @@ const code = { ok: 1, overLimit: 2 } as const;
 
 const maxUint32 = 0xffff_ffff;
 
+/** Characters of a decision's id. */
+const idLength = 32;
+
 /** The most limits whose messages are kept. */
 const maxKept = 1024;
+
+/** The metadata of decisions of one version of the policies that tell of no rule. */
+interface Passes {
+  readonly version: string;
+  readonly bytes: Buffer;
+  /** Where the decision's id stands. */
+  readonly idAt: number;
+}
 
 /** A limit as a `RateLimitResponse.RateLimit`. */
 interface Kept {
@@ -27,6 +38,7 @@ export class RateLimitAnswer {
   readonly #limitWriter = new Writer();
   /** By the rule's id. Emptied when it is full, so what an earlier policy set had does not stay. */
   readonly #limits = new Map<string, Kept>();
+  #passes: Passes | undefined;
 
   /** `fields` are the header fields for the response to the proxy's client. */
   write(decision: RateLimitDecision, fields: readonly Field[]): Uint8Array {
@@ -44,9 +56,21 @@ export class RateLimitAnswer {
       for (const { name, value } of http?.headers ?? []) writeHeader(writer, name, value);
       writer.string(5, http?.body ?? decision.message);
     }
-    const { id, version, rules, observed } = decision;
-    writeDecisionMetadata(writer, 6, { id, version, rules, observed });
+    this.#writeMetadata(decision);
     return writer.finish();
+  }
+
+  /** Names the decision for the proxy's log. What most decisions have in common is kept, with a place for the id. */
+  #writeMetadata({ id, version, rules, observed }: RateLimitDecision): void {
+    const writer = this.#writer;
+    if (rules.length > 0 || observed.length > 0) {
+      writeDecisionMetadata(writer, 6, { id, version, rules, observed });
+      return;
+    }
+    if (this.#passes?.version !== version) this.#passes = passesOf(version);
+    const { bytes, idAt } = this.#passes;
+    bytes.write(id, idAt, idLength, "latin1");
+    writer.append(bytes);
   }
 
   #writeState(state: LimitState): void {
@@ -93,4 +117,12 @@ function writeHeader(writer: Writer, name: string, value: string): void {
   writer.string(1, name);
   writer.string(2, value);
   writer.close(header);
+}
+
+function passesOf(version: string): Passes {
+  const writer = new Writer();
+  const id = "0".repeat(idLength);
+  writeDecisionMetadata(writer, 6, { id, version, rules: [], observed: [] });
+  const bytes = Buffer.from(writer.finish());
+  return { version, bytes, idAt: bytes.indexOf(id) };
 }

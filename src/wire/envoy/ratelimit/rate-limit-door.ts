@@ -1,22 +1,39 @@
 import { Bag } from "../../../attributes/bag.ts";
+import type { Layout } from "../../../attributes/layout.ts";
 import type { LimitState } from "../../../runtime/decision.ts";
 import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
 import { WeirError } from "../../../util/weir-error.ts";
 import type { Call, DoorOptions, GrpcDoor } from "../../call.ts";
+import type { Client } from "../../client.ts";
 import { WordCache } from "../../mixer/word-cache.ts";
 import { notPermitted } from "../../permit.ts";
 import { asBuffer, Reader } from "../../protobuf/reader.ts";
 import { rateLimitFields } from "../../rate-limit-fields.ts";
 import type { Session } from "../../session.ts";
-import { Descriptor } from "./descriptor.ts";
+import { Descriptor, entryWidth } from "./descriptor.ts";
 import { DescriptorTable } from "./descriptor-table.ts";
 import { nearest, RateLimitAnswer } from "./rate-limit-answer.ts";
 import { RateLimitRequest } from "./rate-limit-request.ts";
 
 const name = "ratelimit";
 
+const noFields: readonly never[] = [];
+
 /** The most limits that header fields tell of. */
 const maxTold = 16;
+
+/** What is kept for one layout. */
+class Filler {
+  readonly layout: Layout;
+  readonly table: DescriptorTable;
+  readonly bag: Bag;
+
+  constructor(layout: Layout) {
+    this.layout = layout;
+    this.table = new DescriptorTable(layout);
+    this.bag = new Bag(layout);
+  }
+}
 
 /**
  * The door of Envoy's global rate limiting: `envoy.service.ratelimit.v3.RateLimitService`. Each descriptor is judged as
@@ -31,38 +48,27 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
   const reader = new Reader();
   const words = new WordCache();
   const answers = new RateLimitAnswer();
-  let table: DescriptorTable | undefined;
-  let bag: Bag | undefined;
+  let filler: Filler | undefined;
   /** Shows the memory that the last message was a part of. Messages share memory, so that one view does for many. */
   let view: DataView = new DataView(new ArrayBuffer(0));
 
-  function judge(session: Session, buffer: Buffer, call: Call): RateLimitDecision | Promise<RateLimitDecision> {
-    const { client } = call;
+  function judge(
+    session: Session,
+    buffer: Buffer,
+    domain: string,
+    call: Call,
+  ): RateLimitDecision | Promise<RateLimitDecision> {
+    if (filler?.layout !== session.layout) filler = new Filler(session.layout);
     const { ratelimit } = session.doors;
-    if (table?.layout !== session.layout) {
-      table = new DescriptorTable(session.layout);
-      bag = new Bag(session.layout);
-    }
-    const [known, filled] = [table, bag!];
-    if (view.buffer !== buffer.buffer) view = new DataView(buffer.buffer);
-    const take = (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): void => {
-      const key = words.text(buffer, view, keyStart, keyEnd);
-      const entry = known.find(key);
-      if (entry === undefined) return;
-      if (client !== undefined && entry.target !== undefined && !client.maySet(entry.target.name))
-        throw notPermitted(name, observer, "attribute", entry.target.name);
-      known.put(filled, entry, key, words.text(buffer, view, valueStart, valueEnd));
-    };
-    const mayOverride = ratelimit.overrides === "all" || (ratelimit.overrides === "clients" && client !== undefined);
-
+    const mayGiveBack = call.client !== undefined;
+    const mayOverride = ratelimit.overrides === "all" || (ratelimit.overrides === "clients" && mayGiveBack);
     const judgement = session.rateLimit({ each: ratelimit.charge === "each", deadlineMs: call.deadlineMs });
     for (let i = 0; i < request.starts.length; i++) {
-      filled.clear();
-      known.begin(filled, request.domain);
-      descriptor.read(reader.reset(buffer, request.starts[i], request.ends[i]), take);
+      descriptor.read(reader.reset(buffer, request.starts[i], request.ends[i]));
+      fill(filler, buffer, domain, call.client);
       const { hits, isNegative } = descriptor;
       let { override } = descriptor;
-      if (isNegative && hits !== 0 && client === undefined) {
+      if (isNegative && hits !== 0 && !mayGiveBack) {
         observer.callerRefused(name, "negative_hits");
         throw new WeirError("WEIR_NOT_PERMITTED", "only clients that the listener names may give hits back");
       }
@@ -70,26 +76,42 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
         observer.dropped("limit_override", "not_permitted", 1);
         override = undefined;
       }
-      judgement.add(filled, { hits: hitsOf(hits, request.hits, isNegative), override });
+      judgement.add(filler.bag, { hits: hitsOf(hits, request.hits, isNegative), override });
     }
     return judgement.decide();
   }
 
+  /** Makes of a descriptor what is known of a request. */
+  function fill({ bag, table }: Filler, buffer: Buffer, domain: string, client: Client | undefined): void {
+    const { entries } = descriptor;
+    bag.clear();
+    table.begin(bag, domain);
+    for (let i = 0; i < entries.length; i += entryWidth) {
+      const key = words.text(buffer, view, entries[i]!, entries[i + 1]!);
+      const known = table.find(key);
+      if (known === undefined) continue;
+      if (client !== undefined && known.target !== undefined && !client.maySet(known.target.name))
+        throw notPermitted(name, observer, "attribute", known.target.name);
+      table.put(bag, known, key, buffer.toString("utf8", entries[i + 2]!, entries[i + 3]!));
+    }
+  }
+
   function answer(decision: RateLimitDecision, session: Session): Uint8Array {
     const { rateLimitFields: asked } = session.doors;
-    const fields = decision.allowed && asked.on === "refused" ? [] : rateLimitFields(told(decision), asked);
+    const fields = decision.allowed && asked.on === "refused" ? noFields : rateLimitFields(told(decision), asked);
     return answers.write(decision, fields);
   }
 
   function shouldRateLimit(message: Uint8Array, call: Call): Uint8Array | Promise<Uint8Array> {
     const buffer = asBuffer(message);
     request.read(reader.reset(buffer));
-    if (call.client?.maySpeakFor(request.domain) === false)
-      throw notPermitted(name, observer, "domain", request.domain);
+    if (view.buffer !== buffer.buffer) view = new DataView(buffer.buffer);
+    const domain = words.text(buffer, view, request.domainStart, request.domainEnd);
+    if (call.client?.maySpeakFor(domain) === false) throw notPermitted(name, observer, "domain", domain);
     const session = open();
     let pending = false;
     try {
-      const decision = judge(session, buffer, call);
+      const decision = judge(session, buffer, domain, call);
       if (!(decision instanceof Promise)) return answer(decision, session);
       pending = true;
       return decision.then((decided) => answer(decided, session)).finally(() => session.end());

@@ -4,9 +4,11 @@ import type { Reader } from "../../protobuf/reader.ts";
 /** The most descriptors of one request: each of them is judged by itself. */
 const maxDescriptors = 128;
 
-/** An envoy.service.ratelimit.v3.RateLimitRequest; the descriptors are left as bytes. One is kept and read into again. */
+/** An envoy.service.ratelimit.v3.RateLimitRequest; its parts are left as bytes. One is kept and read into again. */
 export class RateLimitRequest {
-  domain = "";
+  /** Where the domain begins and ends. */
+  domainStart = 0;
+  domainEnd = 0;
   /** Hits of descriptors that say none themselves; 0 when it was not said. */
   hits = 0;
   /** Where each descriptor begins and ends. */
@@ -15,7 +17,7 @@ export class RateLimitRequest {
 
   /** Reads the message that fills the reader. Throws a `WeirError` where it is none, or asks for nothing or too much. */
   read(reader: Reader): this {
-    this.domain = "";
+    this.domainStart = this.domainEnd = 0;
     this.hits = 0;
     const { starts, ends } = this;
     let count = 0;
@@ -23,7 +25,9 @@ export class RateLimitRequest {
       const tag = reader.tag();
       switch (tag) {
         case 0x0a:
-          this.domain = reader.string();
+          this.domainEnd = reader.delimited();
+          this.domainStart = reader.pos;
+          reader.pos = this.domainEnd;
           break;
         case 0x12: {
           const stop = reader.delimited();
@@ -41,7 +45,7 @@ export class RateLimitRequest {
       }
     }
     starts.length = ends.length = count;
-    if (this.domain === "") throw wrong("rate limit domain must not be empty");
+    if (this.domainStart === this.domainEnd) throw wrong("rate limit domain must not be empty");
     if (count === 0) throw wrong("rate limit descriptor list must not be empty");
     return this;
   }
