@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-auth.ts";
+import { createAuthority } from "./certificates.ts";
 import { metric } from "./clients.ts";
 import { runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
 import { debian, notRun, program, type Gap, type Program } from "./programs.ts";
@@ -134,6 +135,42 @@ withNginx("nginx: a request with more headers than the hub takes is refused", as
 withNginx("nginx: what it cannot carry is counted", async (t) => {
   t.is(await metric(hub, "weir_dropped_total", { reason: "not_carried" }), 0);
   t.true((await metric(hub, "weir_calls_total", { door: "authz", method: "nginx", code: "200" })) > 0);
+});
+
+withNginx("nginx: who a caller is, by a certificate that nginx has verified", async (t, found) => {
+  const authority = createAuthority();
+  const server = authority.issue({ dns: ["shop.example"] });
+  const callers = {
+    web: authority.issue({ uris: ["spiffe://mesh.example/ns/shop/sa/web"] }),
+    other: authority.issue({ uris: ["spiffe://mesh.example/ns/other/sa/web"] }),
+  };
+  const own = await startHub({
+    "policies/all.yaml": `
+policy: who
+check:
+  - name: only-shop
+    deny: permission_denied
+    unless: source.namespace == "shop" && source.principal == "mesh.example/ns/shop/sa/web" && connection.mtls
+    message: only the shop's web
+`,
+    "weir.yaml": "policies: ./policies\n",
+    "server.pem": server.cert,
+    "server.key": server.key,
+    "ca.pem": authority.cert,
+  });
+  t.teardown(() => own.dispose());
+  const file = (name: string) => join(own.folder, name);
+  const at = await startNginx(found, own, [
+    ...["--listen-cert", file("server.pem"), "--listen-key", file("server.key"), "--listen-ca", file("ca.pem")],
+  ]);
+  t.teardown(() => at.dispose());
+  const asked = { headers: { "x-original-certificate": encodeURIComponent(callers.web.cert) } };
+  const web = await ask(at.port, "/x", { ...asked, tls: { ca: authority.cert, ...callers.web } });
+  t.is(web.status, 200);
+  t.is((JSON.parse(web.body) as Seen).headers["x-forwarded-proto"], "https");
+  const other = await ask(at.port, "/x", { ...asked, tls: { ca: authority.cert, ...callers.other } });
+  t.deepEqual([other.status, other.body], [403, "only the shop's web"]);
+  t.is((await ask(at.port, "/x", { ...asked, tls: { ca: authority.cert } })).status, 400, "no certificate");
 });
 
 for (const [failure, down] of [

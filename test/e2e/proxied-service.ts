@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { request as requestTls } from "node:https";
 import { createServer, request, type IncomingHttpHeaders } from "node:http";
 import { connect, createServer as createNetServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
@@ -98,16 +99,24 @@ export interface Answered {
   readonly body: string;
 }
 
+/** What a caller that speaks TLS believes and shows. */
+export interface Tls {
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /** Asks a proxy as a caller does; the path goes out as it is written. */
 export function ask(
   port: number,
   path: string,
-  options: { method?: string; headers?: Readonly<Record<string, string | string[]>>; body?: string } = {},
+  options: { method?: string; headers?: Readonly<Record<string, string | string[]>>; body?: string; tls?: Tls } = {},
 ): Promise<Answered> {
-  const { method = "GET", headers = {}, body } = options;
+  const { method = "GET", headers = {}, body, tls } = options;
   return new Promise((resolve, reject) => {
-    const sent = request(
-      { host: "127.0.0.1", port, path, method, headers: { host: "shop.example", ...headers }, agent: false },
+    const send = tls === undefined ? request : requestTls;
+    const sent = send(
+      { ...tls, host: "127.0.0.1", port, path, method, headers: { host: "shop.example", ...headers }, agent: false },
       (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));

@@ -4,6 +4,7 @@ import type { HeaderOperation } from "../../runtime/decision.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions } from "../call.ts";
 import type { HttpAnswer, HttpDoor, HttpRequest, HttpRoute } from "../http/route.ts";
+import { Certificates } from "../envoy/certificate.ts";
 import { notPermitted } from "../permit.ts";
 import { rateLimitFields } from "../rate-limit-fields.ts";
 import type { Session } from "../session.ts";
@@ -34,13 +35,13 @@ const logEveryMs = 60_000;
  */
 export function createAuthzDoor(options: AuthzDoorOptions): HttpDoor {
   const requireTrusted = trustGuard(options);
-  const reading = { certificate: certificateReader() };
+  const reading = { certificate: certificateReader(), certificates: new Certificates() };
   const route = (dialect: Dialect): HttpRoute => ({
     method: "any",
     path: dialect.path,
     below: dialect === envoy,
     name: dialect.name,
-    handle: judge(dialect, options, requireTrusted, reading.certificate),
+    handle: judge(dialect, options, requireTrusted, reading),
   });
   return {
     name: authzDoorName,
@@ -54,7 +55,7 @@ function judge(
   dialect: Dialect,
   { open, observer, now }: AuthzDoorOptions,
   requireTrusted: RequireTrusted,
-  readCertificate: ReturnType<typeof certificateReader>,
+  reading: { readonly certificate: ReturnType<typeof certificateReader>; readonly certificates: Certificates },
 ): HttpRoute["handle"] {
   const readOriginal = originalReader(dialect);
   const readParameters = parameterReader(dialect === envoy ? ";" : "&");
@@ -72,7 +73,9 @@ function judge(
       const bag = new Bag(session.layout);
       fillRequest(bag, request, {
         address: request.address === undefined ? undefined : clientAddress(request.address, trusted),
-        identity: certificate === undefined ? undefined : readCertificate(certificate),
+        certificate: certificate === undefined ? undefined : reading.certificate(certificate),
+        certificates: reading.certificates,
+        certificateHeader: parameters.certificate,
         nowMs: now(),
       });
       for (const name of parameters.attributes.keys()) {

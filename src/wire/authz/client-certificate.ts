@@ -1,5 +1,14 @@
 import { X509Certificate } from "node:crypto";
 import { Fault } from "../../attributes/fault.ts";
+import { alternativeNames, subjectText } from "../envoy/certificate.ts";
+
+/** Who a caller's certificate says it is. */
+export interface ClientCertificate {
+  /** The first URI of the certificate, else its first DNS name, else its subject. */
+  readonly identity: string;
+  /** The certificate itself, where the proxy passes it on. */
+  readonly pem?: string | undefined;
+}
 
 /** How many certificates are remembered: taking one apart costs as much as judging many requests. */
 const maxRemembered = 1024;
@@ -9,29 +18,25 @@ const maxRememberedLength = 4096;
 /**
  * Makes a reader of the header in which a proxy passes on the certificate that its caller proved: Envoy's
  * `X-Forwarded-Client-Cert`, or a certificate in PEM, percent-encoded (nginx's `$ssl_client_escaped_cert`), or its
- * base64 alone (Traefik's `X-Forwarded-Tls-Client-Cert`). It answers the identity: the first URI of the certificate,
- * else its first DNS name, else its subject; a fault when the header cannot be read.
+ * base64 alone (Traefik's `X-Forwarded-Tls-Client-Cert`). It answers a fault when the header cannot be read.
  */
-export function certificateReader(): (header: string) => string | Fault {
-  const remembered = new Map<string, string | Fault>();
+export function certificateReader(): (header: string) => ClientCertificate | Fault {
+  const remembered = new Map<string, ClientCertificate | Fault>();
   return (header) => {
     const known = remembered.get(header);
     if (known !== undefined) return known;
-    const identity = readIdentity(header);
-    if (header.length > maxRememberedLength) return identity;
+    const read =
+      (/^\s*[A-Za-z]+=/.test(header) ? fromForwarded(header) : fromPem(header)) ??
+      new Fault("the header of the caller's certificate cannot be read");
+    if (header.length > maxRememberedLength) return read;
     if (remembered.size === maxRemembered) remembered.clear();
-    remembered.set(header, identity);
-    return identity;
+    remembered.set(header, read);
+    return read;
   };
 }
 
-function readIdentity(header: string): string | Fault {
-  const identity = /^\s*[A-Za-z]+=/.test(header) ? fromForwarded(header) : fromPem(header);
-  return identity ?? new Fault("the header of the caller's certificate cannot be read");
-}
-
 /** Of the rightmost element, which is the one that the proxy itself wrote. */
-function fromForwarded(header: string): string | undefined {
+function fromForwarded(header: string): ClientCertificate | undefined {
   const element = splitOutsideQuotes(header, ",").at(-1);
   if (element === undefined) return undefined;
   const found = new Map<string, string>();
@@ -41,7 +46,10 @@ function fromForwarded(header: string): string | undefined {
     const key = pair.slice(0, equals).trim().toLowerCase();
     if (!found.has(key)) found.set(key, unquoted(pair.slice(equals + 1).trim()));
   }
-  return [found.get("uri"), found.get("dns"), found.get("subject")].find((name) => name !== undefined && name !== "");
+  const identity = [found.get("uri"), found.get("dns"), found.get("subject")].find(
+    (name) => name !== undefined && name !== "",
+  );
+  return identity === undefined ? undefined : { identity, pem: found.get("cert") };
 }
 
 /** Parts between separators that stand outside of double quotes; none where quotes do not end. */
@@ -64,17 +72,17 @@ function unquoted(value: string): string {
   return value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, "$1") : value;
 }
 
-function fromPem(header: string): string | undefined {
+function fromPem(header: string): ClientCertificate | undefined {
   try {
-    const text = decodeURIComponent(header);
-    const [base64 = ""] = text.replace(/-----(?:BEGIN|END) CERTIFICATE-----/g, "").split(",");
-    const { subjectAltName = "", subject } = new X509Certificate(Buffer.from(base64, "base64"));
-    const names = [...subjectAltName.matchAll(/(?:^|, )(URI|DNS):("(?:[^"\\]|\\.)*"|[^,]*)/g)];
-    const first = (kind: string): string | undefined => {
-      const name = names.find(([, each]) => each === kind)?.[2];
-      return name?.startsWith('"') === true ? (JSON.parse(name) as string) : name;
-    };
-    return first("URI") ?? first("DNS") ?? subject;
+    // Of a chain the first is the caller's own.
+    const [base64 = ""] = decodeURIComponent(header)
+      .replace(/-----(?:BEGIN|END) CERTIFICATE-----/g, "")
+      .split(",");
+    const certificate = new X509Certificate(Buffer.from(base64, "base64"));
+    const [uri] = alternativeNames(certificate, "URI");
+    const [dns] = alternativeNames(certificate, "DNS");
+    const identity = uri ?? dns ?? subjectText(certificate);
+    return identity === undefined ? undefined : { identity, pem: certificate.toString() };
   } catch {
     return undefined;
   }

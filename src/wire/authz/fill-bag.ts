@@ -8,15 +8,20 @@ import type { Value } from "../../attributes/value.ts";
 import type { Vocabulary } from "../../attributes/vocabulary.ts";
 import { nearest } from "../../util/nearest.ts";
 import { WeirError } from "../../util/weir-error.ts";
-import { stripSpiffe, workloadOfPrincipal } from "../envoy/principal.ts";
+import type { Certificates } from "../envoy/certificate.ts";
+import { principalOf } from "../envoy/principal.ts";
+import type { ClientCertificate } from "./client-certificate.ts";
 import { textOf } from "./header-text.ts";
 import type { OriginalRequest } from "./original-request.ts";
 
 /** What is known of the caller beside its request. */
 export interface Origin {
   readonly address: Value | Fault | undefined;
-  /** The identity that its certificate proved. */
-  readonly identity: string | Fault | undefined;
+  /** The certificate that it proved. */
+  readonly certificate: ClientCertificate | Fault | undefined;
+  readonly certificates: Certificates;
+  /** The header that the certificate came in, which is not the caller's. */
+  readonly certificateHeader: string | undefined;
   readonly nowMs: number;
 }
 
@@ -32,7 +37,7 @@ export function fillRequest(bag: Bag, request: OriginalRequest, origin: Origin):
   };
   const { method, uri, host, scheme, id, headers } = request;
   set("source.ip", () => origin.address);
-  fillIdentity(set, origin.identity);
+  fillCertificate(bag, set, origin);
   text("request.method", method);
   text("request.path", uri);
   text("request.host", host);
@@ -48,6 +53,7 @@ export function fillRequest(bag: Bag, request: OriginalRequest, origin: Origin):
     const decoded = new Map<string, string>();
     for (const [name, raw] of headers) decoded.set(name, textOf(raw));
     if (host !== undefined) decoded.set("host", textOf(host));
+    if (origin.certificateHeader !== undefined) decoded.delete(origin.certificateHeader);
     setMap(bag, "request.headers", decoded);
   }
   if (layout.find("request.query_params") !== undefined) {
@@ -85,21 +91,21 @@ export function fillConfigured(bag: Bag, vocabulary: Vocabulary, attributes: Rea
   }
 }
 
-function fillIdentity(
+function fillCertificate(
+  bag: Bag,
   set: (name: string, value: () => Value | Fault | undefined) => void,
-  identity: string | Fault | undefined,
+  { certificate, certificates }: Origin,
 ): void {
-  if (identity === undefined) return;
-  const fault = identity instanceof Fault ? identity : undefined;
-  const text = identity instanceof Fault ? "" : identity;
-  const name = (): string | Fault => fault ?? stripSpiffe(text);
-  // A subject may hold any text: only a SPIFFE id tells of a workload.
-  const workload = text.startsWith("spiffe://") ? workloadOfPrincipal(stripSpiffe(text)) : undefined;
-  set("source.principal", name);
-  set("source.user", name);
-  set("source.namespace", () => fault ?? workload?.namespace);
-  set("source.serviceAccount", () => fault ?? workload?.serviceAccount);
+  if (certificate === undefined) return;
+  const fault = certificate instanceof Fault ? certificate : undefined;
+  const principal = certificate instanceof Fault ? undefined : principalOf(certificate.identity);
+  set("source.principal", () => fault ?? principal?.name);
+  set("source.user", () => fault ?? principal?.name);
+  set("source.namespace", () => fault ?? principal?.workload?.namespace);
+  set("source.serviceAccount", () => fault ?? principal?.workload?.serviceAccount);
   set("connection.mtls", () => fault ?? true);
+  const pem = certificate instanceof Fault ? "" : certificate.pem;
+  if (pem !== undefined) certificates.set(bag, pem);
 }
 
 /** `http` or `https`; the same for a WebSocket, which begins as HTTP. */

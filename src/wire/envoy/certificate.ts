@@ -7,12 +7,12 @@ import type { Value } from "../../attributes/value.ts";
 type Fields = Readonly<Record<string, Value | undefined>>;
 
 const fieldsOf: Readonly<Record<string, (certificate: X509Certificate) => Value | undefined>> = {
-  "source.certificate.subject": ({ subject }) => nameText(subject),
+  "source.certificate.subject": subjectText,
   "source.certificate.issuer": ({ issuer }) => nameText(issuer),
   "source.certificate.serial": ({ serialNumber }) => serialNumber.toLowerCase(),
   "source.certificate.fingerprint": ({ fingerprint256 }) => fingerprint256.replaceAll(":", "").toLowerCase(),
-  "source.certificate.uris": (certificate) => alternativeNames(certificate, "URI"),
-  "source.certificate.dns_names": (certificate) => alternativeNames(certificate, "DNS"),
+  "source.certificate.uris": (certificate) => joined(alternativeNames(certificate, "URI")),
+  "source.certificate.dns_names": (certificate) => joined(alternativeNames(certificate, "DNS")),
   "source.certificate.not_before": ({ validFrom }) => Timestamp.fromMs(Date.parse(validFrom)),
   "source.certificate.not_after": ({ validTo }) => Timestamp.fromMs(Date.parse(validTo)),
 };
@@ -60,12 +60,21 @@ function nameText(lines: string | undefined): string | undefined {
   return lines === undefined || lines === "" ? undefined : lines.split("\n").reverse().join(",");
 }
 
-/** The alternative names of a kind, separated by commas; absent when there is none. */
-function alternativeNames({ subjectAltName }: X509Certificate, kind: string): string | undefined {
+/** Who a certificate is for, as its subject has it; absent when that is empty. */
+export function subjectText({ subject }: X509Certificate): string | undefined {
+  return nameText(subject);
+}
+
+/** The alternative names of a kind, `URI` or `DNS`. */
+export function alternativeNames({ subjectAltName }: X509Certificate, kind: string): readonly string[] {
   const names: string[] = [];
   // A name that holds a comma or a quote is written as a JSON string.
   for (const [, type, name] of (subjectAltName ?? "").matchAll(/(?:^|, )([A-Za-z ]+):("(?:[^"\\]|\\.)*"|[^,]*)/g)) {
     if (type === kind) names.push(name!.startsWith('"') ? (JSON.parse(name!) as string) : name!);
   }
+  return names;
+}
+
+function joined(names: readonly string[]): string | undefined {
   return names.length === 0 ? undefined : names.join(",");
 }
