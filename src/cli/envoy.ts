@@ -108,7 +108,7 @@ ${Object.entries(pieces)
   .join("\n")}
 
 Files of certificates are named as Envoy sees them. What the policies read and Envoy cannot tell is said on standard
-error.
+error. docs/doors/envoy.md leads from nothing to a service behind it.
 
 Example, with the policies of this project:
   $ weir envoy --config policies/weir.yaml --service ratings.bookinfo --upstream 127.0.0.1:9080 > envoy.yaml
@@ -146,6 +146,8 @@ async function envoy(options: EnvoyOptions, io: Io): Promise<void> {
   const settings = settingsOf(options, snapshot, service.attributes);
   const descriptor = descriptorFor(reads.limits, settings);
   const warnings = [...service.warnings, ...descriptor.warnings];
+  if (settings.tls === undefined && options.hub === undefined && snapshot.settings.listen.grpc.tls !== undefined)
+    warnings.push("the hub serves TLS, and Envoy would not speak it: give --tls-ca");
   for (const warning of warnings) io.err(`warning: ${warning}\n`);
   const { what, make } = pieces[fragment];
   const tree = make({ settings, reads, descriptor });

@@ -56,6 +56,33 @@ export const manyKeys: Files = new Map([
   ],
 ]);
 
+/** The same ten rules for what an Envoy at the edge tells of a caller without certificate and token. */
+function edgePolicy(name: string, match: string): [string, string] {
+  const kept = rules(name)
+    .split("\n")
+    .filter((line) => !/mutual-tls|known-teams|inside|port|signed-in/.test(line))
+    .join("\n");
+  return [
+    `${name}.yaml`,
+    `policy: ${name}\n${match}check:${kept}
+  - { name: who, deny: unauthenticated, unless: 'has(request.headers["authorization"])' }
+  - { name: network, deny: permission_denied, when: 'inCidr(source.ip, "192.0.2.0/24")' }
+  - { name: no-trace, deny: unimplemented, when: 'request.method == "TRACE"' }
+  - { name: host, deny: not_found, unless: 'request.host.endsWith("shop.example")' }
+  - { name: no-robots-header, deny: permission_denied, when: 'request.headers["x-robot"] == "${name}"' }
+`,
+  ];
+}
+
+/** 100 rules over 8 services for requests through Envoy; each is judged by 30 of them. */
+export const edgeRules: Files = new Map([
+  edgePolicy("mesh", ""),
+  edgePolicy("mesh-too", ""),
+  ...Array.from({ length: 8 }, (_, i) =>
+    edgePolicy(serviceName(i), `match: destination.service.name == "${serviceName(i)}"\n`),
+  ),
+]);
+
 /** Istio's standard HTTP metrics: one counter and three histograms with the same 19 labels. */
 export const standardMetrics: Files = new Map([
   [

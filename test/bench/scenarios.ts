@@ -1,4 +1,5 @@
 import { type Bench, typicalAnswer } from "./bench.ts";
+import { throughEnvoy } from "./envoy.ts";
 import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
 import type { LoadPlan, TargetResult } from "./load.ts";
@@ -232,4 +233,6 @@ const ceiling: Scenario = {
   },
 };
 
-export const scenarios: readonly Scenario[] = [check, scale, report(100, 4), report(1000, 2), memory, ceiling];
+const envoy: Scenario = { name: "envoy", run: throughEnvoy };
+
+export const scenarios: readonly Scenario[] = [check, scale, report(100, 4), report(1000, 2), envoy, memory, ceiling];

@@ -1,0 +1,99 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import test from "ava";
+import { until } from "./clients.ts";
+import { ask } from "./envoy-callers.ts";
+import { envoyProgram, envoyVersions, startEnvoy } from "./envoy-process.ts";
+import { startHub, type Hub } from "./hub.ts";
+import { notRun } from "./programs.ts";
+import { startUpstream } from "./upstream.ts";
+
+const policy = (refused: string): string => `
+policy: paths
+check:
+  - name: closed
+    deny: permission_denied
+    when: request.path == "${refused}"
+  - name: by-ip
+    limit: 1000000/s
+    at: ratelimit
+    by: source.ip
+`;
+const args = (hub: Hub, upstream: string) => [
+  ...["--policies", join(hub.folder, "policies"), "--hub", hub.grpc, "--upstream", upstream],
+];
+
+test.serial("a hub that is killed refuses or passes as asked, and judges again when it is back", async (t) => {
+  const found = await envoyProgram(envoyVersions[0]);
+  if ("gap" in found) return notRun(t, found);
+  const upstream = await startUpstream();
+  t.teardown(upstream.close);
+  let hub = await startHub({ "policies/paths.yaml": policy("/closed") });
+  t.teardown(() => hub.dispose());
+  const { folder, grpc } = hub;
+  const [closed, open] = await Promise.all(
+    ["--fail-closed", "--fail-open"].map((mode) => startEnvoy(found, [...args(hub, upstream.address), mode])),
+  );
+  t.teardown(closed!.dispose);
+  t.teardown(open!.dispose);
+  const codes = async (path: string): Promise<number[]> =>
+    Promise.all([closed!, open!].map(async ({ address }) => (await ask(address, path)).status));
+
+  t.deepEqual(
+    [await codes("/open"), await codes("/closed")],
+    [
+      [200, 200],
+      [403, 403],
+    ],
+  );
+  hub.process.kill("SIGKILL");
+  await hub.exit;
+  t.deepEqual(
+    [await codes("/open"), await codes("/closed")],
+    [
+      [503, 200],
+      [503, 200],
+    ],
+  );
+  const { seen } = await ask(open!.address, "/open");
+  t.is(seen?.headers["x-envoy-auth-failure-mode-allowed"], "true");
+
+  hub = await startHub({}, { folder, args: ["--grpc", grpc] });
+  await until(async () => (await codes("/closed")).every((code) => code === 403));
+  t.deepEqual(await codes("/open"), [200, 200]);
+});
+
+test.serial("a reload under load fails no call, and each gets the old verdict or the new one", async (t) => {
+  const found = await envoyProgram(envoyVersions[0]);
+  if ("gap" in found) return notRun(t, found);
+  const upstream = await startUpstream();
+  t.teardown(upstream.close);
+  const hub = await startHub({ "policies/paths.yaml": policy("/a") });
+  t.teardown(() => hub.dispose());
+  const envoy = await startEnvoy(found, [...args(hub, upstream.address), "--timeout", "10s"]);
+  t.teardown(envoy.dispose);
+
+  let stop = false;
+  const codes = new Map<string, number>();
+  const caller = async (): Promise<void> => {
+    while (!stop) {
+      for (const path of ["/a", "/b", "/c"]) {
+        const key = `${path} ${(await ask(envoy.address, path)).status}`;
+        codes.set(key, (codes.get(key) ?? 0) + 1);
+      }
+    }
+  };
+  const callers = Array.from({ length: 8 }, caller);
+  const refuses = (path: string) => until(async () => (await ask(envoy.address, path)).status === 403);
+  try {
+    await refuses("/a");
+    for (const path of ["/b", "/a", "/b", "/a"]) {
+      await writeFile(join(hub.folder, "policies/paths.yaml"), policy(path));
+      await refuses(path);
+    }
+  } finally {
+    stop = true;
+    await Promise.all(callers);
+  }
+  t.deepEqual([...codes.keys()].sort(), ["/a 200", "/a 403", "/b 200", "/b 403", "/c 200"]);
+});

