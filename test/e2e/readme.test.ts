@@ -32,6 +32,24 @@ test("the first policy is fine, and means what the text under it says", async (t
   t.is((await runWeir(["check", ...to])).code, 2);
 });
 
+test("the configurations for proxies are printed as the page says", async (t) => {
+  const folder = await writeFolder({ "policies/ratings.yaml": policy });
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const commands = blocks("sh")
+    .flatMap((block) => block.split("\n"))
+    .filter((line) => /^npx weir (envoy|nginx) /.test(line));
+  t.is(commands.length, 2);
+  for (const command of commands) {
+    const args = command
+      .replace(/^npx weir /, "")
+      .replace(/ > .*/, "")
+      .split(" ");
+    const { code, stdout, stderr } = await runWeir(args, { cwd: folder });
+    t.is(code, 0, stderr);
+    t.regex(stdout, /127\.0\.0\.1:9080|port_value: 9080/);
+  }
+});
+
 test("the mistake is shown as the page shows it", async (t) => {
   const folder = await writeFolder({
     "policies/ratings.yaml": policy.replace("source.namespace", "source.namepsace"),
