@@ -33,7 +33,7 @@ check:
     limit: 2/h
     at: ratelimit
     by: source.principal
-    when: request.method == "PUT"
+    when: request.method == "PUT" && source.principal == "mesh.example/ns/shop/sa/web"
 report:
   - metric: ledger_requests_total
     type: counter

@@ -3,9 +3,12 @@ import { Fault } from "../../../attributes/fault.ts";
 import type { Layout } from "../../../attributes/layout.ts";
 import { parseValue } from "../../../attributes/text.ts";
 import type { AttributeType } from "../../../attributes/value.ts";
+import { stripSpiffe } from "../principal.ts";
 
 const domainName = "ratelimit.domain";
 const descriptorName = "ratelimit.descriptor";
+/** An identity, which is written here as at every other door: without `spiffe://`. */
+const principalName = "source.principal";
 
 /** An attribute, or one key of a string map, that an entry sets. */
 interface Target {
@@ -92,9 +95,10 @@ export class DescriptorTable {
 
   #set(bag: Bag, { name, type, slot, map, key }: Target, text: string): void {
     if (map < 0) {
+      const told = name === principalName ? stripSpiffe(text) : text;
       bag.set(
         slot,
-        parseValue(type, text) ?? new Fault(`${name}: ${JSON.stringify(text.slice(0, 100))} is no ${type}`),
+        parseValue(type, told) ?? new Fault(`${name}: ${JSON.stringify(text.slice(0, 100))} is no ${type}`),
       );
       return;
     }
