@@ -40,6 +40,8 @@ export class Bag {
   readonly #read: Uint32Array;
   readonly #dynamic: DynamicRead[] = [];
   readonly #whole: number[] = [];
+  /** For each of the layout's derivations, whether the attribute was made of another one; where there are any. */
+  readonly #derived: Uint8Array | undefined;
   /** What {@link Bag.reads} answered last. A bag is filled again and again, and most requests read what the last one read. */
   #lastReads: Reads | undefined;
 
@@ -47,11 +49,23 @@ export class Bag {
     this.layout = layout;
     this.#values = new Array<Value | Fault | undefined>(layout.size).fill(undefined);
     this.#read = new Uint32Array((layout.size + 31) >>> 5);
+    this.#derived = layout.derivations.length === 0 ? undefined : new Uint8Array(layout.size);
   }
 
   /** Puts a value into a slot, without a trace in what was read. */
   set(slot: number, value: Value | Fault | undefined): void {
     this.#values[slot] = value;
+    if (this.#derived !== undefined) this.#derived[slot] = 0;
+  }
+
+  /** Says that an attribute's value, or that it has none, follows from another attribute and was not brought itself. */
+  markDerived(slot: number): void {
+    if (this.#derived !== undefined) this.#derived[slot] = 1;
+  }
+
+  /** Whether an attribute, by the slot of itself and not of a key, is there because the request brought it. */
+  isGiven(slot: number): boolean {
+    return this.#values[slot] !== undefined && (this.#derived === undefined || this.#derived[slot] === 0);
   }
 
   /** Looks at a slot without a trace in what was read. */
@@ -88,8 +102,12 @@ export class Bag {
     return held as StringMap | Fault | undefined;
   }
 
-  /** What was read so far, as a value that does not change. The record goes on: use {@link Bag.restoreReads} to go back to a point. */
+  /**
+   * What was read so far, as a value that does not change. Who read what was made of another attribute has read that one
+   * too. The record goes on: use {@link Bag.restoreReads} to go back to a point.
+   */
   reads(): Reads {
+    if (this.#derived !== undefined) this.#markSources();
     const dynamic = this.#dynamic.length === 0 ? none : [...this.#dynamic];
     const whole = this.#whole.length === 0 ? none : [...this.#whole];
     const last = this.#lastReads;
@@ -121,6 +139,7 @@ export class Bag {
     // A loop, since `fill` costs more than a bag of usual size.
     const values = this.#values;
     for (let i = 0; i < values.length; i++) values[i] = undefined;
+    if (this.#derived !== undefined) for (const { slot } of this.layout.derivations) this.#derived[slot] = 0;
     this.clearReads();
   }
 
@@ -130,6 +149,24 @@ export class Bag {
     for (let i = 0; i < read.length; i++) read[i] = 0;
     if (this.#dynamic.length > 0) this.#dynamic.length = 0;
     if (this.#whole.length > 0) this.#whole.length = 0;
+  }
+
+  #markSources(): void {
+    for (const { slot, from } of this.layout.derivations) {
+      if (!this.isGiven(slot) && this.#wasRead(slot)) this.#markRead(from);
+    }
+  }
+
+  /** Whether an attribute was read, or any key of it. */
+  #wasRead(slot: number): boolean {
+    if (this.#hasBit(slot) || this.#whole.includes(slot) || this.#dynamic.some(({ map }) => map === slot)) return true;
+    const keys = this.layout.keysOf(this.layout.slots[slot]!.name);
+    if (keys !== undefined) for (const key of keys.values()) if (this.#hasBit(key)) return true;
+    return false;
+  }
+
+  #hasBit(slot: number): boolean {
+    return (this.#read[slot >>> 5]! & (1 << (slot & 31))) !== 0;
   }
 
   #markRead(slot: number): void {

@@ -14,6 +14,20 @@ export interface Slot {
   readonly map?: number;
 }
 
+/** Attributes that are made of another one where a request does not bring them (see `derived.ts`), and of which. */
+const sources: ReadonlyMap<string, string> = new Map([
+  ["request.url_path", "request.path"],
+  ["request.query_params", "request.path"],
+]);
+
+/** An attribute of a layout that can be made of another one. */
+export interface Derivation {
+  /** Its own slot. */
+  readonly slot: number;
+  /** The slot of what it is made of. */
+  readonly from: number;
+}
+
 /**
  * Which attributes and map keys a snapshot's rules read, each with its slot. Doors decode what has a slot and skip the
  * rest. A layout is filled while policies are compiled and does not change while it serves.
@@ -23,9 +37,15 @@ export class Layout {
   readonly #byName = new Map<string, number>();
   readonly #byKey = new Map<string, Map<string, number>>();
   readonly #whole = new Set<number>();
+  readonly #derivations: Derivation[] = [];
 
   get slots(): readonly Slot[] {
     return this.#slots;
+  }
+
+  /** The attributes that can be made of another one. */
+  get derivations(): readonly Derivation[] {
+    return this.#derivations;
   }
 
   /** How many slots there are. */
@@ -33,13 +53,15 @@ export class Layout {
     return this.#slots.length;
   }
 
-  /** The slot of an attribute, made when it is not there yet. */
+  /** The slot of an attribute, made when it is not there yet; with it that of the attribute that it can be made of. */
   declare(name: string, type: AttributeType): number {
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
     const index = this.#slots.length;
     this.#slots.push({ index, name, type });
     this.#byName.set(name, index);
+    const source = sources.get(name);
+    if (source !== undefined) this.#derivations.push({ slot: index, from: this.declare(source, "string") });
     return index;
   }
 

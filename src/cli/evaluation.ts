@@ -1,4 +1,5 @@
 import { Bag, emptyMap } from "../attributes/bag.ts";
+import { completionOf } from "../attributes/derived.ts";
 import { Fault } from "../attributes/fault.ts";
 import { Layout } from "../attributes/layout.ts";
 import type { StringMap, Value } from "../attributes/value.ts";
@@ -50,6 +51,7 @@ function fill(layout: Layout, attributes: ReadonlyMap<string, Value | Fault>): B
       bag.set(slot.index, emptyMap);
     else bag.set(slot.index, value);
   }
+  completionOf(layout)?.(bag);
   return bag;
 }
 
@@ -60,12 +62,15 @@ function referencesOf(bag: Bag): string[] {
   const found = new Set<string>();
   for (const { index, name, key, map } of slots) {
     if (((bits[index >>> 5]! >>> (index & 31)) & 1) === 0) continue;
-    const present = bag.peek(index) !== undefined;
-    const inMap = key !== undefined && bag.peek(map!) !== undefined;
+    const present = bag.isGiven(index);
+    const inMap = key !== undefined && bag.isGiven(map!);
     found.add(`${present ? "" : "-"}${name}${inMap ? `[${key}]` : ""}`);
   }
-  for (const { map, key, present } of dynamic) found.add(`${present ? "" : "-"}${slots[map]!.name}[${key}]`);
-  for (const map of whole) found.add(slots[map]!.name);
+  for (const { map, key, present } of dynamic) {
+    const { name } = slots[map]!;
+    found.add(bag.isGiven(map) ? `${present ? "" : "-"}${name}[${key}]` : `-${name}`);
+  }
+  for (const map of whole) found.add(`${bag.isGiven(map) ? "" : "-"}${slots[map]!.name}`);
   return [...found].sort();
 }
 

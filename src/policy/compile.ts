@@ -78,6 +78,8 @@ export async function compileFiles(
 ): Promise<Compiled> {
   const { settings, vocabulary, adapters } = config;
   const layout = new Layout();
+  // To be refused, an encoded slash must be seen, whatever the rules read.
+  if (settings.doors.encodedSlash === "refuse") layout.declare("request.url_path", "string");
   const limits = { maxLength: settings.limits.expressionLength, maxCost: settings.limits.expressionCost };
   const expressions = new RuleExpressions(vocabulary, layout, limits);
   const set: PolicySet = { expressions, adapters, policies: new Map(), checks: [], reports: [] };

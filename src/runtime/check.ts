@@ -1,4 +1,7 @@
 import type { Bag } from "../attributes/bag.ts";
+import { completionOf } from "../attributes/derived.ts";
+import { Fault } from "../attributes/fault.ts";
+import { hasEncodedSlash } from "../attributes/url-path.ts";
 import type { Policy } from "../policy/snapshot.ts";
 import { applies, matches } from "./applies.ts";
 import type { Applies } from "./applies.ts";
@@ -15,6 +18,7 @@ import { RuleIndex } from "./rule-index.ts";
 export type Check = (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
 
 const nothing: readonly never[] = [];
+const ambiguousPath = "the path has an encoded slash or a backslash, or can be read in several ways";
 const noQuotas: Decision["quotas"] = new Map();
 
 /** Prepares a snapshot's check rules. */
@@ -24,8 +28,13 @@ export function createCheck(context: CheckContext): Check {
   const names = limitNames(rules);
   const index = new RuleIndex(snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"));
 
+  const complete = completionOf(snapshot.layout);
+  const mayHideSlash = snapshot.settings.doors.encodedSlash === "keep";
+
   return (bag, asked) => {
     try {
+      complete?.(bag);
+      if (!mayHideSlash && hidesSlash(bag)) return refused(bag, codes.invalidArgument, ambiguousPath);
       const judgement = new Judgement(context, bag, asked);
       const asking = judgeRules(judgement);
       const decision = asking === undefined ? proceed(judgement) : asking.then(() => proceed(judgement));
@@ -121,13 +130,18 @@ export function createCheck(context: CheckContext): Check {
   /** What is answered when something in here is wrong. Never a pass. */
   function broken(bag: Bag, error: unknown): Decision {
     log.error({ code: "WEIR_INTERNAL", err: error }, "a request could not be judged");
+    return refused(bag, codes.unavailable, "the request could not be judged");
+  }
+
+  /** The refusal of a request that no rule is asked about; not to be kept. */
+  function refused(bag: Bag, code: number, message: string): Decision {
     observer.decision(false, 0);
     return {
       id: nextId(),
       version: snapshot.version,
       allowed: false,
-      code: codes.unavailable,
-      message: "the request could not be judged",
+      code,
+      message,
       rules: nothing,
       observed: nothing,
       requestHeaders: nothing,
@@ -139,4 +153,11 @@ export function createCheck(context: CheckContext): Check {
       reads: bag.reads(),
     };
   }
+}
+
+/** Whether the path has an encoded slash or a backslash, or is one that services read in different ways. */
+function hidesSlash(bag: Bag): boolean {
+  const slot = bag.layout.find("request.url_path");
+  const path = slot === undefined ? undefined : bag.get(slot);
+  return path instanceof Fault || (typeof path === "string" && hasEncodedSlash(path));
 }

@@ -1,4 +1,5 @@
 import type { Bag } from "../attributes/bag.ts";
+import { completionOf } from "../attributes/derived.ts";
 import type { Layout } from "../attributes/layout.ts";
 import type { CheckRule, LimitRule } from "../policy/snapshot.ts";
 import type { Charge, Grant, Limit } from "../sdk/index.ts";
@@ -57,13 +58,15 @@ export function createRateLimit(context: CheckContext): RateLimit {
   for (const rule of rules) {
     limits.set(rule.ordinal, { prepared: prepareRule(rule, snapshot), needs: needsOf(rule, snapshot.layout) });
   }
-  return (asked) => new Judging(context, index, limits, asked);
+  const complete = completionOf(snapshot.layout);
+  return (asked) => new Judging(context, index, limits, complete, asked);
 }
 
 class Judging implements RateLimitJudgement {
   readonly #context: CheckContext;
   readonly #index: RuleIndex;
   readonly #limits: ReadonlyMap<number, DescriptorLimit>;
+  readonly #complete: ((bag: Bag) => void) | undefined;
   readonly #asked: RateLimitAsked;
   readonly #start: number;
   readonly #enforced: DescriptorWish[] = [];
@@ -75,11 +78,13 @@ class Judging implements RateLimitJudgement {
     context: CheckContext,
     index: RuleIndex,
     limits: ReadonlyMap<number, DescriptorLimit>,
+    complete: ((bag: Bag) => void) | undefined,
     asked: RateLimitAsked,
   ) {
     this.#context = context;
     this.#index = index;
     this.#limits = limits;
+    this.#complete = complete;
     this.#asked = asked;
     this.#start = context.monotonic();
   }
@@ -87,6 +92,7 @@ class Judging implements RateLimitJudgement {
   add(bag: Bag, asked: DescriptorAsked): void {
     const descriptor = this.#descriptors++;
     try {
+      this.#complete?.(bag);
       const count = this.#index.find(bag);
       const { found } = this.#index;
       for (let i = 0; i < count; i++) {

@@ -1,4 +1,5 @@
 import type { Bag } from "../attributes/bag.ts";
+import { completionOf } from "../attributes/derived.ts";
 import { Fault } from "../attributes/fault.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { LogRule, MetricRule, Policy, ReportRule, Snapshot } from "../policy/snapshot.ts";
@@ -78,6 +79,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     throw error;
   }
 
+  const complete = completionOf(options.snapshot.layout);
   // What is to be done for the record at hand. The arrays are used again and again, and how much of them counts is kept
   // apart: setting an array's length costs more than all the rest of it.
   const policies: PreparedPolicy[] = [];
@@ -94,6 +96,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       policyCount = 0;
       logCount = 0;
       bagAtHand = bag;
+      complete?.(bag);
       index.candidates(bag, visit);
       for (let i = 0; i < policyCount; i++) {
         for (const log of policies[i]!.logs) if (log.condition.applies(bag)) logs[logCount++] = log;

@@ -12,7 +12,10 @@ export interface Reference {
   readonly condition: "absent" | "present" | "whole";
 }
 
-/** What was read of a bag, each thing once, in the order of the layout. */
+/**
+ * What was read of a bag, each thing once, in the order of the layout. What was made of another attribute is absent, as
+ * the caller sees it.
+ */
 export function referencesOf(bag: Bag, reads: Reads): Reference[] {
   const { slots } = bag.layout;
   const whole = new Set(reads.whole);
@@ -25,9 +28,9 @@ export function referencesOf(bag: Bag, reads: Reads): Reference[] {
   };
   for (const { index, name, type, key, map } of slots) {
     if ((reads.slots[index >>> 5]! & (1 << (index & 31))) === 0) continue;
-    const present = bag.peek(index) !== undefined;
+    const present = bag.isGiven(index);
     if (key !== undefined) {
-      if (bag.peek(map!) === undefined) absentMap(map!);
+      if (!bag.isGiven(map!)) absentMap(map!);
       else references.push({ name, key, condition: present ? "present" : "absent" });
     } else if (type === "string_map") {
       if (present) whole.add(index);
@@ -35,9 +38,13 @@ export function referencesOf(bag: Bag, reads: Reads): Reference[] {
     } else references.push({ name, condition: present ? "present" : "absent" });
   }
   for (const { map, key, present } of reads.dynamic) {
-    references.push({ name: slots[map]!.name, key, condition: present ? "present" : "absent" });
+    if (!bag.isGiven(map)) absentMap(map);
+    else references.push({ name: slots[map]!.name, key, condition: present ? "present" : "absent" });
   }
-  for (const map of whole) references.push({ name: slots[map]!.name, condition: "whole" });
+  for (const map of whole) {
+    if (!bag.isGiven(map)) absentMap(map);
+    else references.push({ name: slots[map]!.name, condition: "whole" });
+  }
   return references;
 }
 

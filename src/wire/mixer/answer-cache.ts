@@ -88,8 +88,7 @@ export class AnswerCache {
       for (let bits = reads.slots[word]!; bits !== 0; bits &= bits - 1) {
         const index = word * 32 + 31 - Math.clz32(bits & -bits);
         const { map } = slots[index]!;
-        const state =
-          (bag.peek(index) === undefined ? 0 : 1) | (map !== undefined && bag.peek(map) === undefined ? 2 : 0);
+        const state = (bag.isGiven(index) ? 1 : 0) | (map !== undefined && !bag.isGiven(map) ? 2 : 0);
         const reference = index * 4 + state;
         this.#references[count++] = reference;
         hash = Math.imul(hash ^ reference, 0x9e3779b1);

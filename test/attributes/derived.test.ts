@@ -1,0 +1,94 @@
+import test from "ava";
+import { Bag } from "../../src/attributes/bag.ts";
+import { completionOf } from "../../src/attributes/derived.ts";
+import { Fault } from "../../src/attributes/fault.ts";
+import { Layout } from "../../src/attributes/layout.ts";
+import { setMap } from "../../src/attributes/set-map.ts";
+import { referencesOf, referenceText } from "../../src/wire/references.ts";
+
+const layout = new Layout();
+const urlPath = layout.declare("request.url_path", "string");
+const key = layout.declareKey("request.query_params", "q");
+const params = layout.declareWhole("request.query_params");
+const path = layout.find("request.path")!;
+const complete = completionOf(layout)!;
+
+function bagWith(values: Readonly<Record<string, string | Fault | ReadonlyMap<string, string>>>): Bag {
+  const bag = new Bag(layout);
+  for (const [name, value] of Object.entries(values)) {
+    if (value instanceof Map) setMap(bag, name, value);
+    else bag.set(layout.find(name)!, value as string);
+  }
+  complete(bag);
+  return bag;
+}
+
+const references = (bag: Bag): string[] => referencesOf(bag, bag.reads()).map(referenceText).sort();
+
+test("nothing is completed where no rule reads what would be", (t) => {
+  const other = new Layout();
+  other.declare("request.path", "string");
+  other.declare("request.method", "string");
+  t.is(completionOf(other), undefined);
+});
+
+test("an absent path is made of the path as received, and rests on that", (t) => {
+  const bag = bagWith({ "request.path": "//a/../b?c" });
+  t.deepEqual(references(bag), []);
+  t.is(bag.get(urlPath), "/b");
+  t.deepEqual(references(bag), ["-request.url_path", "request.path"]);
+});
+
+test("a path that is there is put into its form, and rests on itself", (t) => {
+  const bag = bagWith({ "request.path": "/other", "request.url_path": "//a/./b" });
+  t.is(bag.get(urlPath), "/a/b");
+  t.deepEqual(references(bag), ["request.url_path"]);
+});
+
+test("without either, the answer rests on the absence of both", (t) => {
+  const bag = bagWith({});
+  t.is(bag.get(urlPath), undefined);
+  t.deepEqual(references(bag), ["-request.path", "-request.url_path"]);
+});
+
+test("a path that can be read in two ways is a fault, and so is one of another type", (t) => {
+  t.true(bagWith({ "request.path": "/a/..;/b" }).get(urlPath) instanceof Fault);
+  const fault = new Fault("request.path came as a number");
+  t.is(bagWith({ "request.path": fault }).get(urlPath), fault);
+  t.is(bagWith({ "request.path": fault }).get(key), fault);
+});
+
+test("parameters are made of the query, by key and whole", (t) => {
+  const bag = bagWith({ "request.path": "/a?q=1%20b&q=2&r=+#s" });
+  t.is(bag.get(key), "1 b");
+  t.deepEqual(references(bag), ["-request.query_params", "request.path"]);
+  bag.clearReads();
+  t.deepEqual(bag.getWhole(params), new Map(Object.entries({ q: "1 b", r: " " })));
+  t.deepEqual(references(bag), ["-request.query_params", "request.path"]);
+  bag.clearReads();
+  t.is(bag.getKey(params, "none"), undefined);
+  t.deepEqual(references(bag), ["-request.query_params", "request.path"]);
+});
+
+test("parameters that are there stay as they are", (t) => {
+  const bag = bagWith({ "request.path": "/a?q=1", "request.query_params": new Map([["q", "2"]]) });
+  t.is(bag.get(key), "2");
+  t.deepEqual(references(bag), ["request.query_params[q]"]);
+});
+
+test("what was made for one record is made anew for the next, unless that brings it", (t) => {
+  const bag = bagWith({ "request.path": "/a?q=1" });
+  bag.set(path, "/b?q=2");
+  complete(bag);
+  t.deepEqual([bag.get(urlPath), bag.get(key)], ["/b", "2"]);
+  bag.set(urlPath, "/c//d");
+  complete(bag);
+  t.is(bag.get(urlPath), "/c/d");
+  bag.set(path, "/e");
+  complete(bag);
+  t.is(bag.get(urlPath), "/c/d");
+  bag.clear();
+  bag.set(path, "/f");
+  complete(bag);
+  t.is(bag.get(urlPath), "/f");
+});
