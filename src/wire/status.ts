@@ -27,6 +27,12 @@ export function grpcCodeName(code: number): string {
   return codeNames[code] ?? "UNKNOWN";
 }
 
+/** The gRPC status code of a name, in any letter case; `undefined` when it is none. */
+export function grpcCodeOf(name: string): number | undefined {
+  const code = (codeNames as readonly string[]).indexOf(name.toUpperCase());
+  return code < 0 ? undefined : code;
+}
+
 /** What a caller is told of a call that failed as a whole. */
 export interface Status {
   readonly code: ErrorCode;

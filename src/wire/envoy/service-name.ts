@@ -10,13 +10,13 @@ export interface Service {
 }
 
 /** Istio's clusters for what it does not know, by direction; each is its own service name. */
-const catchAll: Readonly<Record<string, Direction>> = {
-  PassthroughCluster: "outbound",
-  BlackHoleCluster: "outbound",
-  InboundPassthroughCluster: "inbound",
-  InboundPassthroughClusterIpv4: "inbound",
-  InboundPassthroughClusterIpv6: "inbound",
-};
+const catchAll: ReadonlyMap<string, Direction> = new Map([
+  ["PassthroughCluster", "outbound"],
+  ["BlackHoleCluster", "outbound"],
+  ["InboundPassthroughCluster", "inbound"],
+  ["InboundPassthroughClusterIpv4", "inbound"],
+  ["InboundPassthroughClusterIpv6", "inbound"],
+]);
 
 /**
  * Cuts the name of a cluster: Istio's `outbound|9080|v1|reviews.bookinfo.svc.cluster.local` (and `inbound|9080||`, and
@@ -24,7 +24,7 @@ const catchAll: Readonly<Record<string, Direction>> = {
  */
 export function serviceOfCluster(cluster: string): Service {
   if (cluster === "") return {};
-  const direction = catchAll[cluster];
+  const direction = catchAll.get(cluster);
   if (direction !== undefined) return { direction, name: cluster };
   for (const separator of ["|", "_."]) {
     const parts = cluster.split(separator);

@@ -10,7 +10,7 @@ const knownTypes = 0b100111;
 
 /**
  * Where the fields of a message lie in its bytes, found in one walk that looks into none of them. For messages of which
- * some fields are read, in another order than they come in.
+ * some fields are read, in another order than they come in. Made once and used for message after message.
  */
 export class FieldIndex {
   /** By field number: where its value begins, behind tag and length; -1 when it did not come. Of several the last. */
@@ -19,6 +19,8 @@ export class FieldIndex {
   readonly ends: Int32Array;
   /** The values of repeated fields, in order: field number, begin and end, one after the other. */
   readonly repeated: number[] = [];
+  /** How many numbers of {@link FieldIndex.repeated} count. */
+  repeatedEnd = 0;
   readonly #wants: Uint8Array;
 
   constructor(wants: Readonly<Record<number, Want>>) {
@@ -35,41 +37,57 @@ export class FieldIndex {
 
   /** Forgets what was found. */
   clear(): void {
-    const starts = this.starts;
+    const { starts } = this;
     for (let i = 0; i < starts.length; i++) starts[i] = -1;
-    if (this.repeated.length > 0) this.repeated.length = 0;
+    this.repeatedEnd = 0;
   }
 
   /** Walks the message between two positions of the reader's buffer. Throws a `WeirError` where it is malformed. */
   read(reader: Reader, start: number, end: number): void {
     this.clear();
     const { buffer } = reader;
-    const { starts, ends } = this;
+    const { starts, ends, repeated } = this;
     const wants = this.#wants;
-    reader.pos = start;
     reader.end = end;
-    while (reader.pos < end) {
-      // Tags of one byte and lengths of one, as most are, are read here; anything else by the reader.
-      let tag = buffer[reader.pos]!;
-      if (tag < 0x80 && tag > 7 && (knownTypes >>> (tag & 7)) & 1) reader.pos++;
-      else tag = reader.tag();
-      const field = tag >>> 3;
-      const type = tag & 7;
-      const wanted = field < wants.length ? wants[field]! : want.nothing;
-      if (type === 2) {
-        const short = reader.pos < end ? buffer[reader.pos]! : 0x80;
-        let stop: number;
-        if (short < 0x80 && reader.pos + 1 + short <= end) stop = ++reader.pos + short;
-        else stop = reader.delimited();
-        if (wanted === want.delimited) {
-          starts[field] = reader.pos;
-          ends[field] = stop;
-        } else if (wanted === want.repeated) this.repeated.push(field, reader.pos, stop);
-        reader.pos = stop;
-      } else {
-        if (wanted === want.varint && type === 0) starts[field] = reader.pos;
-        reader.skip(tag);
+    let pos = start;
+    while (pos < end) {
+      // A tag of one byte and a length of one, as most are, are read here; all else by the reader.
+      let tag = buffer[pos]!;
+      if (tag < 0x80 && tag > 7 && ((knownTypes >>> (tag & 7)) & 1) === 1) pos++;
+      else {
+        reader.pos = pos;
+        tag = reader.tag();
+        pos = reader.pos;
       }
+      const field = tag >>> 3;
+      const wanted = field < wants.length ? wants[field]! : want.nothing;
+      if ((tag & 7) !== 2) {
+        if (wanted === want.varint && (tag & 7) === 0) starts[field] = pos;
+        reader.pos = pos;
+        reader.skip(tag);
+        pos = reader.pos;
+        continue;
+      }
+      const length = pos < end ? buffer[pos]! : 0x80;
+      let stop = pos + 1 + length;
+      if (length < 0x80 && stop <= end) pos++;
+      else {
+        reader.pos = pos;
+        stop = reader.delimited();
+        pos = reader.pos;
+      }
+      if (wanted === want.delimited) {
+        starts[field] = pos;
+        ends[field] = stop;
+      } else if (wanted === want.repeated) {
+        const at = this.repeatedEnd;
+        repeated[at] = field;
+        repeated[at + 1] = pos;
+        repeated[at + 2] = stop;
+        this.repeatedEnd = at + 3;
+      }
+      pos = stop;
     }
+    reader.pos = pos;
   }
 }

@@ -1,6 +1,7 @@
 import type { Int64 } from "../../attributes/value.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import { malformed, type Reader } from "../protobuf/reader.ts";
+import { within } from "../protobuf/within.ts";
 import { checkQuotaCount } from "../quota-count.ts";
 import type { NewWords } from "./dictionary.ts";
 
@@ -107,15 +108,4 @@ function readQuota(reader: Reader, quotas: Map<string, { amount: number; bestEff
     quotas.set(name, { amount, bestEffort });
     checkQuotaCount(quotas);
   });
-}
-
-/** Reads a message within the message. */
-function within<T>(reader: Reader, read: (reader: Reader) => T): T {
-  const end = reader.end;
-  const stop = reader.delimited();
-  reader.end = stop;
-  const value = read(reader);
-  reader.end = end;
-  reader.pos = stop;
-  return value;
 }

@@ -36,7 +36,7 @@ export class EntryReports {
     this.#connections = connections;
   }
 
-  /** Says what message the next entries are in. `view` shows the buffer. */
+  /** Says what message the next entries are in. `view` shows the whole memory of the buffer. */
   begin(layout: Layout, buffer: Buffer, view: DataView): void {
     if (this.#bag?.layout !== layout) this.#bag = new Bag(layout);
     this.#decoder.begin(layout, buffer, view);
@@ -48,7 +48,7 @@ export class EntryReports {
     const bag = this.#bag!;
     try {
       decoder.read(start, end, isTcp);
-      const { moment } = decoder;
+      const { moment } = decoder.entry;
       if (moment === "attempt") {
         this.#observer.dropped("record", "upstream_attempt", 1);
         return "done";
@@ -65,16 +65,15 @@ export class EntryReports {
     return session.report(bag) === "full" ? "full" : "done";
   }
 
-  /** How many custom tags were refused since the last call. */
+  /** How many custom tags were left out, because the caller may not set their attribute, since the last call. */
   takeRefusedTags(): number {
-    const refused = this.#decoder.refusedTags;
-    this.#decoder.refusedTags = 0;
-    return refused;
+    return this.#decoder.takeRefusedTags();
   }
 
   #reportConnection(session: Session, log: Log, bag: Bag): EntryOutcome {
     const decoder = this.#decoder;
-    const { receivedBytes, sentBytes, startMs, moment } = decoder;
+    const { entry } = decoder;
+    const { receivedBytes, sentBytes, startMs, moment } = entry;
     const isEnd = moment === "end";
     if (!decoder.readsEvent) {
       // No rule tells the entries of a connection apart: its one record is its end.
@@ -82,9 +81,9 @@ export class EntryReports {
       return session.report(bag) === "full" ? "full" : "done";
     }
     const connections = this.#connections;
-    const id = `${log.scope}\n${decoder.id}`;
+    const id = `${log.scope}\n${entry.id}`;
     const mayLack = moment === "going" || (isEnd && log.hasGoing);
-    const { received, sent, isFirst, isUnknown } = connections.difference(id, decoder, mayLack);
+    const { received, sent, isFirst, isUnknown } = connections.difference(id, entry, mayLack);
     if (isFirst) {
       const isStart = moment === "start";
       const [first, firstSent] = isStart ? [receivedBytes, sentBytes] : [0, 0];

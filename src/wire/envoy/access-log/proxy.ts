@@ -1,6 +1,7 @@
 import type { Reader } from "../../protobuf/reader.ts";
 import type { Direction } from "../service-name.ts";
-import { inside, readStruct, type Struct } from "../struct.ts";
+import { readStruct, type JsonObject } from "../../protobuf/struct.ts";
+import { within } from "../../protobuf/within.ts";
 import { unknownWorkload, workloadOf, type Workload } from "./workload.ts";
 
 /** Who writes a log, as the first message of its stream says. */
@@ -30,11 +31,11 @@ export const unknownProxy: Proxy = {
 
 /** Reads a StreamAccessLogsMessage.Identifier, which fills the reader's part. */
 export function readProxy(reader: Reader): Proxy {
-  const node = { id: "", cluster: "", version: "", metadata: new Map() as Struct };
+  const node = { id: "", cluster: "", version: "", metadata: new Map() as JsonObject };
   let logName = "";
   while (reader.more) {
     const tag = reader.tag();
-    if (tag === 0x0a) inside(reader, () => readNode(reader, node));
+    if (tag === 0x0a) within(reader, () => readNode(reader, node));
     else if (tag === 0x12) logName = reader.string();
     else reader.skip(tag);
   }
@@ -58,7 +59,7 @@ function wordOf(logName: string): Direction | undefined {
   return words.includes("outbound") ? "outbound" : words.includes("inbound") ? "inbound" : undefined;
 }
 
-function readNode(reader: Reader, node: { id: string; cluster: string; version: string; metadata: Struct }): void {
+function readNode(reader: Reader, node: { id: string; cluster: string; version: string; metadata: JsonObject }): void {
   while (reader.more) {
     const tag = reader.tag();
     switch (tag) {
@@ -69,13 +70,13 @@ function readNode(reader: Reader, node: { id: string; cluster: string; version: 
         node.cluster = reader.string();
         break;
       case 0x1a:
-        node.metadata = inside(reader, () => readStruct(reader));
+        node.metadata = within(reader, () => readStruct(reader));
         break;
       case 0x3a:
         node.version = reader.string();
         break;
       case 0x42:
-        node.version = inside(reader, () => readBuildVersion(reader));
+        node.version = within(reader, () => readBuildVersion(reader));
         break;
       default:
         reader.skip(tag);
@@ -92,7 +93,7 @@ function readBuildVersion(reader: Reader): string {
       reader.skip(tag);
       continue;
     }
-    inside(reader, () => {
+    within(reader, () => {
       while (reader.more) {
         const tag = reader.tag();
         if (tag === 0x08 || tag === 0x10 || tag === 0x18) numbers[(tag >>> 3) - 1] = reader.uint32();

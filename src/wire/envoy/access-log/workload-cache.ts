@@ -1,6 +1,6 @@
 import { hashBytes, sameBytes, viewOf } from "../../mixer/word-hash.ts";
 import type { Reader } from "../../protobuf/reader.ts";
-import { readStruct } from "../struct.ts";
+import { readStruct } from "../../protobuf/struct.ts";
 import { workloadOf, type Workload } from "./workload.ts";
 
 /** Larger structures are read each time. */

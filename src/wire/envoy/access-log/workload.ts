@@ -1,7 +1,7 @@
 import type { Layout } from "../../../attributes/layout.ts";
 import { emptyMap, type Bag } from "../../../attributes/bag.ts";
 import type { Value } from "../../../attributes/value.ts";
-import type { Struct, StructValue } from "../struct.ts";
+import type { Json, JsonObject } from "../../protobuf/struct.ts";
 
 /** The beginning of the names of a workload's attributes. */
 export type Side = "source" | "destination";
@@ -62,7 +62,7 @@ function slotValues(layout: Layout, side: Side, values: ReadonlyMap<string, Valu
  * ...) and of older filter state, and that of the filter state `downstream_peer` and `upstream_peer` of newer proxies
  * (`workload`, `namespace`, `app` ...).
  */
-export function workloadOf(metadata: Struct): Workload {
+export function workloadOf(metadata: JsonObject): Workload {
   const text = (...names: readonly string[]): string => {
     for (const name of names) {
       const value = metadata.get(name);
@@ -99,9 +99,9 @@ export function workloadOf(metadata: Struct): Workload {
 }
 
 /** The fields of a structure that are text. */
-function textMap(value: StructValue | undefined): Map<string, string> {
+function textMap(value: Json | undefined): Map<string, string> {
   const texts = new Map<string, string>();
   if (value instanceof Map)
-    for (const [key, held] of value as Struct) if (typeof held === "string") texts.set(key, held);
+    for (const [key, held] of value as JsonObject) if (typeof held === "string") texts.set(key, held);
   return texts;
 }

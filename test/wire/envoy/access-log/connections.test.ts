@@ -1,0 +1,61 @@
+import test from "ava";
+import { Connections } from "../../../../src/wire/envoy/access-log/connections.ts";
+
+const hubStartMs = 1000;
+const at = (receivedBytes: number, sentBytes: number, startMs = 2000) => ({ receivedBytes, sentBytes, startMs });
+const unknown = { received: 0, sent: 0, isFirst: false, isUnknown: true };
+
+test("an entry adds what is new since the one before", (t) => {
+  const connections = new Connections(hubStartMs);
+  t.deepEqual(connections.difference("a", at(10, 100), true), {
+    received: 10,
+    sent: 100,
+    isFirst: true,
+    isUnknown: false,
+  });
+  connections.remember("a", 10, 100, 2000);
+  const second = { received: 5, sent: 50, isFirst: false, isUnknown: false };
+  t.deepEqual(connections.difference("a", at(15, 150), true), second);
+  t.deepEqual(connections.difference("a", at(15, 150), true), second, "asking changes nothing");
+});
+
+test("an entry that was overtaken takes nothing back", (t) => {
+  const connections = new Connections(hubStartMs);
+  connections.remember("a", 10, 100, 2000);
+  connections.remember("a", 4, 40, 2000);
+  t.deepEqual(connections.difference("a", at(4, 40), true), {
+    received: 0,
+    sent: 0,
+    isFirst: false,
+    isUnknown: false,
+  });
+  t.is(connections.difference("a", at(12, 100), true).received, 2);
+});
+
+test("what is new is unknown of a connection that is older than the hub, unless nothing can have come before", (t) => {
+  const connections = new Connections(hubStartMs);
+  t.deepEqual(connections.difference("old", at(10, 100, 500), true), unknown);
+  t.is(connections.difference("old", at(10, 100, 500), false).received, 10);
+  connections.remember("old", 10, 100, 500);
+  t.is(connections.difference("old", at(12, 100, 500), true).received, 2);
+});
+
+test("of too many connections the one not heard of for longest is forgotten, and so unknown when it goes on", (t) => {
+  const connections = new Connections(hubStartMs, 2);
+  connections.remember("a", 1, 1, 2000);
+  connections.remember("b", 1, 1, 3000);
+  connections.remember("a", 2, 2, 2000);
+  connections.remember("c", 1, 1, 4000);
+  t.is(connections.size, 2);
+  t.deepEqual(connections.difference("b", at(9, 9, 3000), true), unknown);
+  t.is(connections.difference("a", at(9, 9, 2000), true).received, 7);
+  t.true(connections.difference("new", at(9, 9, 3001), true).isFirst);
+});
+
+test("an end is forgotten, and ids without end are cut", (t) => {
+  const connections = new Connections(hubStartMs);
+  connections.remember("x".repeat(10_000), 1, 1, 2000);
+  t.is(connections.difference("x".repeat(9_999), at(3, 3), true).received, 2);
+  connections.forget("x".repeat(10_000));
+  t.is(connections.size, 0);
+});
