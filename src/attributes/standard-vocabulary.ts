@@ -129,6 +129,7 @@ const words: readonly (readonly [name: string, type: AttributeType, known: Phase
 
   ["ratelimit.domain", "string", "check", "Domain of a request to a rate limit door."],
   ["ratelimit.descriptor", "string_map", "check", "Entries of one descriptor of a request to a rate limit door."],
+  ["ratelimit.decision_id", "string", "report", "Identifier of the decision on the request at the rate limit door."],
 
   ["response.headers", "string_map", "report", "Headers of the response, names in lower case."],
   ["response.code", "int64", "report", "HTTP status of the response."],

@@ -107,8 +107,9 @@ export function entrySlots(layout: Layout) {
       rules: slot("check.rules"),
       errorCode: slot("check.error_code"),
     },
+    rateLimit: { id: slot("ratelimit.decision_id") },
     /** Whether some rule reads what filters of the proxy found out. */
-    readsMetadata: ["context.metadata", "check", "request.auth"].some(
+    readsMetadata: ["context.metadata", "check", "request.auth", "ratelimit.decision_id"].some(
       (name) => layout.find(name) !== undefined || reads(name),
     ),
   };

@@ -2,14 +2,15 @@ import type { Bag } from "../../../attributes/bag.ts";
 import { setMap } from "../../../attributes/set-map.ts";
 import { readStruct, type JsonObject } from "../../protobuf/struct.ts";
 import { grpcCodeOf } from "../../status.ts";
-import { metadataKey } from "../decision-metadata.ts";
-import { flattened, isStruct } from "../metadata.ts";
+import { flattened } from "../metadata.ts";
 import { jwtFilter, setToken } from "../token.ts";
 import type { EntrySlots } from "./entry-slots.ts";
 import type { Entry } from "./entry.ts";
 
-/** The filter under whose name stands what a check decided. */
+/** The filters under whose names stands what the hub decided, as `decision-metadata.ts` writes it. */
 const checkFilter = "envoy.filters.http.ext_authz";
+const rateLimitFilter = "envoy.filters.http.ratelimit";
+const decisionId = "decision_id";
 
 /** Puts into a bag what filters of the proxy found out: all of it, the verified token, and what a check decided. */
 export function fillMetadata(bag: Bag, slots: EntrySlots, entry: Entry): void {
@@ -18,8 +19,10 @@ export function fillMetadata(bag: Bag, slots: EntrySlots, entry: Entry): void {
   setMap(bag, "context.metadata", flattened(filters));
   const token = filters.get(jwtFilter);
   if (token !== undefined) setToken(bag, token);
-  const decision = filters.get(checkFilter)?.get(metadataKey);
-  if (decision !== undefined && isStruct(decision)) putDecision(bag, slots, decision);
+  const decision = filters.get(checkFilter);
+  if (decision !== undefined) putDecision(bag, slots, decision);
+  const limits = filters.get(rateLimitFilter)?.get(decisionId);
+  if (slots.rateLimit.id >= 0 && typeof limits === "string") bag.set(slots.rateLimit.id, limits);
 }
 
 function putDecision(bag: Bag, { check }: EntrySlots, decision: JsonObject): void {
@@ -27,8 +30,8 @@ function putDecision(bag: Bag, { check }: EntrySlots, decision: JsonObject): voi
     const value = decision.get(key);
     return typeof value === "string" && value !== "" ? value : undefined;
   };
-  if (check.id >= 0) bag.set(check.id, text("decision"));
-  if (check.version >= 0) bag.set(check.version, text("version"));
+  if (check.id >= 0) bag.set(check.id, text(decisionId));
+  if (check.version >= 0) bag.set(check.version, text("policy_version"));
   const rules = decision.get("rules");
   if (check.rules >= 0 && Array.isArray(rules)) {
     bag.set(check.rules, rules.filter((rule) => typeof rule === "string").join(","));

@@ -83,15 +83,14 @@ export const common: Part<AccessLogCommon> = {
       [
         "envoy.filters.http.ext_authz",
         {
-          weir: {
-            decision: "0123456789abcdef0123456789abcdef",
-            version: "7fec6fca2b31",
-            code: "permission_denied",
-            rule: "acl/key",
-            rules: ["acl/key", "acl/only-web"],
-          },
+          decision_id: "0123456789abcdef0123456789abcdef",
+          policy_version: "7fec6fca2b31",
+          code: "permission_denied",
+          rule: "acl/key",
+          rules: ["acl/key", "acl/only-web"],
         },
       ],
+      ["envoy.filters.http.ratelimit", { decision_id: "fedcba9876543210fedcba9876543210" }],
       [
         "envoy.filters.http.jwt_authn",
         { payload: { iss: "https://login.example", sub: "ann", aud: ["shop", "api"], azp: "web", level: 3 } },

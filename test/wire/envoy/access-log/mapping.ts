@@ -136,11 +136,12 @@ export const mapping: readonly Row[] = [
     "context.metadata",
     "`metadata`: `FILTER/KEY`, deeper values by a JSON pointer",
     [
-      "envoy.filters.http.ext_authz/weir/decision=0123456789abcdef0123456789abcdef",
-      "envoy.filters.http.ext_authz/weir/version=7fec6fca2b31",
-      "envoy.filters.http.ext_authz/weir/code=permission_denied",
-      "envoy.filters.http.ext_authz/weir/rule=acl/key",
-      'envoy.filters.http.ext_authz/weir/rules=["acl/key","acl/only-web"]',
+      "envoy.filters.http.ext_authz/decision_id=0123456789abcdef0123456789abcdef",
+      "envoy.filters.http.ext_authz/policy_version=7fec6fca2b31",
+      "envoy.filters.http.ext_authz/code=permission_denied",
+      "envoy.filters.http.ext_authz/rule=acl/key",
+      'envoy.filters.http.ext_authz/rules=["acl/key","acl/only-web"]',
+      "envoy.filters.http.ratelimit/decision_id=fedcba9876543210fedcba9876543210",
       "envoy.filters.http.jwt_authn/payload/iss=https://login.example",
       "envoy.filters.http.jwt_authn/payload/sub=ann",
       'envoy.filters.http.jwt_authn/payload/aud=["shop","api"]',
@@ -168,5 +169,10 @@ export const mapping: readonly Row[] = [
   ),
   both("check.policy_version", "likewise", "7fec6fca2b31"),
   both("check.rules", "likewise", "acl/key,acl/only-web"),
+  both(
+    "ratelimit.decision_id",
+    "likewise, of the metadata of `envoy.filters.http.ratelimit`",
+    "fedcba9876543210fedcba9876543210",
+  ),
   both("check.error_code", "likewise, of a check that refused", "7"),
 ];
