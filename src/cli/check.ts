@@ -10,12 +10,11 @@ import {
 import { refusalCodes } from "../sdk/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts";
-import { readAddress } from "./hub-address.ts";
+import { addHubOptions, readTls, type HubOptions } from "./hub-options.ts";
 import type { Io } from "./io.ts";
 import { percentiles, readCount, repeat } from "./repeat.ts";
 
-interface CheckCommandOptions {
-  readonly address: string;
+interface CheckCommandOptions extends HubOptions {
   readonly door: "stream" | "mixer";
   readonly quota?: Record<string, number>;
   readonly bestEffort?: boolean;
@@ -29,11 +28,11 @@ interface CheckCommandOptions {
 const exits = { allowed: 0, fault: 1, refused: 2 };
 
 export function addCheckCommand(program: Command, io: Io, now: () => number = () => performance.now()): void {
-  program
+  const command = program
     .command("check")
     .description("Ask a running hub whether a request may pass.")
-    .argument("[attributes...]", "name=value, or name[key]=value for one entry of a map")
-    .option("--address <host:port>", "gRPC listener of the hub", readAddress, "127.0.0.1:9091")
+    .argument("[attributes...]", "name=value, or name[key]=value for one entry of a map");
+  addHubOptions(command)
     .option("--quota <name=amount>", "take from a limit, by its rule's name; may be given again", readQuota)
     .option("--best-effort", "take less than the amounts of --quota where there is less")
     .option("--dedup <id>", "identity of the request: asked again with the same one, it spends nothing")
@@ -88,7 +87,7 @@ async function check(given: readonly string[], options: CheckCommandOptions, io:
     ...(options.dedup !== undefined && { dedupId: options.dedup }),
   };
   const create = options.door === "mixer" ? createClient : createStreamClient;
-  const client = create({ address: options.address, vocabulary });
+  const client = create({ address: options.address, ...(await readTls(options, io.cwd)), vocabulary });
   try {
     let last: CheckResult | undefined;
     let refused = 0;

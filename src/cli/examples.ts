@@ -26,7 +26,7 @@ const maxTestFiles = 50;
  */
 export async function pasteableChecks(
   snapshot: Snapshot,
-  hub: { cwd: string; address: string },
+  hub: { cwd: string; address: string; options: readonly string[] },
 ): Promise<Examples | undefined> {
   const files = await findTestFiles([snapshot.settings.policies], hub.cwd).catch(() => []);
   for (const path of files.slice(0, maxTestFiles)) {
@@ -40,7 +40,7 @@ export async function pasteableChecks(
       if (step === undefined) continue;
       const attributes = mergeGiven(read.test, snapshot.vocabulary, [testCase.given, step.given]);
       const verdict = await verdictOf(read.test, testCase, step, snapshot, attributes);
-      if (verdict !== undefined) found[verdict] ??= commandFor(attributes, hub.address);
+      if (verdict !== undefined) found[verdict] ??= commandFor(attributes, hub);
     }
     if (found.allow !== undefined && found.deny !== undefined) return { allow: found.allow, deny: found.deny };
   }
@@ -79,13 +79,16 @@ async function verdictOf(
   }
 }
 
-function commandFor(attributes: Attributes, address: string): string {
+function commandFor(
+  attributes: Attributes,
+  { address, options }: { address: string; options: readonly string[] },
+): string {
   const words = [...attributes].flatMap(([name, value]) => {
     if (value instanceof Map) return [...value].map(([key, text]) => `${name}[${key}]=${text}`);
     return value instanceof Fault ? [] : [`${name}=${formatValue(value)}`];
   });
   const at = address === "127.0.0.1:9091" ? [] : ["--address", address];
-  return ["npx weir check", ...at, ...words.map(quoted)].join(" ");
+  return ["npx weir check", ...at, ...[...options, ...words].map(quoted)].join(" ");
 }
 
 /** A word as a POSIX shell takes it. */

@@ -2,12 +2,11 @@ import type { Command } from "commander";
 import { createStreamClient } from "../client/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts";
-import { readAddress } from "./hub-address.ts";
+import { addHubOptions, readTls, type HubOptions } from "./hub-options.ts";
 import type { Io } from "./io.ts";
 import { percentiles, readCount, repeat } from "./repeat.ts";
 
-interface ReportCommandOptions {
-  readonly address: string;
+interface ReportCommandOptions extends HubOptions {
   readonly repeat: number;
   readonly batch: number;
   readonly concurrency: number;
@@ -15,11 +14,11 @@ interface ReportCommandOptions {
 }
 
 export function addReportCommand(program: Command, io: Io, now: () => number = () => performance.now()): void {
-  program
+  const command = program
     .command("report")
     .description("Report a request that was served to a running hub.")
-    .argument("[attributes...]", "name=value, or name[key]=value for one entry of a map")
-    .option("--address <host:port>", "gRPC listener of the hub", readAddress, "127.0.0.1:9091")
+    .argument("[attributes...]", "name=value, or name[key]=value for one entry of a map");
+  addHubOptions(command)
     .option("--repeat <n>", "report so many records, all alike", readCount, 1)
     .option("--batch <n>", "put so many records into one message", readCount, 100)
     .option("--concurrency <n>", "send so many messages at the same time", readCount, 1)
@@ -54,7 +53,7 @@ async function report(
   now: () => number,
 ): Promise<void> {
   const { attributes, vocabulary } = readAttributeArguments(given);
-  const client = createStreamClient({ address: options.address, vocabulary });
+  const client = createStreamClient({ address: options.address, ...(await readTls(options, io.cwd)), vocabulary });
   try {
     let left = options.repeat;
     let taken = 0;

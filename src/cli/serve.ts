@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import { pino } from "pino";
 import { builtinAdapters } from "../../adapters/index.ts";
+import type { ListenerSettings } from "../listen/settings.ts";
 import { formatProblem } from "../policy/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { createWeir, type Weir } from "../weir.ts";
@@ -140,15 +141,20 @@ async function banner(weir: Weir, cwd: string): Promise<string> {
   });
   // Only a person needs them, so what finds them is loaded only here.
   const { pasteableChecks } = await import("./examples.ts");
-  const examples = await pasteableChecks(snapshot, { cwd, address: listening.grpc });
+  const { tlsOptions } = await import("./paste-tls.ts");
+  const { grpc, http, admin } = snapshot.settings.listen;
+  const options = await tlsOptions({ ...grpc, address: listening.grpc }, cwd);
+  const examples = await pasteableChecks(snapshot, { cwd, address: listening.grpc, options });
+  const url = (settings: ListenerSettings, address: string): string =>
+    `${settings.tls === undefined ? "http" : "https"}://${address}`;
   return [
     `weir ${weir.version} serves`,
-    `    gRPC doors   ${listening.grpc}`,
-    `    HTTP doors   http://${listening.http}`,
-    `    admin        http://${listening.admin}`,
+    `    gRPC doors   ${listening.grpc}${grpc.tls === undefined ? "" : " (TLS)"}`,
+    `    HTTP doors   ${url(http, listening.http)}`,
+    `    admin        ${url(admin, listening.admin)}`,
     `${plural(snapshot.policies.length, "policy", "policies")}, ${plural(rules, "rule", "rules")}, version ${snapshot.version}`,
     ...policies,
-    ...(more > 0 ? [`    and ${more} more: http://${listening.admin}/policies`] : []),
+    ...(more > 0 ? [`    and ${more} more: ${url(admin, listening.admin)}/policies`] : []),
     ...(examples === undefined
       ? []
       : [

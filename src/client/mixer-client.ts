@@ -1,4 +1,4 @@
-import { Client as GrpcClient, credentials, type ServiceError } from "@grpc/grpc-js";
+import type { ServiceError } from "@grpc/grpc-js";
 import { standardVocabulary } from "../attributes/standard-vocabulary.ts";
 import type { Vocabulary } from "../attributes/vocabulary.ts";
 import { WeirError } from "../util/weir-error.ts";
@@ -16,6 +16,7 @@ import {
 } from "../wire/gen/istio/mixer/v1/mixer.ts";
 import { globalIndex, globalWords } from "../wire/mixer/dictionary.ts";
 import { compress, type Attributes } from "./attributes.ts";
+import { openChannel, type ClientTls } from "./channel.ts";
 import { failure } from "./failure.ts";
 import {
   msOf,
@@ -30,6 +31,8 @@ import {
 export interface ClientOptions {
   /** `host:port` of the hub's gRPC listener. */
   readonly address: string;
+  /** Left out: plain text. */
+  readonly tls?: ClientTls;
   /** Default: the built-in words. */
   readonly vocabulary?: Vocabulary;
   /** How long a call may take, in milliseconds. Default 5 s. */
@@ -47,7 +50,7 @@ export interface Client {
 /** Makes a client; it connects with the first call. */
 export function createClient(options: ClientOptions): Client {
   const { address, vocabulary = standardVocabulary, deadlineMs = 5000 } = options;
-  const client = new GrpcClient(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
+  const client = openChannel(address, options.tls);
 
   const call = <A, B>(method: string, type: Codec<A>, message: A, answer: Codec<B>): Promise<B> =>
     new Promise((resolve, reject) => {

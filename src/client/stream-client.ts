@@ -1,4 +1,3 @@
-import { Client as GrpcClient, credentials } from "@grpc/grpc-js";
 import { standardVocabulary } from "../attributes/standard-vocabulary.ts";
 import { systemTimers, type Timers } from "../util/timers.ts";
 import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
@@ -11,6 +10,7 @@ import {
   ReportResponse,
 } from "../wire/gen/weir/v1/weir.ts";
 import { compress, type Attributes } from "./attributes.ts";
+import { openChannel } from "./channel.ts";
 import { decisionResult } from "./decision-result.ts";
 import type { ClientOptions } from "./mixer-client.ts";
 import { Multiplexer } from "./multiplexer.ts";
@@ -48,7 +48,7 @@ export interface StreamClient {
 export function createStreamClient(options: StreamClientOptions): StreamClient {
   const { address, vocabulary = standardVocabulary, deadlineMs = 5000, maxInFlight = 1000 } = options;
   const timers = options.timers ?? systemTimers;
-  const client = new GrpcClient(address, credentials.createInsecure(), { "grpc.use_local_subchannel_pool": 1 });
+  const client = openChannel(address, options.tls);
   const shared = { address, client, deadlineMs, maxInFlight, timers };
 
   const checks = new Multiplexer({

@@ -65,10 +65,13 @@ export function minVersionOf({ minVersion }: TlsSettings): "TLSv1.2" | "TLSv1.3"
   return `TLSv${minVersion}`;
 }
 
-const certificatePattern = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+/** The certificates of a PEM text, each as a text. */
+export function certificateBlocks(pem: string): readonly string[] {
+  return pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+}
 
 function certificatesIn(pem: string, key: "cert" | "ca", flaws: CertificateFlaw[]): X509Certificate[] | undefined {
-  const blocks = pem.match(certificatePattern) ?? [];
+  const blocks = certificateBlocks(pem);
   if (blocks.length === 0) {
     const hint = pem.includes("PRIVATE KEY")
       ? "this file holds a private key"
