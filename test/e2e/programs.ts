@@ -29,6 +29,8 @@ export interface Recipe {
   /** How a person gets it. */
   readonly how: string;
   readonly env?: (folder: string) => Readonly<Record<string, string>>;
+  /** How long the script may take, in milliseconds. Default: somewhat less than a test may. */
+  readonly installMs?: number;
 }
 
 const cache = join(projectRoot, ".cache", "programs");
@@ -53,7 +55,7 @@ export async function program(name: string, recipe: Recipe): Promise<Program | G
       set -- '${folder}.new'\n${recipe.script}\nmv '${folder}.new' '${folder}'`;
     const child = spawn("flock", [join(cache, "lock"), "sh", "-ec", script], {
       stdio: ["ignore", "ignore", "pipe"],
-      timeout: installMs,
+      timeout: recipe.installMs ?? installMs,
     });
     let stderr = "";
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));

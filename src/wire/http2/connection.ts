@@ -413,7 +413,8 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     const stream = this.#streams.get(id);
     if (stream === undefined) return;
     if (by === 0) this.#refuse(stream, errorCode.protocol);
-    else if (!stream.open(by, maxWindow)) this.#refuse(stream, errorCode.flowControl);
+    else if (stream.widen(by)) stream.pump();
+    else this.#refuse(stream, errorCode.flowControl);
   }
 
   #reset(id: number, length: number): void {
@@ -436,6 +437,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     this.#spend(cost.idleFrame + (end - start) / 6);
     for (let at = start; at < end; at += 6) this.#set((bytes[at]! << 8) | bytes[at + 1]!, uint32At(bytes, at + 2));
     this.sender.control(settingsAck);
+    for (const stream of this.#streams.values()) stream.pump();
   }
 
   /** The sizes of the peer's table and lists need no look: what we send uses no table and is small. */
@@ -449,7 +451,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     if (value > maxWindow) throw tooLarge;
     const by = value - this.sender.streamWindow;
     this.sender.streamWindow = value;
-    for (const stream of this.#streams.values()) if (!stream.open(by, maxWindow)) throw tooLarge;
+    for (const stream of this.#streams.values()) if (!stream.widen(by)) throw tooLarge;
   }
 
   #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {

@@ -1,4 +1,4 @@
-import { flag, frameHeaderBytes, frameType, maxPayloadBytes, putFrameHeader, putUint32 } from "./frame.ts";
+import { flag, frameHeaderBytes, frameType, maxPayloadBytes, maxWindow, putFrameHeader, putUint32 } from "./frame.ts";
 import type { Sender } from "./sender.ts";
 
 /** Bytes that may wait for a slow peer before a handler is told to hold back, and down to which they must fall again. */
@@ -127,15 +127,13 @@ export class Stream {
   }
 
   /** The peer takes more, or less, of this stream. `false` when the window would be larger than one can be. */
-  open(by: number, max: number): boolean {
+  widen(by: number): boolean {
     this.#window += by;
-    if (this.#window > max) return false;
-    if (this.#queue !== undefined && by > 0) this.pump(Infinity);
-    return true;
+    return this.#window <= maxWindow;
   }
 
-  /** Sends what waits, `frames` frames of data at most, as far as the windows allow. */
-  pump(frames: number): void {
+  /** Sends what waits as far as the windows allow, but no more frames of data than `frames`. */
+  pump(frames = Infinity): void {
     const queue = this.#queue;
     while (queue !== undefined && queue.length > 0 && this.#queue === queue) {
       const first = queue[0]!;
@@ -177,7 +175,7 @@ export class Stream {
       this.#waitingBytes += piece.length;
       this.#sender.waitingBytes += piece.length;
     }
-    if (isFirst) this.pump(Infinity);
+    if (isFirst) this.pump();
   }
 
   /** Sends a frame of what waits; `false` when it has to go on waiting. */
