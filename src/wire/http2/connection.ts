@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Log } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Timers } from "../../util/timers.ts";
@@ -100,7 +100,7 @@ interface KnownHead<Head> {
  */
 export class Connection<Head> implements FrameSink, StreamOwner {
   readonly sender: Sender;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #requests: Requests<Head>;
   readonly #options: ConnectionOptions;
   readonly #reader = new FrameReader(this);
@@ -134,7 +134,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   #cancelTimer: (() => void) | undefined;
 
   /** Takes the socket over, whose errors end this connection and nothing else. */
-  constructor(socket: Socket, requests: Requests<Head>, options: ConnectionOptions) {
+  constructor(socket: Duplex, requests: Requests<Head>, options: ConnectionOptions) {
     this.#socket = socket;
     this.#requests = requests;
     this.#options = options;
@@ -260,7 +260,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
       } else {
         const flood = error.code === errorCode.enhanceYourCalm;
         this.#options.observer.dropped("connection", flood ? "flood" : "protocol_error", 1);
-        this.#options.log.debug({ err: error, peer: this.#socket.remoteAddress }, "a peer broke the protocol");
+        this.#options.log.debug({ err: error }, "a peer broke the protocol");
         this.#fail(error.code);
       }
     }
@@ -376,9 +376,10 @@ export class Connection<Head> implements FrameSink, StreamOwner {
       return this.#resetStream(id, known === undefined ? errorCode.protocol : errorCode.refusedStream);
     }
     const stream = new Stream(id, this.#nowMs, known.contentLength, this);
-    this.#streams.set(id, stream);
     stream.handler = this.#requests.begin(known.head, stream);
-    if (endStream && !stream.isOver) this.#remoteEnd(stream);
+    if (stream.isOver) return;
+    this.#streams.set(id, stream);
+    if (endStream) this.#remoteEnd(stream);
   }
 
   /** The head that a block says; `undefined` when it is malformed. */
@@ -487,13 +488,13 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   /** Says what is held, and stops reading from a peer that does not read. */
   #account(): void {
     const { frames, unread } = this.#options;
-    const held = this.#reader.heldBytes + this.#block.heldBytes;
+    const held = this.#isOver ? 0 : this.#reader.heldBytes + this.#block.heldBytes;
     if (held !== this.#heldBytes) frames.set(this.#framesHolder, (this.#heldBytes = held));
     const { backlog } = this.#outbox;
     const isBackedUp = backlog > maxBacklogBytes;
-    const waiting = this.sender.waitingBytes + (isBackedUp ? backlog : 0);
+    const waiting = this.#isOver ? 0 : this.sender.waitingBytes + (isBackedUp ? backlog : 0);
     if (waiting !== this.#unreadBytes) unread.set(this.#unreadHolder, (this.#unreadBytes = waiting));
-    if (!isBackedUp || this.#paused) return;
+    if (!isBackedUp || this.#paused || this.#isOver) return;
     this.#paused = true;
     this.#socket.pause();
   }
@@ -568,8 +569,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
       stream.discardWaiting();
       stream.handler.gone();
     }
-    this.#options.frames.set(this.#framesHolder, 0);
-    this.#options.unread.set(this.#unreadHolder, 0);
+    this.#account();
   }
 }
 
