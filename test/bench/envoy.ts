@@ -35,8 +35,8 @@ export async function throughEnvoy(bench: Bench): Promise<Row[]> {
     const { warmMs, rounds, sliceMs } = bench.pace;
     const plan = (perSecond: number): LatencyPlan => ({
       targets: [
-        { name: "with ext_authz", address: asking.address },
-        { name: "without", address: plain.address },
+        { name: "with ext_authz", address: `127.0.0.1:${asking.port}` },
+        { name: "without", address: `127.0.0.1:${plain.port}` },
       ],
       ...{ seed: 20_260_101, count: 10_000, connections: 16, perSecond, warmMs, rounds, sliceMs },
     });

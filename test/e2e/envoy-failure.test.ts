@@ -2,11 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
 import { until } from "./clients.ts";
-import { ask } from "./envoy-callers.ts";
 import { envoyProgram, envoyVersions, startEnvoy } from "./envoy-process.ts";
 import { startHub, type Hub } from "./hub.ts";
 import { notRun } from "./programs.ts";
-import { startUpstream } from "./upstream.ts";
+import { ask, startService, type Seen, type Service } from "./proxied-service.ts";
 
 const policy = (refused: string): string => `
 policy: paths
@@ -19,25 +18,25 @@ check:
     at: ratelimit
     by: source.ip
 `;
-const args = (hub: Hub, upstream: string) => [
-  ...["--policies", join(hub.folder, "policies"), "--hub", hub.grpc, "--upstream", upstream],
+const args = (hub: Hub, { port }: Service) => [
+  ...["--policies", join(hub.folder, "policies"), "--hub", hub.grpc, "--upstream", `127.0.0.1:${port}`],
 ];
 
 test.serial("a hub that is killed refuses or passes as asked, and judges again when it is back", async (t) => {
   const found = await envoyProgram(envoyVersions[0]);
   if ("gap" in found) return notRun(t, found);
-  const upstream = await startUpstream();
-  t.teardown(upstream.close);
+  const service = await startService();
+  t.teardown(service.close);
   let hub = await startHub({ "policies/paths.yaml": policy("/closed") });
   t.teardown(() => hub.dispose());
   const { folder, grpc } = hub;
   const [closed, open] = await Promise.all(
-    ["--fail-closed", "--fail-open"].map((mode) => startEnvoy(found, [...args(hub, upstream.address), mode])),
+    ["--fail-closed", "--fail-open"].map((mode) => startEnvoy(found, [...args(hub, service), mode])),
   );
   t.teardown(closed!.dispose);
   t.teardown(open!.dispose);
   const codes = async (path: string): Promise<number[]> =>
-    Promise.all([closed!, open!].map(async ({ address }) => (await ask(address, path)).status));
+    Promise.all([closed!, open!].map(async ({ port }) => (await ask(port, path)).status));
 
   t.deepEqual(
     [await codes("/open"), await codes("/closed")],
@@ -55,8 +54,8 @@ test.serial("a hub that is killed refuses or passes as asked, and judges again w
       [503, 200],
     ],
   );
-  const { seen } = await ask(open!.address, "/open");
-  t.is(seen?.headers["x-envoy-auth-failure-mode-allowed"], "true");
+  const seen = JSON.parse((await ask(open!.port, "/open")).body) as Seen;
+  t.is(seen.headers["x-envoy-auth-failure-mode-allowed"], "true");
 
   hub = await startHub({}, { folder, args: ["--grpc", grpc] });
   await until(async () => (await codes("/closed")).every((code) => code === 403));
@@ -66,11 +65,11 @@ test.serial("a hub that is killed refuses or passes as asked, and judges again w
 test.serial("a reload under load fails no call, and each gets the old verdict or the new one", async (t) => {
   const found = await envoyProgram(envoyVersions[0]);
   if ("gap" in found) return notRun(t, found);
-  const upstream = await startUpstream();
-  t.teardown(upstream.close);
+  const service = await startService();
+  t.teardown(service.close);
   const hub = await startHub({ "policies/paths.yaml": policy("/a") });
   t.teardown(() => hub.dispose());
-  const envoy = await startEnvoy(found, [...args(hub, upstream.address), "--timeout", "10s"]);
+  const envoy = await startEnvoy(found, [...args(hub, service), "--timeout", "10s"]);
   t.teardown(envoy.dispose);
 
   let stop = false;
@@ -78,13 +77,13 @@ test.serial("a reload under load fails no call, and each gets the old verdict or
   const caller = async (): Promise<void> => {
     while (!stop) {
       for (const path of ["/a", "/b", "/c"]) {
-        const key = `${path} ${(await ask(envoy.address, path)).status}`;
+        const key = `${path} ${(await ask(envoy.port, path)).status}`;
         codes.set(key, (codes.get(key) ?? 0) + 1);
       }
     }
   };
   const callers = Array.from({ length: 8 }, caller);
-  const refuses = (path: string) => until(async () => (await ask(envoy.address, path)).status === 403);
+  const refuses = (path: string) => until(async () => (await ask(envoy.port, path)).status === 403);
   try {
     await refuses("/a");
     for (const path of ["/b", "/a", "/b", "/a"]) {

@@ -31,7 +31,7 @@ export function envoyProgram(version: EnvoyVersion): Promise<Program | Gap> | Pr
 /** An Envoy that runs as a process. */
 export interface Envoy {
   /** Where callers connect. */
-  readonly address: string;
+  readonly port: number;
   readonly admin: string;
   /** What it wrote to standard output: its access log. */
   stdout(): string;
@@ -62,8 +62,8 @@ export async function startEnvoy(
   const adminFile = join(folder, "admin");
   const config = edit === undefined ? printed.stdout : edited(printed.stdout, edit);
   await writeFile(file, config);
-  const options = ["--admin-address-path", adminFile, "--concurrency", "1", "--disable-hot-restart", "-l", "warn"];
-  const [command, ...words] = [...under, path, "-c", file, ...options];
+  const quick = ["--concurrency", "1", "--disable-hot-restart", "--file-flush-interval-msec", "20", "-l", "warn"];
+  const [command, ...words] = [...under, path, "-c", file, "--admin-address-path", adminFile, ...quick];
   const child = spawn(command!, words, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const written = { stdout: "", stderr: "" };
   child.stdout.on("data", (chunk: Buffer) => (written.stdout += chunk.toString()));
@@ -82,9 +82,8 @@ export async function startEnvoy(
       return admin !== "" && (await fetch(`http://${admin}/ready`).catch(() => undefined))?.status === 200;
     });
     const listeners = (await (await fetch(`http://${admin}/listeners?format=json`)).json()) as any;
-    const { address, port_value } = listeners.listener_statuses[0].local_address.socket_address;
     return {
-      address: `${address}:${port_value}`,
+      port: listeners.listener_statuses[0].local_address.socket_address.port_value,
       admin,
       stdout: () => written.stdout,
       stderr: () => written.stderr,

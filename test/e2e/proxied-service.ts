@@ -1,12 +1,15 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { request as requestTls } from "node:https";
-import { createServer, request, type IncomingHttpHeaders } from "node:http";
-import { connect, createServer as createNetServer, type AddressInfo } from "node:net";
+import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import { connect as connectHttp2, createServer as createHttp2Server, type Http2ServerRequest } from "node:http2";
+import { connect, createServer as createNetServer, type AddressInfo, type Socket } from "node:net";
 import { once } from "node:events";
 import type { Program } from "./programs.ts";
 
 /** What the service behind a proxy got. */
 export interface Seen {
+  /** Of HTTP: `1.1`, `2.0`. */
+  readonly version: string;
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
@@ -21,19 +24,42 @@ export interface Service {
   close(): void;
 }
 
-/** Starts the service. `/status/404` answers that status; everything else 200 with {@link Seen} as JSON. */
+/**
+ * Starts the service, for HTTP/1.1 and for HTTP/2 without TLS on one port. `/status/404` answers that status, a gRPC call
+ * the message that came; everything else 200 with {@link Seen} as JSON.
+ */
 export async function startService(): Promise<Service> {
   let count = 0;
-  const server = createServer({ maxHeaderSize: 128 * 1024 }, (asked, response) => {
+  const answer = async (asked: Asked, response: Answering): Promise<void> => {
     count++;
     const chunks: Buffer[] = [];
-    asked.on("data", (chunk: Buffer) => chunks.push(chunk));
-    asked.on("end", () => {
-      const { method = "", url = "", headers } = asked;
-      const status = Number(/^\/status\/(\d+)/.exec(url)?.[1] ?? 200);
-      response.writeHead(status, { "content-type": "application/json", "x-secret": "s", "x-mode": "service" });
-      const seen: Seen = { method, url, headers, body: Buffer.concat(chunks).toString() };
-      response.end(JSON.stringify(seen));
+    for await (const chunk of asked) chunks.push(chunk as Buffer);
+    const { method = "", url = "", headers, httpVersion: version } = asked;
+    const body = Buffer.concat(chunks);
+    if (headers["content-type"] === "application/grpc") {
+      response.writeHead(200, { "content-type": "application/grpc" });
+      response.addTrailers({ "grpc-status": "0" });
+      response.end(body);
+      return;
+    }
+    const status = Number(/^\/status\/(\d+)/.exec(url)?.[1] ?? 200);
+    response.writeHead(status, { "content-type": "application/json", "x-secret": "s", "x-mode": "service" });
+    const seen: Seen = { version, method, url, headers, body: body.toString() };
+    response.end(JSON.stringify(seen));
+  };
+  const http = createServer({ maxHeaderSize: 128 * 1024 }, (asked, response) => void answer(asked, response));
+  const http2 = createHttp2Server((asked, response) => void answer(asked, response));
+  const sockets = new Set<Socket>();
+  const server = createNetServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    socket.on("error", () => undefined);
+    // The first bytes tell the protocol.
+    socket.once("readable", () => {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk === null) return;
+      socket.unshift(chunk);
+      (chunk.toString("latin1", 0, 3) === "PRI" ? http2 : http).emit("connection", socket);
     });
   });
   server.listen(0, "127.0.0.1");
@@ -42,11 +68,18 @@ export async function startService(): Promise<Service> {
     port: (server.address() as AddressInfo).port,
     count: () => count,
     close: () => {
-      server.closeAllConnections();
       server.close();
+      for (const socket of sockets) socket.destroy();
     },
   };
 }
+
+type Asked = IncomingMessage | Http2ServerRequest;
+/** What the answers of both versions of HTTP can do. */
+type Answering = Pick<ServerResponse, "addTrailers"> & {
+  writeHead(status: number, headers: Record<string, string>): unknown;
+  end(body: Buffer | string): unknown;
+};
 
 /** A port that nothing listens on at the moment. */
 export async function freePort(): Promise<number> {
@@ -126,4 +159,28 @@ export function ask(
     sent.on("error", reject);
     sent.end(body);
   });
+}
+
+/** The same over HTTP/2 without TLS. */
+export async function askHttp2(
+  port: number,
+  path: string,
+  { method = "GET", headers = {} }: { method?: string; headers?: Readonly<Record<string, string>> } = {},
+): Promise<Answered> {
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  try {
+    return await new Promise((resolve, reject) => {
+      session.once("error", reject);
+      const stream = session.request({ ":path": path, ":method": method, ":authority": "shop.example", ...headers });
+      let answer: IncomingHttpHeaders & { ":status"?: number | undefined } = {};
+      let text = "";
+      stream.once("response", (got) => (answer = got));
+      stream.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+      stream.once("error", reject);
+      stream.once("end", () => resolve({ status: answer[":status"]!, headers: answer, body: text }));
+      stream.end();
+    });
+  } finally {
+    session.close();
+  }
 }

@@ -1,0 +1,234 @@
+import test, { type ExecutionContext } from "ava";
+import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-auth.ts";
+import { connect, metric, post, unary, until } from "./clients.ts";
+import { envoyProgram, envoyVersions, startEnvoy, type Envoy } from "./envoy-process.ts";
+import { startHub, type Hub } from "./hub.ts";
+import { notRun, type Gap, type Program } from "./programs.ts";
+import { ask, askHttp2, startService, type Seen, type Service } from "./proxied-service.ts";
+
+const policies = `${forwardAuthPolicies}
+---
+policy: envoy
+namespace: mall
+match: destination.service.name == "shop"
+check:
+  - name: private
+    deny: permission_denied
+    when: request.url_path == "/private" || request.url_path.startsWith("/private/")
+  - name: tells
+    headers: { response: { set: { x-method: request.method } } }
+  - name: per-key
+    limit: 3/h
+    by: request.headers["x-api-key"]
+    when: request.url_path in ["/checked", "/both"]
+  - name: per-tenant
+    limit: 2/h
+    at: ratelimit
+    by: request.headers["x-tenant"]
+    when: request.url_path == "/counted"
+  - name: per-key-too
+    limit: 3/h
+    at: ratelimit
+    by: request.headers["x-api-key"]
+    when: request.url_path == "/both"
+report:
+  - metric: shop_requests_total
+    type: counter
+    labels:
+      service: destination.service.name
+      namespace: destination.namespace
+      method: request.method
+      path: request.url_path
+      code: response.code
+      flags: context.proxy_error_code
+      protocol: context.protocol
+      status: response.grpc_status
+      tenant: request.headers["x-tenant"]
+      kind: context.reporter.kind
+`;
+
+let hub: Hub;
+let service: Service;
+const programs = new Map<string, Program>();
+const gaps = new Map<string, Gap>();
+const envoys = new Map<string, Envoy>();
+
+/** What `weir envoy` is told in this file. */
+const told = () => [
+  ...["--policies", `${hub.folder}/policies`, "--hub", hub.grpc, "--service", "shop.mall"],
+  ...["--upstream", `127.0.0.1:${service.port}`, "--upstream-protocol", "same"],
+];
+
+test.before(async () => {
+  service = await startService();
+  hub = await startHub({ "policies/all.yaml": policies });
+  for (const version of envoyVersions) {
+    const found = await envoyProgram(version);
+    if ("gap" in found) gaps.set(version, found);
+    else {
+      programs.set(version, found);
+      envoys.set(version, await startEnvoy(found, [...told(), "--raw-paths"]));
+    }
+  }
+});
+
+test.after.always(() => {
+  for (const envoy of envoys.values()) envoy.dispose();
+  hub?.dispose();
+  service?.close();
+});
+
+/** What a test of one Envoy is given. Values that limits count by hold the version, so that counts are not shared. */
+interface Given {
+  readonly envoy: Envoy;
+  readonly version: string;
+}
+
+/** A test for each Envoy; one that cannot be had is told of once. */
+function withEnvoy(title: string, run: (t: ExecutionContext, given: Given) => Promise<void>): void {
+  for (const version of envoyVersions) {
+    test.serial(`Envoy ${version}: ${title}`, async (t) => {
+      const envoy = envoys.get(version);
+      if (envoy === undefined) notRun(t, gaps.get(version)!);
+      else await run(t, { envoy, version });
+    });
+  }
+}
+
+/** Statuses of the same request, made again and again. */
+async function statuses(envoy: Envoy, times: number, path: string, headers: Record<string, string>): Promise<number[]> {
+  const found: number[] = [];
+  while (found.length < times) found.push((await ask(envoy.port, path, { headers })).status);
+  return found;
+}
+
+for (const { title, path, status, answer, answerHeaders = {}, seen = {}, ...asked } of forwardAuthCases) {
+  withEnvoy(title, async (t, { envoy }) => {
+    const before = service.count();
+    const got = await ask(envoy.port, path, asked);
+    t.is(got.status, status);
+    if (answer !== undefined) t.is(got.body, answer);
+    for (const [name, value] of Object.entries(answerHeaders)) t.is(got.headers[name], value, name);
+    const passed = status === 200 || path.startsWith("/status/");
+    t.is(service.count() - before, passed ? 1 : 0);
+    if (!passed) return;
+    const came = JSON.parse(got.body) as Seen;
+    t.like(came, { method: asked.method ?? "GET", url: path, body: asked.body ?? "" });
+    // Envoy joins the values of a header without a space.
+    const text = (value: unknown) => (value === undefined ? undefined : String(value).replaceAll(", ", ","));
+    for (const [name, value] of Object.entries(seen)) t.is(text(came.headers[name]), text(value), name);
+    t.is(got.headers["x-method"], asked.method ?? "GET");
+  });
+}
+
+withEnvoy("a limit by header counts exactly, and says when there will be more", async (t, { envoy, version }) => {
+  const key = { "x-api-key": `key-${version}` };
+  t.deepEqual(await statuses(envoy, 5, "/checked", key), [200, 200, 200, 429, 429]);
+  const { headers } = await ask(envoy.port, "/checked", { headers: key });
+  t.regex(headers["retry-after"]!, /^\d+$/);
+  t.regex(headers["ratelimit"] as string, /^"envoy\/per-key";r=0;t=\d+$/);
+  t.is(headers["ratelimit-policy"], '"envoy/per-key";q=3;w=3600');
+  t.deepEqual(await statuses(envoy, 1, "/checked", { "x-api-key": `other-${version}` }), [200]);
+});
+
+withEnvoy("the rate limit filter counts exactly, and says the same", async (t, { envoy, version }) => {
+  const tenant = { "x-tenant": `tenant-${version}` };
+  t.deepEqual(await statuses(envoy, 4, "/counted", tenant), [200, 200, 429, 429]);
+  const { headers } = await ask(envoy.port, "/counted", { headers: tenant });
+  t.regex(headers["retry-after"]!, /^\d+$/);
+  t.regex(headers["ratelimit"] as string, /^"envoy\/per-tenant";r=0;t=\d+$/);
+  // Without the header the descriptor lacks what the limit reads, and it does not apply.
+  t.deepEqual(await statuses(envoy, 3, "/counted", {}), [200, 200, 200]);
+});
+
+withEnvoy("a request that both filters see is charged once by the limits of each", async (t, { envoy, version }) => {
+  t.deepEqual(await statuses(envoy, 5, "/both", { "x-api-key": `both-${version}` }), [200, 200, 200, 429, 429]);
+});
+
+withEnvoy("HTTP/2 is judged as HTTP/1.1 is", async (t, { envoy }) => {
+  const got = await askHttp2(envoy.port, "/page");
+  t.is(got.status, 200);
+  t.is((JSON.parse(got.body) as Seen).version, "2.0");
+  const refused = await askHttp2(envoy.port, "/admin");
+  t.is(refused.status, 403);
+  t.is(refused.body, "admins only");
+});
+
+withEnvoy("a gRPC call reaches the service, or ends with the rule's code and message", async (t, { envoy }) => {
+  const client = connect(`127.0.0.1:${envoy.port}`);
+  t.teardown(() => client.close());
+  const allowed = await unary(client, "/shop.v1.Shop/Buy", Buffer.from("tea"));
+  t.is(allowed.code, 0);
+  t.is(allowed.bytes.toString(), "tea");
+  const refused = await unary(client, "/admin/Buy", Buffer.from("tea"));
+  t.is(refused.code, 7);
+  t.is(refused.details, "admins only");
+  const called = { protocol: "grpc", status: "0", path: "/shop.v1.Shop/Buy", code: "200" };
+  await until(async () => (await metric(hub, "shop_requests_total", called)) > 0);
+});
+
+/** Ways to write `/private`, and paths that only look like it. */
+const written: readonly { path: string; refused: boolean }[] = [
+  { path: "/private", refused: true },
+  { path: "/private?x=1", refused: true },
+  { path: "//private", refused: true },
+  { path: "/./private", refused: true },
+  { path: "/shop/../private", refused: true },
+  { path: "/shop/%2e%2e/private", refused: true },
+  { path: "/shop/%2E%2e/private", refused: true },
+  { path: "/%70rivate", refused: true },
+  { path: "/private/", refused: true },
+  { path: "/private//users", refused: true },
+  { path: "/private%2fusers", refused: false },
+  { path: "/private;x=1", refused: true },
+  { path: "/privateer", refused: false },
+  { path: "/shop?next=/private", refused: false },
+];
+
+withEnvoy("a path that is written in another way gets the verdict of other doors", async (t, { envoy }) => {
+  for (const { path, refused } of written) {
+    t.is((await ask(envoy.port, path)).status, refused ? 403 : 200, path);
+    const attributes = { "destination.service.name": "shop", "destination.namespace": "mall", "request.path": path };
+    t.is((await post(hub, "/v1/check", { attributes })).json.allowed, !refused, path);
+  }
+});
+
+withEnvoy("access logs become metrics with the labels of the request", async (t, { envoy, version }) => {
+  const headers = { "x-tenant": `log-${version}` };
+  await ask(envoy.port, "/logged?x=1", { method: "POST", body: "hello", headers });
+  await ask(envoy.port, "/private", { headers });
+  const common = { service: "shop", namespace: "mall", tenant: `log-${version}`, protocol: "http", kind: "inbound" };
+  const passed = { ...common, method: "POST", path: "/logged", code: "200", flags: "-" };
+  const refused = { ...common, method: "GET", path: "/private", code: "403", flags: "UAEX" };
+  await until(async () => (await metric(hub, "shop_requests_total", refused)) > 0);
+  t.is(await metric(hub, "shop_requests_total", passed), 1);
+  t.is(await metric(hub, "shop_requests_total", refused), 1);
+});
+
+withEnvoy("its access log has the decision's id, the policies' version and the rules", async (t, { envoy }) => {
+  await ask(envoy.port, "/private/decided");
+  await until(() => envoy.stdout().includes("/private/decided"));
+  const line = envoy
+    .stdout()
+    .split("\n")
+    .find((text) => text.includes("/private/decided"))!;
+  const entry = JSON.parse(line) as Record<string, unknown>;
+  t.regex(String(entry["decision"]), /^[0-9a-f]{32}$/);
+  t.regex(String(entry["policies"]), /^[0-9a-f]+$/);
+  t.deepEqual(entry["rules"], ["envoy/private"]);
+});
+
+test.serial("the service gets the path that was judged, unless raw paths are asked for", async (t) => {
+  const found = programs.get(envoyVersions[0]);
+  if (found === undefined) return notRun(t, gaps.get(envoyVersions[0])!);
+  const envoy = await startEnvoy(found, told());
+  t.teardown(envoy.dispose);
+  for (const { path, refused } of written.filter(({ path }) => !path.includes("%2f")))
+    t.is((await ask(envoy.port, path)).status, refused ? 403 : 200, path);
+  const url = async (at: Envoy, path: string) => (JSON.parse((await ask(at.port, path)).body) as Seen).url;
+  t.is(await url(envoy, "/shop/..//%70age"), "/page");
+  t.is(await url(envoys.get(envoyVersions[0])!, "/shop/..//%70age"), "/shop/..//%70age");
+  const redirected = await ask(envoy.port, "/shop%2fpage");
+  t.is(redirected.status, 307);
+  t.is(redirected.headers["location"], "/shop/page");
+});
