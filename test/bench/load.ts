@@ -6,12 +6,14 @@
  */
 import { type Expectation, expectations } from "./accept.ts";
 import { type Load, openLoad } from "./load-generator.ts";
-import { prepareCall } from "./prepared.ts";
+import { type AccessLogOptions, accessLogMessages } from "./access-logs.ts";
+import { type Prepared, prepareCall } from "./prepared.ts";
 import { cpuSeconds } from "./process-stat.ts";
 import { type CheckOptions, checkRequests, reportRequests, type ReportOptions } from "./requests.ts";
 
 export interface LoadPlan {
-  readonly messages: { readonly check: CheckOptions } | { readonly report: ReportOptions };
+  readonly messages:
+    { readonly check: CheckOptions } | { readonly report: ReportOptions } | { readonly accessLog: AccessLogOptions };
   readonly expect: Expectation;
   readonly targets: readonly { readonly name: string; readonly address: string; readonly pid: number }[];
   readonly connections: number;
@@ -63,11 +65,15 @@ async function slice(load: Load, pid: number, ms: number): Promise<Slice> {
   return { answered, failed, seconds, serverCpu, loadCpu: ((user + system) / 1e6) * share };
 }
 
+function prepare(of: LoadPlan["messages"]): Prepared[] {
+  if ("check" in of) return checkRequests(of.check).map((m) => prepareCall("/istio.mixer.v1.Mixer/Check", m));
+  if ("report" in of) return reportRequests(of.report).map((m) => prepareCall("/istio.mixer.v1.Mixer/Report", m));
+  const accessLog = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
+  return accessLogMessages(of.accessLog).map((m) => prepareCall(accessLog, m));
+}
+
 async function run(plan: LoadPlan): Promise<LoadResult> {
-  const messages =
-    "check" in plan.messages
-      ? checkRequests(plan.messages.check).map((m) => prepareCall("/istio.mixer.v1.Mixer/Check", m))
-      : reportRequests(plan.messages.report).map((m) => prepareCall("/istio.mixer.v1.Mixer/Report", m));
+  const messages = prepare(plan.messages);
   const accept = expectations[plan.expect];
   const { connections, inFlight } = plan;
   const targets = await Promise.all(

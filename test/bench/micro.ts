@@ -13,7 +13,11 @@ import { createMixerDoor } from "../../src/wire/mixer/mixer-door.ts";
 import { ReportRequest as ReportReader } from "../../src/wire/mixer/report-request.ts";
 import { readCheckRequest } from "../../src/wire/mixer/check-request.ts";
 import { Reader } from "../../src/wire/protobuf/reader.ts";
-import type { Call, Unary } from "../../src/wire/call.ts";
+import { systemTimers } from "../../src/util/timers.ts";
+import type { Call, Incoming, Unary } from "../../src/wire/call.ts";
+import { createAccessLogDoor } from "../../src/wire/envoy/access-log/access-log-door.ts";
+import type { Session } from "../../src/wire/session.ts";
+import { accessLogMessages } from "./access-logs.ts";
 import { hubInProcess, type HubInProcess } from "./hub-in-process.ts";
 import { type Files, hundredRules, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
 import { rateLimitPath, rateLimitRequests, rateLimits } from "./rate-limit.ts";
@@ -148,11 +152,26 @@ async function rateLimit(): Promise<void> {
   );
 }
 
+async function accessLogs(): Promise<void> {
+  const hub = await hubInProcess(standardMetrics);
+  const messages = received(accessLogMessages({ seed: 1, count: 100, entries: 100 }));
+  const streamOf = (session: Session): Incoming => {
+    const outside = { now: Date.now, timers: systemTimers };
+    const [open] = createAccessLogDoor({ ...hub.door, ...outside, open: () => session }).duplex.values();
+    return open!({ send: () => true, end: () => {} }, call);
+  };
+  const each = (stream: Incoming): number => measure((i) => void stream.message(messages[i % messages.length]!), 100);
+  const session = { ...hub.session, end: () => {} };
+  show("decode an access log entry", each(streamOf({ ...session, report: () => "taken" })));
+  show("decode and count an access log entry", each(streamOf(session)));
+}
+
 const parts: Record<string, () => Promise<void>> = {
   few: () => checks("10 rules", tenRules, 1000),
   check: () => checks("100 rules, 30 of them apply", hundredRules, 8),
   many: () => checks("10,000 rules, 10 of them apply", tenThousandRules, 1000),
   report: reports,
+  als: accessLogs,
   ratelimit: rateLimit,
 };
 

@@ -1,3 +1,4 @@
+import { accessLogSeries } from "./access-logs.ts";
 import { type Bench, typicalAnswer } from "./bench.ts";
 import { throughEnvoy } from "./envoy.ts";
 import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
@@ -152,12 +153,10 @@ function report(records: number, inFlight: number): Scenario {
       const [w] = (await bench.load(plan)).targets as [TargetResult];
       const notes = doubts([w]);
       const each = cpu(w) / records;
-      const text = await (await fetch(`http://${hub.ready["admin"]}/metrics`)).text();
-      const samples = [...text.matchAll(/^istio_requests_total\{.*\} (\S+)/gm)].map((m) => Number(m[1]));
-      const counted = samples.reduce((sum, value) => sum + value, 0);
+      const { counted, series } = await requestsCounted(hub);
       if (counted !== w.answered * records)
         throw new Error(`${w.answered * records} records were reported, and ${counted} are counted`);
-      if (samples.length !== reportSeries) notes.push(`The load made ${samples.length} series.`);
+      if (series !== reportSeries) notes.push(`The load made ${series} series.`);
       return [
         {
           scenario: `Report, ${records.toLocaleString("en-US")} records a batch, standard metrics`,
@@ -171,6 +170,49 @@ function report(records: number, inFlight: number): Scenario {
       ];
     },
   };
+}
+
+/** Each message is the only one of its stream, which costs a hub more than a proxy does that keeps its stream. */
+const accessLogs: Scenario = {
+  name: "als",
+  async run(bench) {
+    const entries = 100;
+    const hub = await bench.hub(standardMetrics);
+    const plan: LoadPlan = {
+      messages: { accessLog: { seed, count: 200, entries } },
+      expect: "empty",
+      targets: [target("weir", hub)],
+      connections,
+      inFlight: 4,
+      ...bench.pace,
+      aloneMs: 0,
+    };
+    const [w] = (await bench.load(plan)).targets as [TargetResult];
+    const notes = doubts([w]);
+    const each = cpu(w) / entries;
+    const { counted, series } = await requestsCounted(hub);
+    if (counted !== w.answered * entries)
+      throw new Error(`${w.answered * entries} entries were logged, and ${counted} are counted`);
+    if (series !== accessLogSeries) notes.push(`The load made ${series} series.`);
+    return [
+      {
+        scenario: `Access log, ${entries} entries a stream, standard metrics`,
+        weir: `${rate(throughput(w) * entries)} entries`,
+        beside: "",
+        figure: `${micros(each)} of CPU an entry`,
+        target: "at most 4 us",
+        met: each <= 4,
+        notes,
+      },
+    ];
+  },
+};
+
+/** What a hub's counter of requests says, over how many series. */
+async function requestsCounted(hub: ServerProcess): Promise<{ counted: number; series: number }> {
+  const text = await (await fetch(`http://${hub.ready["admin"]}/metrics`)).text();
+  const samples = [...text.matchAll(/^istio_requests_total\{.*\} (\S+)/gm)].map((m) => Number(m[1]));
+  return { counted: samples.reduce((sum, value) => sum + value, 0), series: samples.length };
 }
 
 const memory: Scenario = {
@@ -235,4 +277,13 @@ const ceiling: Scenario = {
 
 const envoy: Scenario = { name: "envoy", run: throughEnvoy };
 
-export const scenarios: readonly Scenario[] = [check, scale, report(100, 4), report(1000, 2), envoy, memory, ceiling];
+export const scenarios: readonly Scenario[] = [
+  check,
+  scale,
+  report(100, 4),
+  report(1000, 2),
+  accessLogs,
+  envoy,
+  memory,
+  ceiling,
+];
