@@ -25,21 +25,22 @@ export type FindClient = (names: PeerNames) => NamedClient | undefined;
  * a SPIFFE id before a DNS name, in whichever order the file has them.
  */
 export function createClients(settings: readonly ClientSettings[]): FindClient {
-  const exact = new Map<string, NamedClient>();
+  const spiffeIds = new Map<string, NamedClient>();
+  const dnsNames = new Map<string, NamedClient>();
   const beginnings: { readonly beginning: string; readonly client: NamedClient }[] = [];
   for (const each of settings) {
     const client = clientOf(each);
     if (each.name.endsWith("*")) beginnings.push({ beginning: each.name.slice(0, -1), client });
-    else exact.set(each.name, client);
+    else (each.name.startsWith("spiffe://") ? spiffeIds : dnsNames).set(each.name, client);
   }
   beginnings.sort((a, b) => b.beginning.length - a.beginning.length);
   return ({ spiffe, dns }) => {
     if (spiffe !== undefined) {
-      const found = exact.get(spiffe) ?? beginnings.find(({ beginning }) => spiffe.startsWith(beginning))?.client;
+      const found = spiffeIds.get(spiffe) ?? beginnings.find(({ beginning }) => spiffe.startsWith(beginning))?.client;
       if (found !== undefined) return found;
     }
     for (const name of dns) {
-      const found = exact.get(name);
+      const found = dnsNames.get(name);
       if (found !== undefined) return found;
     }
     return undefined;

@@ -11,9 +11,6 @@ import { watchHandshakes } from "./handshakes.ts";
 import { namesText, peerNames, type PeerNames } from "./peer-names.ts";
 import type { ClientSettings, TlsSettings } from "./settings.ts";
 
-/** A handshake that takes longer is given up. */
-const handshakeTimeoutMs = 10_000;
-
 /** Who comes in at one listener. */
 export interface Gate {
   /** What a TLS server is made with; `undefined` at a listener of plain text. */
@@ -56,6 +53,8 @@ export interface GateOptions {
   readonly now: () => number;
   /** Handshakes at once. Default 512. */
   readonly maxHandshakes?: number;
+  /** How long a handshake may take. Default 10 s. */
+  readonly handshakeMs?: number;
 }
 
 /** A gate of plain text through which everybody comes. */
@@ -86,7 +85,7 @@ export function createGate(options: GateOptions): ManagedGate {
 
   return {
     get tls() {
-      return context && options.tls && serverOptions(options.tls, context);
+      return context && options.tls && serverOptions(options.tls, context, options.handshakeMs ?? 10_000);
     },
     guard(server) {
       servers.add(server);
@@ -200,11 +199,15 @@ function contextOf(tls: TlsSettings, { cert, key, ca }: Certificates): SecureCon
   };
 }
 
-function serverOptions({ clientAuth }: TlsSettings, context: SecureContextOptions): TlsOptions {
+function serverOptions(
+  { clientAuth }: TlsSettings,
+  context: SecureContextOptions,
+  handshakeTimeout: number,
+): TlsOptions {
   return {
     ...context,
     requestCert: clientAuth !== "none",
     rejectUnauthorized: clientAuth === "required",
-    handshakeTimeout: handshakeTimeoutMs,
+    handshakeTimeout,
   };
 }

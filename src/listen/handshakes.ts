@@ -25,8 +25,11 @@ export function watchHandshakes(server: Server, options: HandshakeOptions): void
   // Node tells one of these two of every connection, also of one that is closed before its handshake began.
   server.on("tlsClientError", (error, socket) => {
     pending--;
+    const peer = socket.remoteAddress ?? "unknown";
+    // Node leaves a connection open whose handshake has timed out.
+    socket.destroy();
     const reason = reasonOf(error, socket);
-    if (reason !== undefined) options.refused(reason, socket.remoteAddress ?? "unknown", error);
+    if (reason !== undefined) options.refused(reason, peer, error);
   });
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     pending--;
