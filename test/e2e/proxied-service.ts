@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { spawn, type ChildProcess } from "node:child_process";
 import { request as requestTls } from "node:https";
 import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
@@ -81,14 +82,20 @@ type Answering = Pick<ServerResponse, "addTrailers"> & {
   end(body: Buffer | string): unknown;
 };
 
-/** A port that nothing listens on at the moment. */
+/**
+ * A port that nothing listens on, for a program that cannot tell which one it took. It lies below those that systems give
+ * to whoever asks for any, so that no other test gets it in the meantime.
+ */
 export async function freePort(): Promise<number> {
-  const server = createNetServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = randomInt(15_000, 30_000);
+    const server = createNetServer();
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
 }
 
 /** A proxy that runs. */

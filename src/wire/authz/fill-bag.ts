@@ -1,6 +1,5 @@
 import type { Bag } from "../../attributes/bag.ts";
 import { Fault } from "../../attributes/fault.ts";
-import { queryParams } from "../../attributes/query-params.ts";
 import { setMap } from "../../attributes/set-map.ts";
 import { parseValue } from "../../attributes/text.ts";
 import { Timestamp } from "../../attributes/timestamp.ts";
@@ -55,10 +54,6 @@ export function fillRequest(bag: Bag, request: OriginalRequest, origin: Origin):
     if (host !== undefined) decoded.set("host", textOf(host));
     if (origin.certificateHeader !== undefined) decoded.delete(origin.certificateHeader);
     setMap(bag, "request.headers", decoded);
-  }
-  if (layout.find("request.query_params") !== undefined) {
-    const query = uri.indexOf("?");
-    setMap(bag, "request.query_params", queryParams(query < 0 ? "" : textOf(uri.slice(query + 1))));
   }
 }
 

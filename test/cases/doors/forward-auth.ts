@@ -5,7 +5,7 @@ match: destination.service.name == "shop"
 check:
   - name: admins
     deny: permission_denied
-    when: request.path.startsWith("/admin")
+    when: request.url_path == "/admin" || request.url_path.startsWith("/admin/")
     unless: request.headers["x-role"] == "admin"
     message: admins only
   - name: inside
@@ -172,6 +172,20 @@ export const forwardAuthCases: readonly ForwardAuthCase[] = [
     status: 200,
     seen: { "x-only": "here" },
   },
+  ...[
+    "//admin/x",
+    "/./admin/x",
+    "/x/../admin",
+    "/%61dmin",
+    "/x/%2e%2e/admin/x",
+    "/x/%2E./admin",
+    "/admin;v=1/x",
+    "/admin;/x",
+    "/..;/admin/x",
+    "/admin//x",
+    "/admin?/../x",
+  ].map((path): ForwardAuthCase => ({ title: `a path that tries to slip by: ${path}`, path, status: 403 })),
+  { title: "a path that only looks like it", path: "/adminx", status: 200 },
   { title: "a status of the service's own", path: "/status/403", status: 403 },
   { title: "a failure of the service's own", path: "/status/500", status: 500 },
 ];
