@@ -13,7 +13,6 @@ let program: Program | Gap;
 let service: Service;
 let hub: Hub;
 let envoy: Envoy;
-let port: number;
 
 /** Starts Envoy with the filter of docs/doors/authz.md in place of the one that asks over gRPC. */
 function startWithHttp(found: Program, at: Hub, changes: object = {}): Promise<Envoy> {
@@ -43,15 +42,12 @@ function startWithHttp(found: Program, at: Hub, changes: object = {}): Promise<E
   });
 }
 
-const portOf = ({ address }: Envoy): number => Number(address.split(":")[1]);
-
 test.before(async () => {
   program = await envoyProgram(envoyVersions[0]);
   if ("gap" in program) return;
   service = await startService();
   hub = await startHub(files);
   envoy = await startWithHttp(program, hub);
-  port = portOf(envoy);
 });
 
 test.after.always(() => {
@@ -68,7 +64,7 @@ function withEnvoy(title: string, run: (t: ExecutionContext, found: Program) => 
 for (const { title, path, status, answer, answerHeaders = {}, seen = {}, ...asked } of forwardAuthCases) {
   withEnvoy(`Envoy over HTTP: ${title}`, async (t) => {
     const before = service.count();
-    const got = await ask(port, path, asked);
+    const got = await ask(envoy.port, path, asked);
     // To Envoy 5xx would be a hub that failed.
     const expected = path === "/closed" ? 403 : status;
     t.is(got.status, expected, envoy.stderr());
@@ -91,9 +87,9 @@ withEnvoy("Envoy over HTTP: a caller cannot bring an attribute or its own addres
     "/admin/;destination.service.name=other/x",
     "/admin?a/;b=c",
   ]) {
-    t.is((await ask(port, path, { headers })).status, 403, path);
+    t.is((await ask(envoy.port, path, { headers })).status, 403, path);
   }
-  t.is((await ask(port, "/inside", { headers })).status, 403);
+  t.is((await ask(envoy.port, "/inside", { headers })).status, 403);
 });
 
 for (const open of [false, true]) {
@@ -104,7 +100,7 @@ for (const open of [false, true]) {
       t.teardown(() => own.dispose());
       const at = await startWithHttp(found, own, { failure_mode_allow: open });
       t.teardown(() => at.dispose());
-      const asked = async (path: string): Promise<Answered> => ask(portOf(at), path);
+      const asked = async (path: string): Promise<Answered> => ask(at.port, path);
       t.is((await asked("/closed")).status, 403);
       own.process.kill("SIGKILL");
       await own.exit;
