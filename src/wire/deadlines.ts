@@ -19,6 +19,7 @@ const steps = 512;
 export class Deadlines {
   readonly #timers: Timers;
   readonly #monotonic: () => number;
+  readonly #soon: (job: () => void) => void;
   /** What was added in this turn. */
   #fresh: Expiring[] = [];
   /** A hashed wheel: what expires in a step stands in the step's place, together with what expires whole rounds later. */
@@ -26,15 +27,17 @@ export class Deadlines {
   #count = 0;
   #step: number;
 
-  constructor(timers: Timers, monotonic: () => number) {
+  /** `soon` runs a job when this turn of the event loop is over. */
+  constructor(timers: Timers, monotonic: () => number, soon: (job: () => void) => void = process.nextTick) {
+    this.#soon = soon;
     this.#timers = timers;
     this.#monotonic = monotonic;
     this.#step = stepOf(monotonic());
   }
 
   add(expiring: Expiring): void {
-    if (this.#fresh.length === 0) process.nextTick(() => this.#settle());
     this.#fresh.push(expiring);
+    if (this.#fresh.length === 1) this.#soon(() => this.#settle());
   }
 
   /** What is over need not be waited for. */

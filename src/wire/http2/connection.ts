@@ -404,6 +404,8 @@ export class Connection<Head> implements FrameSink, StreamOwner {
 
   #windowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
     checkLength(end - start, 4);
+    this.#meter.earn(credit.data * this.sender.dataFrames);
+    this.sender.dataFrames = 0;
     this.#spend(cost.idleFrame);
     const by = uint31At(bytes, start);
     if (id === 0) {

@@ -10,6 +10,8 @@ export class Sender {
   streamWindow = initialWindow;
   /** Bytes that wait for the peer's windows, over all streams. */
   waitingBytes = 0;
+  /** Frames of DATA that were sent and not looked at yet: the peer may answer each with a window. */
+  dataFrames = 0;
   /** Says that something was put into the outbox, which has to be flushed sometime. */
   readonly touched: () => void;
   /** Streams that the connection's window holds up, in the order of their turns. */

@@ -204,6 +204,7 @@ export class Stream {
     const { outbox } = this.#sender;
     this.#window -= length;
     this.#sender.window -= length;
+    this.#sender.dataFrames++;
     const at = outbox.reserve(frameHeaderBytes + length);
     return putFrameHeader(outbox.chunk, at, length, frameType.data, endStream ? flag.endStream : 0, this.id);
   }
