@@ -25,7 +25,7 @@ async function startCaddy(found: Program, at: Hub): Promise<Proxy> {
   const file = join(folder, "Caddyfile");
   await writeFile(file, `{\n\tadmin off\n\tauto_https off\n\tstorage file_system ${folder}\n}\n${recipe}`);
   const here = { ...found, env: { ...found.env, HOME: folder } };
-  return startProxy(here, ["run", "--config", file, "--adapter", "caddyfile"], port);
+  return startProxy(here, ["run", "--config", file, "--adapter", "caddyfile"], { port, folder });
 }
 
 test.before(async () => {

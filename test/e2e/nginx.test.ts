@@ -41,7 +41,7 @@ async function startNginx(found: Program, at: Hub, args: readonly string[] = [])
   await writeFile(file, stdout);
   // Workers must reach the folder, which is the owner's alone.
   const user = process.getuid?.() === 0 ? " user root;" : "";
-  return startProxy(found, ["-p", folder, "-e", "stderr", "-c", file, "-g", `daemon off;${user}`], port);
+  return startProxy(found, ["-p", folder, "-e", "stderr", "-c", file, "-g", `daemon off;${user}`], { port, folder });
 }
 
 test.before(async () => {

@@ -5,6 +5,7 @@ import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, 
 import { connect as connectHttp2, createServer as createHttp2Server, type Http2ServerRequest } from "node:http2";
 import { connect, createServer as createNetServer, type AddressInfo, type Socket } from "node:net";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
 import type { Program } from "./programs.ts";
 
 /** What the service behind a proxy got. */
@@ -105,8 +106,12 @@ export interface Proxy {
   dispose(): void;
 }
 
-/** Starts a proxy in the foreground, and waits until it takes connections. Rejects with what it wrote when it ends before. */
-export async function startProxy(program: Program, args: readonly string[], port: number): Promise<Proxy> {
+/** Starts a proxy in the foreground, whose files are in a folder that ends with it, and waits until it takes connections. Rejects with what it wrote when it ends before. */
+export async function startProxy(
+  program: Program,
+  args: readonly string[],
+  { port, folder }: { readonly port: number; readonly folder: string },
+): Promise<Proxy> {
   const child: ChildProcess = spawn(program.path, args, {
     env: { ...process.env, ...program.env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -120,7 +125,14 @@ export async function startProxy(program: Program, args: readonly string[], port
     if (ended) throw new Error(`${program.path} ended:\n${stderr}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  return { port, stderr: () => stderr, dispose: () => void child.kill("SIGTERM") };
+  return {
+    port,
+    stderr: () => stderr,
+    dispose: () => {
+      child.kill("SIGTERM");
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
 function accepts(port: number): Promise<boolean> {
