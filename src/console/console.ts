@@ -117,6 +117,7 @@ export function createConsole(options: ConsoleOptions): Console {
       if (!server.listening) return;
       const closed = once(server, "close");
       server.close();
+      gate.shut();
       server.closeAllConnections();
       await closed;
     },

@@ -17,6 +17,8 @@ export interface Gate {
   readonly tls: TlsOptions | undefined;
   /** Watches over the handshakes of the server that was made with `tls`, and keeps its certificates current. */
   guard(server: Server): void;
+  /** Gives up the handshakes that are under way. To be called when the servers take no more connections. */
+  shut(): void;
   /** Who is at the other end of a connection that this gate let in; `undefined` where that can never matter. */
   guest(socket: Socket): Guest | undefined;
 }
@@ -61,6 +63,7 @@ export interface GateOptions {
 export const openGate: Gate = {
   tls: undefined,
   guard: () => undefined,
+  shut: () => undefined,
   guest: () => undefined,
 };
 
@@ -70,7 +73,8 @@ const noNames: PeerNames = { spiffe: undefined, dns: [] };
 export function createGate(options: GateOptions): ManagedGate {
   const { listener, observer, log } = options;
   const mayTell = seldom(options.now);
-  const servers = new Set<Server>();
+  /** The servers, and what gives up their handshakes. */
+  const servers = new Map<Server, () => void>();
   let context = options.tls && options.certificates && contextOf(options.tls, options.certificates);
   let clients = settingsOf(options.clients);
   /** Connections at a listener that names its clients. */
@@ -88,13 +92,16 @@ export function createGate(options: GateOptions): ManagedGate {
       return context && options.tls && serverOptions(options.tls, context, options.handshakeMs ?? 10_000);
     },
     guard(server) {
-      servers.add(server);
       server.once("close", () => servers.delete(server));
-      watchHandshakes(server, {
+      const giveUp = watchHandshakes(server, {
         refused: (reason, peer, error) =>
           refused(reason, "a connection was refused", { peer, ...(error && { error: error.message }) }),
         ...(options.maxHandshakes !== undefined && { maxPending: options.maxHandshakes }),
       });
+      servers.set(server, giveUp);
+    },
+    shut() {
+      for (const giveUp of servers.values()) giveUp();
     },
     guest(socket) {
       // Who shows no certificate can never be named.
@@ -113,7 +120,7 @@ export function createGate(options: GateOptions): ManagedGate {
     setCertificates(certificates) {
       if (options.tls === undefined) return;
       context = contextOf(options.tls, certificates);
-      for (const server of servers) server.setSecureContext(context);
+      for (const server of servers.keys()) server.setSecureContext(context);
     },
     setClients(changed) {
       const next = settingsOf(changed);

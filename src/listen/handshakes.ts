@@ -13,30 +13,44 @@ export interface HandshakeOptions {
 /**
  * Watches over the handshakes of a TLS server: no more at once than it can bear, and every one that fails is told. Where
  * client certificates are optional, one that is not valid is refused rather than taken for none.
+ *
+ * @returns a function that gives up the handshakes that are under way
  */
-export function watchHandshakes(server: Server, options: HandshakeOptions): void {
-  let pending = 0;
+export function watchHandshakes(server: Server, options: HandshakeOptions): () => void {
+  /** By the peer's address, which the socket of TLS shares with the one below it. */
+  const pending = new Map<string, Socket>();
   server.prependListener("connection", (socket: Socket) => {
-    pending++;
-    if (pending <= (options.maxPending ?? maxPending)) return;
-    options.refused("handshakes", socket.remoteAddress ?? "unknown", undefined);
-    socket.destroy();
+    const peer = endOf(socket);
+    if (pending.size >= (options.maxPending ?? maxPending)) {
+      options.refused("handshakes", socket.remoteAddress ?? "unknown", undefined);
+      socket.destroy();
+      return;
+    }
+    pending.set(peer, socket);
+    socket.once("close", () => {
+      if (pending.get(peer) === socket) pending.delete(peer);
+    });
   });
-  // Node tells one of these two of every connection, also of one that is closed before its handshake began.
   server.on("tlsClientError", (error, socket) => {
-    pending--;
     const peer = socket.remoteAddress ?? "unknown";
+    const reason = reasonOf(error, socket);
     // Node leaves a connection open whose handshake has timed out.
     socket.destroy();
-    const reason = reasonOf(error, socket);
     if (reason !== undefined) options.refused(reason, peer, error);
   });
   server.prependListener("secureConnection", (socket: TLSSocket) => {
-    pending--;
+    pending.delete(endOf(socket));
     if (socket.authorized || socket.getPeerX509Certificate() === undefined) return;
     options.refused(certificateReason(authorizationCode(socket)), socket.remoteAddress ?? "unknown", undefined);
     socket.destroy();
   });
+  return () => {
+    for (const socket of pending.values()) socket.destroy();
+  };
+}
+
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Why a handshake failed, in a word of ours; `undefined` for a peer that went away. */

@@ -130,6 +130,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       isDraining = true;
       health.stop();
       for (const listener of listeners) listener.close();
+      gate.shut();
       for (const connection of connections) connection.drain();
       for (const stream of streams) stream.drain();
       const done = new Promise<void>((resolve) => (allGone = resolve));

@@ -16,6 +16,7 @@ const certificates = { ...own, ca: authority.cert, notAfterMs: 0, leaf: new X509
 
 interface Served {
   readonly gate: ManagedGate;
+  readonly server: Server;
   readonly port: number;
   readonly observer: ReturnType<typeof recordingObserver>;
   readonly log: ReturnType<typeof recordingLog>;
@@ -45,6 +46,7 @@ async function serve(
   });
   return {
     gate,
+    server,
     observer,
     log,
     port: (server.address() as AddressInfo).port,
@@ -87,6 +89,18 @@ test("no more handshakes are under way at once than the gate bears, and it recov
     const how = await Promise.race([closed(socket).then(() => "refused"), came.then(() => "in")]);
     if (how === "in") break;
   }
+  t.pass();
+});
+
+test("a server that stops does not wait for handshakes that are under way", async (t) => {
+  const { gate, server, port } = await serve(t, "none");
+  const socket = connectTcp(port, "127.0.0.1");
+  t.teardown(() => socket.destroy());
+  await Promise.all([once(server, "connection"), once(socket, "connect")]);
+  const stopped = new Promise((resolve) => server.close(resolve));
+  gate.shut();
+  await stopped;
+  await closed(socket.resume());
   t.pass();
 });
 

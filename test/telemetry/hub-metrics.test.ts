@@ -64,6 +64,18 @@ test("what rooms tell is counted under its labels", async (t) => {
   t.deepEqual(await samples(metrics, "weir_build_info"), { [`1.2.3 ${process.version}`]: 1 });
 });
 
+test("certificates of listeners: the days that are left, and what is wrong with their files", async (t) => {
+  const metrics = create({
+    now: () => 0,
+    credentials: () => [
+      { listener: "grpc", problems: ["tls.key: no"], notAfterMs: 36 * 3_600_000 },
+      { listener: "admin", problems: [] },
+    ],
+  });
+  t.deepEqual(await samples(metrics, "weir_certificate_days_left"), { grpc: 1.5 });
+  t.deepEqual(await samples(metrics, "weir_credentials_problems"), { grpc: 1, admin: 0 });
+});
+
 test("durations are cumulated in seconds; a clock that was set back counts as no time", async (t) => {
   const metrics = create();
   for (const ms of [0.01, 0.011, 2.5, 20_000, -5, NaN]) metrics.observer.decision(true, ms);

@@ -151,6 +151,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       draining = true;
       if (!server.listening) return;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      gate.shut();
       server.closeIdleConnections();
       const cut = () => server.closeAllConnections();
       if (force.aborted) cut();
