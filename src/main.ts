@@ -14,6 +14,9 @@ import { weirVersion } from "./util/version.ts";
 
 setFlagsFromString("--heap-growing-percent=30");
 
+// What Node deprecates is news for developers, not for whoever runs a command.
+process.noDeprecation = true;
+
 const io: Io = {
   stdin: process.stdin,
   out: (text) => void process.stdout.write(text),

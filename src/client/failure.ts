@@ -10,6 +10,7 @@ export function failure(address: string, error: Pick<ServiceError, "details" | "
   const [, code, message] = /^(WEIR_[A-Z_]+): (.*)$/s.exec(error.details) ?? [];
   if (code !== undefined && code in errorCodes) return new WeirError(code as ErrorCode, message!, { cause: error });
   // Of a connection that cannot be made, the last error says all there is.
-  const [reason = error.details || error.message] = /connect E[A-Z]+/.exec(error.details) ?? [];
+  const [, openssl] = /:SSL routines:[^:]*:([^:]+):/.exec(error.details) ?? [];
+  const [reason = openssl ?? (error.details || error.message)] = /connect E[A-Z]+/.exec(error.details) ?? [];
   return new WeirError("WEIR_UNREACHABLE", `cannot call the hub at ${address}: ${reason}`, { cause: error });
 }

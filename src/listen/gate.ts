@@ -95,7 +95,7 @@ export function createGate(options: GateOptions): ManagedGate {
       server.once("close", () => servers.delete(server));
       const giveUp = watchHandshakes(server, {
         refused: (reason, peer, error) =>
-          refused(reason, "a connection was refused", { peer, ...(error && { error: error.message }) }),
+          refused(reason, "a connection was refused", { peer, ...(error && { error: error.reason ?? error.message }) }),
         ...(options.maxHandshakes !== undefined && { maxPending: options.maxHandshakes }),
       });
       servers.set(server, giveUp);

@@ -6,8 +6,13 @@ const maxPending = 512;
 
 export interface HandshakeOptions {
   /** Told why a connection came to nothing, but for peers that went away by themselves. */
-  refused(reason: string, peer: string, error: Error | undefined): void;
+  refused(reason: string, peer: string, error: HandshakeError | undefined): void;
   readonly maxPending?: number;
+}
+
+/** An error of TLS; `reason` is what OpenSSL says of it in words. */
+export interface HandshakeError extends Error {
+  readonly reason?: string;
 }
 
 /**

@@ -99,7 +99,9 @@ test.serial(
     }
     t.is((await run("report", ...own)).code, 0);
     t.is((await run("check", "--tls")).code, 1);
-    t.is((await run("check", "--ca", "certs/ca.crt")).code, 1);
+    const refused = await run("check", "--ca", "certs/ca.crt");
+    t.is(refused.code, 1);
+    t.regex(refused.stderr, /^error: cannot call the hub at 127\.0\.0\.1:\d+: .*certificate required\n$/);
     t.regex((await run("check", "--cert", "web.crt")).stderr, /--cert and --key go together/);
     t.regex((await run("check", "--ca", "nothing.crt")).stderr, /nothing\.crt/);
   },
