@@ -7,6 +7,11 @@ export const expectations = {
   allow: (bytes: Buffer, start: number, end: number) => preconditionCode(bytes, start, end) === 0,
   /** A CheckResponse that refuses. */
   refuse: (bytes: Buffer, start: number, end: number) => (preconditionCode(bytes, start, end) ?? 0) > 0,
+  /** An answer of ext_authz that lets pass: it begins with an empty status. */
+  pass: (bytes: Buffer, start: number) => bytes[start] === 0x0a && bytes[start + 1] === 0,
+  /** An answer of ext_authz that refuses: it begins with a status whose first field is its code. */
+  deny: (bytes: Buffer, start: number) =>
+    bytes[start] === 0x0a && bytes[start + 1]! > 2 && bytes[start + 2] === 0x08 && bytes[start + 3]! > 0,
   /** A ReportResponse. */
   empty: (_: Buffer, start: number, end: number) => start === end,
 } as const satisfies Record<string, Accept>;

@@ -7,13 +7,17 @@
 import { type Expectation, expectations } from "./accept.ts";
 import { type Load, openLoad } from "./load-generator.ts";
 import { type AccessLogOptions, accessLogMessages } from "./access-logs.ts";
+import { extAuthzPath, extAuthzRequests } from "./ext-authz.ts";
 import { type Prepared, prepareCall } from "./prepared.ts";
 import { cpuSeconds } from "./process-stat.ts";
 import { type CheckOptions, checkRequests, reportRequests, type ReportOptions } from "./requests.ts";
 
 export interface LoadPlan {
   readonly messages:
-    { readonly check: CheckOptions } | { readonly report: ReportOptions } | { readonly accessLog: AccessLogOptions };
+    | { readonly check: CheckOptions }
+    | { readonly extAuthz: CheckOptions }
+    | { readonly report: ReportOptions }
+    | { readonly accessLog: AccessLogOptions };
   readonly expect: Expectation;
   readonly targets: readonly { readonly name: string; readonly address: string; readonly pid: number }[];
   readonly connections: number;
@@ -67,6 +71,7 @@ async function slice(load: Load, pid: number, ms: number): Promise<Slice> {
 
 function prepare(of: LoadPlan["messages"]): Prepared[] {
   if ("check" in of) return checkRequests(of.check).map((m) => prepareCall("/istio.mixer.v1.Mixer/Check", m));
+  if ("extAuthz" in of) return extAuthzRequests(of.extAuthz).map((m) => prepareCall(extAuthzPath, m));
   if ("report" in of) return reportRequests(of.report).map((m) => prepareCall("/istio.mixer.v1.Mixer/Report", m));
   const accessLog = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
   return accessLogMessages(of.accessLog).map((m) => prepareCall(accessLog, m));

@@ -1,6 +1,7 @@
 import { accessLogSeries } from "./access-logs.ts";
 import { type Bench, typicalAnswer } from "./bench.ts";
 import { throughEnvoy } from "./envoy.ts";
+import { typicalExtAuthzAnswer } from "./ext-authz.ts";
 import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
 import type { LoadPlan, TargetResult } from "./load.ts";
@@ -26,9 +27,18 @@ function target(name: string, server: ServerProcess): LoadPlan["targets"][number
 }
 
 /** Sends requests that the rules must refuse, so that a hub that judges nothing cannot look fast. */
-async function proveRules(bench: Bench, server: ServerProcess, check: CheckOptions): Promise<void> {
+async function proveRules(
+  bench: Bench,
+  server: ServerProcess,
+  check: CheckOptions,
+  door: "check" | "extAuthz" = "check",
+): Promise<void> {
   const wrong = { ...check, count: 200, instead: { "request.url_path": refusedPath } };
-  const plan = { messages: { check: wrong }, expect: "refuse", targets: [target("weir", server)] } as const;
+  const asked =
+    door === "check"
+      ? ({ messages: { check: wrong }, expect: "refuse" } as const)
+      : ({ messages: { extAuthz: wrong }, expect: "deny" } as const);
+  const plan = { ...asked, targets: [target("weir", server)] };
   const { targets } = await bench.load({
     ...plan,
     connections: 1,
@@ -98,6 +108,55 @@ const check: Scenario = {
       },
     ];
     return [...rows, ...(await h2load(bench.pace, hub, echo, checkRequests({ ...options, count: 1 })[0]!))];
+  },
+};
+
+const extAuthz: Scenario = {
+  name: "ext-authz",
+  async run(bench) {
+    const options: CheckOptions = { seed, count: messages, services: 8, users: 5000 };
+    const hub = await bench.hub(hundredRules);
+    const answer = await typicalExtAuthzAnswer(hub, options);
+    await proveRules(bench, hub, options, "extAuthz");
+    const echo = await bench.echo("hub", answer);
+    const plan: LoadPlan = {
+      messages: { extAuthz: options },
+      expect: "pass",
+      targets: [target("weir", hub), target("echo", echo)],
+      connections,
+      inFlight: 32,
+      ...bench.pace,
+    };
+    const [w, e] = (await bench.load(plan)).targets as [TargetResult, TargetResult];
+    const share = ratio(w, e);
+    const extra = paired(w, e, (x, y) => (x.serverCpu / x.answered - y.serverCpu / y.answered) * 1e6);
+    const alone = ({ alone }: TargetResult): string => `${micros(alone!.p50)} / ${micros(alone!.p99)}`;
+    return [
+      {
+        scenario: "ext_authz Check, 25 headers, 100 rules: throughput",
+        weir: rate(throughput(w)),
+        beside: `${rate(throughput(e))} echo, same transport`,
+        figure: `${share.toFixed(2)} of the echo`,
+        target: "at least 0.70",
+        met: share >= 0.7,
+        notes: doubts([w, e]),
+      },
+      {
+        scenario: "the same: server CPU a call",
+        weir: micros(cpu(w)),
+        beside: `${micros(cpu(e))} echo`,
+        figure: `${micros(extra)} above the echo`,
+        target: "at most 8 us",
+        met: extra <= 8,
+      },
+      {
+        scenario: "the same: latency, one in flight, p50 / p99",
+        weir: alone(w),
+        beside: `${alone(e)} echo`,
+        figure: "",
+        target: "",
+      },
+    ];
   },
 };
 
@@ -279,6 +338,7 @@ const envoy: Scenario = { name: "envoy", run: throughEnvoy };
 
 export const scenarios: readonly Scenario[] = [
   check,
+  extAuthz,
   scale,
   report(100, 4),
   report(1000, 2),

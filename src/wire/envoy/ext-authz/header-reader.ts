@@ -1,5 +1,6 @@
 import type { Bag } from "../../../attributes/bag.ts";
 import type { WordCache } from "../../mixer/word-cache.ts";
+import { Pair } from "../../protobuf/pair.ts";
 import type { Reader } from "../../protobuf/reader.ts";
 import type { RequestTable } from "./request-table.ts";
 
@@ -14,10 +15,7 @@ export class HeaderReader {
   isGrpc = false;
   readonly #cache: WordCache;
   #all: Map<string, string> | undefined;
-  #keyStart = 0;
-  #keyEnd = 0;
-  #valueStart = 0;
-  #valueEnd = 0;
+  readonly #pair = new Pair();
 
   constructor(cache: WordCache) {
     this.#cache = cache;
@@ -31,7 +29,7 @@ export class HeaderReader {
 
   /** Reads an entry of `headers`, which comes next. Of several entries of a name the last counts, as in any map. */
   entry(reader: Reader, view: DataView, bag: Bag, table: RequestTable): void {
-    this.#pair(reader, 0x12);
+    this.#pair.read(reader);
     this.#take(reader.buffer, view, bag, table, false);
   }
 
@@ -42,7 +40,7 @@ export class HeaderReader {
     while (reader.more) {
       const tag = reader.tag();
       if (tag === 0x0a) {
-        this.#pair(reader, 0x1a);
+        this.#pair.read(reader, 0x1a);
         this.#take(reader.buffer, view, bag, table, true);
       } else reader.skip(tag);
     }
@@ -56,12 +54,11 @@ export class HeaderReader {
   }
 
   #take(buffer: Buffer, view: DataView, bag: Bag, table: RequestTable, joins: boolean): void {
-    const start = this.#keyStart;
-    const end = this.#keyEnd;
+    const { keyStart: start, keyEnd: end, valueStart, valueEnd } = this.#pair;
     if (start < end && buffer[start] === colon) return;
     const index = table.headerNames.find(view, buffer.byteOffset + start, buffer.byteOffset + end);
     if (index < 0 && !table.allHeaders) return;
-    const value = this.#cache.text(buffer, view, this.#valueStart, this.#valueEnd);
+    const value = this.#cache.text(buffer, view, valueStart, valueEnd);
     if (table.allHeaders) this.#takeWhole(this.#cache.text(buffer, view, start, end), value, joins);
     if (index < 0) return;
     const { key, attribute, isContentType } = table.headerUses[index]!;
@@ -80,57 +77,6 @@ export class HeaderReader {
     const all = (this.#all ??= new Map());
     const before = joins ? all.get(name) : undefined;
     all.set(name, before === undefined ? value : before + (name === "cookie" ? "; " : ",") + value);
-  }
-
-  /**
-   * Finds key and value of the message that comes next: both texts, the key field 1 and the value field 2, or, where
-   * `other` is that tag, field 3.
-   */
-  #pair(reader: Reader, other: number): void {
-    const stop = reader.delimited();
-    if (this.#shortPair(reader.buffer, reader.pos, stop, other)) {
-      reader.pos = stop;
-      return;
-    }
-    const { end } = reader;
-    reader.end = stop;
-    this.#keyStart = this.#keyEnd = this.#valueStart = this.#valueEnd = 0;
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x0a) {
-        this.#keyEnd = reader.delimited();
-        this.#keyStart = reader.pos;
-        reader.pos = this.#keyEnd;
-      } else if (tag === 0x12 || tag === other) {
-        this.#valueEnd = reader.delimited();
-        this.#valueStart = reader.pos;
-        reader.pos = this.#valueEnd;
-      } else reader.skip(tag);
-    }
-    reader.end = end;
-  }
-
-  /** The usual form: key, then value, lengths of one byte, or two for the value. */
-  #shortPair(buffer: Buffer, start: number, stop: number, other: number): boolean {
-    if (start + 4 > stop || buffer[start] !== 0x0a) return false;
-    const keyLength = buffer[start + 1]!;
-    const keyEnd = start + 2 + keyLength;
-    if (keyLength > 0x7f || keyEnd + 2 > stop) return false;
-    const tag = buffer[keyEnd];
-    if (tag !== 0x12 && tag !== other) return false;
-    let valueStart = keyEnd + 2;
-    let length = buffer[keyEnd + 1]!;
-    if (length > 0x7f) {
-      const high = buffer[valueStart++]!;
-      if (high > 0x7f) return false;
-      length = (length & 0x7f) | (high << 7);
-    }
-    if (valueStart + length !== stop) return false;
-    this.#keyStart = start + 2;
-    this.#keyEnd = keyEnd;
-    this.#valueStart = valueStart;
-    this.#valueEnd = stop;
-    return true;
   }
 }
 

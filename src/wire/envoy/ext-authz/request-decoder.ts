@@ -9,10 +9,14 @@ import { type JsonObject, readStruct } from "../../protobuf/struct.ts";
 import { AddressReader } from "../address-reader.ts";
 import { Certificates } from "../certificate.ts";
 import { flattened } from "../metadata.ts";
-import { principalOf } from "../principal.ts";
+import { type Principal, principalOf } from "../principal.ts";
 import { jwtFilter, setToken } from "../token.ts";
 import { HeaderReader } from "./header-reader.ts";
+import { PrincipalReader, unusual } from "./principal-reader.ts";
 import { type PeerSlots, RequestTable } from "./request-table.ts";
+
+/** How many principals are remembered. */
+const maxPrincipals = 1024;
 
 /** What a request is beside its attributes. */
 export interface Decoded {
@@ -34,6 +38,8 @@ export class RequestDecoder {
   readonly #cache = new WordCache();
   readonly #addresses = new AddressReader();
   readonly #certificates = new Certificates();
+  readonly #principals = new Map<string, Principal>();
+  readonly #tokenPrincipals = new PrincipalReader(this.#cache);
   readonly #headers = new HeaderReader(this.#cache);
   readonly #tables = new WeakMap<Layout, RequestTable>();
   readonly #decoded: Decoded = { isHttp: false, isGrpc: false, extensions: [] };
@@ -154,10 +160,12 @@ export class RequestDecoder {
         labels ??= new Map();
         this.#textEntry(labels);
       } else if (tag === 0x22) {
-        const identity = this.#text();
-        if (identity === "") continue;
-        if (isSource) this.#hasIdentity = true;
-        this.#principal(slots, identity);
+        const stop = reader.delimited();
+        if (stop > reader.pos) {
+          if (isSource) this.#hasIdentity = true;
+          if (slots.readsIdentity) this.#principal(slots, stop);
+        }
+        reader.pos = stop;
       } else if (tag === 0x2a && isSource) {
         const stop = reader.delimited();
         if (stop > reader.pos) this.#hasIdentity = true;
@@ -170,13 +178,25 @@ export class RequestDecoder {
     if (labels !== undefined) setMap(this.#bag, slots.labels, labels);
   }
 
-  #principal(slots: PeerSlots, identity: string): void {
-    const { name, workload } = principalOf(identity);
+  #principal(slots: PeerSlots, stop: number): void {
+    const reader = this.#reader;
+    const identity = this.#cache.text(reader.buffer, this.#view, reader.pos, stop);
+    const { name, workload } = this.#principalOf(identity);
     const bag = this.#bag;
     if (slots.principal >= 0) bag.set(slots.principal, name);
     if (slots.user >= 0) bag.set(slots.user, name);
     if (slots.namespace >= 0) bag.set(slots.namespace, workload?.namespace);
     if (slots.serviceAccount >= 0) bag.set(slots.serviceAccount, workload?.serviceAccount);
+  }
+
+  /** Few callers make most requests, and taking a name apart costs more than knowing it. */
+  #principalOf(identity: string): Principal {
+    let principal = this.#principals.get(identity);
+    if (principal === undefined) {
+      if (this.#principals.size === maxPrincipals) this.#principals.clear();
+      this.#principals.set(identity, (principal = principalOf(identity)));
+    }
+    return principal;
   }
 
   #request(table: RequestTable): void {
@@ -290,7 +310,15 @@ export class RequestDecoder {
     extensions.push(key, value);
   }
 
-  #metadata({ readsMetadata, readsToken }: RequestTable): void {
+  #metadata({ readsMetadata, readsToken, onlyPrincipal }: RequestTable): void {
+    const reader = this.#reader;
+    if (onlyPrincipal >= 0) {
+      const principal = this.#tokenPrincipals.read(reader.buffer, this.#view, reader.pos, reader.end);
+      if (principal !== unusual) {
+        if (principal !== undefined) this.#bag.set(onlyPrincipal, principal);
+        return;
+      }
+    }
     const filters = this.#filters();
     if (readsMetadata) setMap(this.#bag, "context.metadata", flattened(filters));
     const token = readsToken ? filters.get(jwtFilter) : undefined;

@@ -33,6 +33,8 @@ export interface PeerSlots {
   /** The attribute, whether its map is read or not. */
   readonly labels: string;
   readonly readsLabels: boolean;
+  /** Whether anything is read that its identity tells. */
+  readonly readsIdentity: boolean;
 }
 
 /** A layout, prepared for reading requests of ext_authz: where each thing goes. A slot of -1: no rule reads it. */
@@ -61,6 +63,8 @@ export class RequestTable {
   readonly readsMetadata: boolean;
   readonly readsRouteMetadata: boolean;
   readonly readsToken: boolean;
+  /** The slot of the token's principal, where rules read nothing else of tokens and metadata; else -1. */
+  readonly onlyPrincipal: number;
   /** The slot of `request.headers`. */
   readonly headers: number;
   /** Whether some rule reads all headers. */
@@ -96,6 +100,8 @@ export class RequestTable {
     this.readsMetadata = reads(["context.metadata"]);
     this.readsRouteMetadata = reads(["context.route_metadata"]);
     this.readsToken = reads(tokenAttributes);
+    const readsMore = this.readsMetadata || reads(tokenAttributes.filter((name) => name !== "request.auth.principal"));
+    this.onlyPrincipal = readsMore ? -1 : slot("request.auth.principal");
     this.headers = slot("request.headers");
     this.allHeaders = this.headers >= 0 && layout.isWhole(this.headers);
     const keys = layout.keysOf("request.headers") ?? new Map<string, number>();
@@ -119,13 +125,17 @@ function peerNames(peer: Peer): readonly string[] {
 
 function peerSlots(layout: Layout, peer: Peer): PeerSlots {
   const slot = (name: string): number => layout.find(`${peer}.${name}`) ?? -1;
-  return {
-    ip: slot("ip"),
-    port: slot("port"),
+  const identity = {
     principal: slot("principal"),
     user: slot("user"),
     namespace: slot("namespace"),
     serviceAccount: slot("serviceAccount"),
+  };
+  return {
+    ip: slot("ip"),
+    port: slot("port"),
+    ...identity,
+    readsIdentity: Object.values(identity).some((each) => each >= 0),
     labels: `${peer}.labels`,
     readsLabels: slot("labels") >= 0,
   };
