@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import test, { type ExecutionContext } from "ava";
 import { parse } from "yaml";
 import { addEnvoyCommand } from "../../src/cli/envoy.ts";
+import { createAuthority } from "../e2e/certificates.ts";
 import { writeFolder } from "../e2e/hub.ts";
 import { runCommand, type Ran } from "./run-command.ts";
 
@@ -64,6 +65,30 @@ test("a hub that does not answer refuses by 503, or lets pass where that is aske
 });
 
 const sent: readonly { title: string; when: string; key: string; value: unknown }[] = [
+  {
+    title: "a body, one byte more than rules may read",
+    when: 'request.body.contains("x")',
+    key: "with_request_body",
+    value: { max_request_bytes: 64 * 1024 + 1, allow_partial_message: true, pack_as_bytes: true },
+  },
+  {
+    title: "the caller's certificate",
+    when: 'source.certificate.subject == "CN=x"',
+    key: "include_peer_certificate",
+    value: true,
+  },
+  {
+    title: "metadata of other filters",
+    when: 'context.metadata["envoy.filters.http.rbac/engine"] == "x" && context.metadata["a~1b/c"] == "y"',
+    key: "metadata_context_namespaces",
+    value: ["a/b", "envoy.filters.http.rbac"],
+  },
+  {
+    title: "metadata of the route",
+    when: 'context.route_metadata["team/name"] == "x"',
+    key: "route_metadata_context_namespaces",
+    value: ["team"],
+  },
   {
     title: "claims of a token",
     when: 'request.auth.claims["plan"] == "gold"',
@@ -323,6 +348,20 @@ test("TLS to the hub names the certificate authority, who Envoy is and who the h
     { certificate_chain: { filename: "c.pem" }, private_key: { filename: "k.pem" } },
   ]);
   t.is((await tls()).common_tls_context.validation_context.match_typed_subject_alt_names[0].san_type, "IP_ADDRESS");
+});
+
+test("a hub of weir.yaml that serves TLS is warned of where nothing is said of it", async (t) => {
+  const { cert, key } = createAuthority().issue();
+  const folder = await writeFolder({
+    "weir.yaml": "listen: { grpc: { address: 127.0.0.1:9091, tls: { cert: c.pem, key: k.pem } } }\n",
+    "policies/a.yaml": "policy: a\ncheck: [{ name: a, deny: internal, when: 'request.path == \"/x\"' }]\n",
+    "c.pem": cert,
+    "k.pem": key,
+  });
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const run = (...args: string[]) => runCommand(addEnvoyCommand, ["envoy", ...args], { cwd: folder });
+  t.regex((await run()).err, /give --tls-ca/);
+  t.is((await run("--tls-ca", "ca.pem")).err, "");
 });
 
 test("the headers that reports read are logged", async (t) => {

@@ -96,3 +96,37 @@ test.serial("a reload under load fails no call, and each gets the old verdict or
   }
   t.deepEqual([...codes.keys()].sort(), ["/a 200", "/a 403", "/b 200", "/b 403", "/c 200"]);
 });
+
+test.serial("one of two hubs that stops fails no request", async (t) => {
+  const found = await envoyProgram(envoyVersions[0]);
+  if ("gap" in found) return notRun(t, found);
+  const service = await startService();
+  t.teardown(service.close);
+  const files = { "policies/paths.yaml": policy("/closed") };
+  const [one, other] = await Promise.all([startHub(files), startHub(files)]);
+  t.teardown(() => one.dispose());
+  t.teardown(() => other.dispose());
+  // As a DNS name with two addresses gives two.
+  const edit = (config: any): void => {
+    const { lb_endpoints: hubs } = config.static_resources.clusters[0].load_assignment.endpoints[0];
+    hubs.push(structuredClone(hubs[0]));
+    hubs[1].endpoint.address.socket_address.port_value = Number(other.grpc.split(":")[1]);
+  };
+  const envoy = await startEnvoy(found, [...args(one, service), "--timeout", "10s"], { edit });
+  t.teardown(envoy.dispose);
+
+  const codes: number[] = [];
+  const answered = async (more: number): Promise<void> => {
+    const total = codes.length + more;
+    const caller = async (): Promise<void> => {
+      while (codes.length < total) codes.push((await ask(envoy.port, "/open")).status);
+    };
+    await Promise.all([caller(), caller(), caller(), caller()]);
+  };
+  await answered(50);
+  const meanwhile = answered(500);
+  one.process.kill("SIGTERM");
+  await Promise.all([meanwhile, one.exit]);
+  await answered(200);
+  t.deepEqual([...new Set(codes)], [200]);
+});

@@ -6,7 +6,28 @@ const clusterName = "weir";
 
 /** How the filters name the hub. */
 export function hubService({ timeoutMs }: EnvoySettings): Tree {
-  return { envoy_grpc: { cluster_name: clusterName }, timeout: `${timeoutMs / 1000}s` };
+  const timeout = `${timeoutMs / 1000}s`;
+  return {
+    envoy_grpc: { cluster_name: clusterName },
+    timeout,
+    retry_policy: said("Asks another hub where the question reached none, so that no limit is charged twice.", {
+      retry_on: "connect-failure,refused-stream,reset-before-request",
+      num_retries: 2,
+      retry_back_off: said("Envoy takes the longer one for the time of a single try as well.", {
+        base_interval: "0.005s",
+        max_interval: timeout,
+      }),
+      retry_host_predicate: [
+        {
+          name: "envoy.retry_host_predicates.previous_hosts",
+          typed_config: {
+            "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+          },
+        },
+      ],
+      host_selection_retry_max_attempts: 5,
+    }),
+  };
 }
 
 /** How access loggers name it: their streams last, so no answer is waited for. */
@@ -48,9 +69,28 @@ export function hubCluster({ hub, tls }: EnvoySettings): Tree {
       "With no healthy hub left, fail at once as the filters say, instead of trying those that are known not to answer.",
       { healthy_panic_threshold: { value: 0 } },
     ),
-    circuit_breakers: said("Calls are short and many; Envoy's default of 1024 at once would refuse bursts.", {
-      thresholds: [{ max_connections: 1024, max_pending_requests: 4096, max_requests: 16384 }],
-    }),
+    outlier_detection: said(
+      "Of several hubs, one that takes no connections is left out for a second, or until its health is good.",
+      {
+        split_external_local_origin_errors: true,
+        consecutive_local_origin_failure: 3,
+        enforcing_consecutive_local_origin_failure: 100,
+        enforcing_local_origin_success_rate: 0,
+        enforcing_consecutive_5xx: 0,
+        enforcing_consecutive_gateway_failure: 0,
+        enforcing_success_rate: 0,
+        interval: "1s",
+        base_ejection_time: "1s",
+        max_ejection_time: "5s",
+        max_ejection_percent: 50,
+      },
+    ),
+    circuit_breakers: said(
+      "Calls are short and many; Envoy's defaults (1024 at once, 3 retries) would refuse bursts.",
+      {
+        thresholds: [{ max_connections: 1024, max_pending_requests: 4096, max_requests: 16384, max_retries: 1024 }],
+      },
+    ),
     transport_socket: tls && transportSocket(tls),
   };
 }
