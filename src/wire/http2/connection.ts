@@ -376,6 +376,8 @@ export class Connection<Head> implements FrameSink, StreamOwner {
       return this.#resetStream(id, known === undefined ? errorCode.protocol : errorCode.refusedStream);
     }
     const stream = new Stream(id, this.#nowMs, known.contentLength, this);
+    // Known before the request is answered, lest a client that has said all is told to send no more.
+    stream.remoteEnded = endStream && known.contentLength <= 0;
     stream.handler = this.#requests.begin(known.head, stream);
     if (stream.isOver) return;
     this.#streams.set(id, stream);

@@ -185,7 +185,7 @@ export class Stream {
     // A window may be below 0 (RFC 9113, 6.9.2).
     const length = Math.min(left, maxPayloadBytes, Math.max(0, Math.min(this.#window, this.#sender.window)));
     if (left > 0 && (length === 0 || frames <= 0)) {
-      // Where its own window is shut, its own opens it again.
+      // A stream whose own window is shut goes on when that opens.
       if (this.#window > 0) this.#sender.stop(this);
       return false;
     }

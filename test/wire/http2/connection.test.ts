@@ -184,6 +184,24 @@ test("a malformed request is reset, and the connection goes on", async (t) => {
   t.deepEqual(log.lines, []);
 });
 
+test("a request that is answered by its head is told to send no more, unless it has sent all", async (t) => {
+  const { bring, written } = wire({
+    read: (fields) => fields,
+    begin(_: RequestFields, stream) {
+      stream.sendHeaders(headersFrame([[":status", "404"]], true));
+      return { data: () => t.fail(), end: () => t.fail(), isReady: true, drained() {}, gone: () => t.fail() };
+    },
+  });
+  await bring(hello, request(1, "/x"), request(3, "/x", false));
+  t.deepEqual(resets(written()), [[3, errorCode.none]]);
+  // What it had sent before it heard of that is nobody's mistake.
+  await bring(data(3, Buffer.from("more"), false), request(5, "/x"), data(3, Buffer.from("rest")));
+  const frames = written();
+  t.deepEqual([resets(frames), goAways(frames)], [[], []]);
+  await bring(data(1, Buffer.from("more")));
+  t.deepEqual(resets(written()), [[1, errorCode.streamClosed]]);
+});
+
 test("streams beyond the limit are refused, and counted", async (t) => {
   const requests = open();
   const { bring, written, observer } = wire(requests, { maxStreams: 2 });
