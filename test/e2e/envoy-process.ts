@@ -95,6 +95,25 @@ export async function startEnvoy(
   }
 }
 
+/** Lets Envoy look at a configuration without serving it; what it said when it does not take it. */
+export async function rejects({ path, env }: Program, config: string): Promise<string | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), "weir-envoy-"));
+  try {
+    const file = join(folder, "envoy.yaml");
+    await writeFile(file, config);
+    const child = spawn(path, ["--mode", "validate", "-c", file, "-l", "warn"], {
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    const [code] = (await once(child, "close")) as [number | null];
+    return code === 0 ? undefined : stderr;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
 function edited(text: string, edit: (config: any) => void): string {
   const config: unknown = parse(text);
   edit(config);

@@ -1,8 +1,12 @@
+import { generateKeyPairSync, sign } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-auth.ts";
+import { createAuthority } from "./certificates.ts";
 import { connect, metric, post, unary, until } from "./clients.ts";
-import { envoyProgram, envoyVersions, startEnvoy, type Envoy } from "./envoy-process.ts";
-import { startHub, type Hub } from "./hub.ts";
+import { envoyProgram, envoyVersions, rejects, startEnvoy, type Envoy } from "./envoy-process.ts";
+import { runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
 import { notRun, type Gap, type Program } from "./programs.ts";
 import { ask, askHttp2, startService, type Seen, type Service } from "./proxied-service.ts";
 
@@ -15,6 +19,13 @@ check:
   - name: private
     deny: permission_denied
     when: request.url_path == "/private" || request.url_path.startsWith("/private/")
+  - name: body
+    deny: invalid_argument
+    when: request.url_path == "/body" && request.body.contains("secret")
+  - name: members
+    deny: unauthenticated
+    when: request.url_path == "/members"
+    unless: request.auth.principal == "https://login.example/ann" && request.auth.claims["plan"] == "gold"
   - name: tells
     headers: { response: { set: { x-method: request.method } } }
   - name: per-key
@@ -167,6 +178,15 @@ withEnvoy("a gRPC call reaches the service, or ends with the rule's code and mes
   await until(async () => (await metric(hub, "shop_requests_total", called)) > 0);
 });
 
+withEnvoy("a body is read as far as rules may, and a larger one is refused where it is read", async (t, { envoy }) => {
+  const status = async (body: string, path = "/body") => (await ask(envoy.port, path, { method: "POST", body })).status;
+  t.is(await status("nothing to hide"), 200);
+  t.is(await status("a secret"), 400);
+  t.is(await status("x".repeat(64 * 1024)), 200);
+  t.is(await status("x".repeat(64 * 1024 + 1)), 400);
+  t.is(await status("x".repeat(200 * 1024), "/elsewhere"), 200);
+});
+
 /** Ways to write `/private`, and paths that only look like it. */
 const written: readonly { path: string; refused: boolean }[] = [
   { path: "/private", refused: true },
@@ -216,6 +236,106 @@ withEnvoy("its access log has the decision's id, the policies' version and the r
   t.regex(String(entry["decision"]), /^[0-9a-f]{32}$/);
   t.regex(String(entry["policies"]), /^[0-9a-f]+$/);
   t.deepEqual(entry["rules"], ["envoy/private"]);
+});
+
+test.serial("claims of a token that Envoy has verified count, and no others", async (t) => {
+  const found = programs.get(envoyVersions[0]);
+  if (found === undefined) return notRun(t, gaps.get(envoyVersions[0])!);
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const provider = {
+    issuer: "https://login.example",
+    payload_in_metadata: "jwt_payload",
+    local_jwks: { inline_string: JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }) },
+  };
+  const verifier = {
+    name: "envoy.filters.http.jwt_authn",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+      providers: { login: provider },
+      rules: [
+        {
+          match: { prefix: "/" },
+          requires: { requires_any: { requirements: [{ provider_name: "login" }, { allow_missing: {} }] } },
+        },
+      ],
+    },
+  };
+  const edit = (config: any): void => {
+    const [{ filters }] = config.static_resources.listeners[0].filter_chains;
+    filters[0].typed_config.http_filters.unshift(verifier);
+  };
+  const envoy = await startEnvoy(found, told(), { edit });
+  t.teardown(envoy.dispose);
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const token = (claims: object) => {
+    const text = `${part({ alg: "ES256", typ: "JWT" })}.${part({ iss: provider.issuer, ...claims })}`;
+    return `${text}.${sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
+  };
+  const status = async (authorization: string) =>
+    (await ask(envoy.port, "/members", { headers: { authorization } })).status;
+  t.is(await status(`Bearer ${token({ sub: "ann", plan: "gold" })}`), 200);
+  t.is(await status(`Bearer ${token({ sub: "ann", plan: "free" })}`), 401);
+  t.is(await status(`Bearer ${token({ sub: "bob", plan: "gold" })}`), 401);
+  t.is((await ask(envoy.port, "/members")).status, 401);
+});
+
+/** Rules that read all that Envoy can be told to send. */
+const readAll = `
+policy: all
+match: destination.service.name == "shop"
+check:
+  - name: sent
+    deny: permission_denied
+    when: >-
+      request.body == "x" || source.certificate.subject == "x" || request.auth.claims["plan"] == "x" ||
+      context.metadata["envoy.filters.http.rbac/engine"] == "x" || context.route_metadata["team/name"] == "x"
+  - { name: by-header, limit: 1/s, at: ratelimit, by: 'request.headers["x-api-key"]' }
+  - { name: by-query, limit: 1/s, at: ratelimit, by: 'request.query_params["q"]' }
+  - { name: by-path, limit: 1/s, at: ratelimit, by: { path: request.url_path, method: request.method } }
+  - { name: by-address, limit: 1/s, at: ratelimit, by: source.ip }
+  - { name: by-caller, limit: 1/s, at: ratelimit, by: source.principal }
+  - { name: by-claim, limit: 1/s, at: ratelimit, by: 'request.auth.claims["plan"]' }
+  - { name: by-tenant, limit: 1/s, by: 'ratelimit.descriptor["tenant"]' }
+report:
+  - { metric: all_total, type: counter, labels: { a: 'request.headers["x-a"]', b: 'response.headers["x-b"]' } }
+`;
+
+test.serial("every Envoy takes whatever is printed", async (t) => {
+  const authority = createAuthority();
+  const { cert, key } = authority.issue();
+  const folder = await writeFolder({
+    "policies/all.yaml": readAll,
+    "ca.pem": authority.cert,
+    "c.pem": cert,
+    "k.pem": key,
+  });
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const [ca, own, secret] = ["ca.pem", "c.pem", "k.pem"].map((name) => join(folder, name)) as [string, string, string];
+  const printed = [
+    ["--descriptor", "tenant=header:x-tenant", "--fail-open"],
+    ["--descriptor", "tenant=acme", "--upstream-protocol", "http2", "--direction", "outbound", "--json"],
+    ["--descriptor", "tenant=a", "--tls-ca", ca, "--tls-cert", own, "--tls-key", secret, "--hub", "weir.mesh:9091"],
+    ["--descriptor", "tenant=a", "--tls-ca", ca, "--tls-name", "spiffe://mesh/weir", "--raw-paths"],
+    [
+      "--descriptor",
+      "tenant=a",
+      "--listen-cert",
+      own,
+      "--listen-key",
+      secret,
+      "--listen-ca",
+      ca,
+      "--attribute",
+      "destination.port=80",
+    ],
+    ["--descriptor", "tenant=a", "--fragment", "tcp-bootstrap", "--upstream", "[::1]:9000"],
+  ];
+  for (const args of printed) {
+    const { stdout, stderr, code } = await runWeir(["envoy", ...args], { cwd: folder });
+    t.is(stderr, "");
+    t.is(code, 0);
+    for (const found of programs.values()) t.is(await rejects(found, stdout), undefined, args.join(" "));
+  }
 });
 
 test.serial("the service gets the path that was judged, unless raw paths are asked for", async (t) => {
