@@ -12,6 +12,9 @@ export const expectations = {
   /** An answer of ext_authz that refuses: it begins with a status whose first field is its code. */
   deny: (bytes: Buffer, start: number) =>
     bytes[start] === 0x0a && bytes[start + 1]! > 2 && bytes[start + 2] === 0x08 && bytes[start + 3]! > 0,
+  /** A RateLimitResponse within all limits: field 1, `overall_code`, comes first. */
+  within: (bytes: Buffer, start: number, end: number) =>
+    end - start > 2 && bytes[start] === 0x08 && bytes[start + 1] === 1,
   /** A ReportResponse. */
   empty: (_: Buffer, start: number, end: number) => start === end,
 } as const satisfies Record<string, Accept>;

@@ -11,7 +11,11 @@ import { createGrpcServer } from "../../src/wire/grpc-server.ts";
 import { createRawEcho } from "./raw-echo.ts";
 import { silentLog, silentObserver } from "./silent.ts";
 
-const paths = ["/istio.mixer.v1.Mixer/Check", "/istio.mixer.v1.Mixer/Report"];
+const paths = [
+  "/istio.mixer.v1.Mixer/Check",
+  "/istio.mixer.v1.Mixer/Report",
+  "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit",
+];
 
 /** Each kind of server: listens on a free port of loopback and answers its address. */
 const servers: Record<string, (answer: Buffer) => Promise<string>> = {

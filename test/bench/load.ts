@@ -10,6 +10,7 @@ import { type AccessLogOptions, accessLogMessages } from "./access-logs.ts";
 import { extAuthzPath, extAuthzRequests } from "./ext-authz.ts";
 import { type Prepared, prepareCall } from "./prepared.ts";
 import { cpuSeconds } from "./process-stat.ts";
+import { type RateLimitOptions, rateLimitPath, rateLimitRequests } from "./rate-limit.ts";
 import { type CheckOptions, checkRequests, reportRequests, type ReportOptions } from "./requests.ts";
 
 export interface LoadPlan {
@@ -17,7 +18,8 @@ export interface LoadPlan {
     | { readonly check: CheckOptions }
     | { readonly extAuthz: CheckOptions }
     | { readonly report: ReportOptions }
-    | { readonly accessLog: AccessLogOptions };
+    | { readonly accessLog: AccessLogOptions }
+    | { readonly rateLimit: RateLimitOptions };
   readonly expect: Expectation;
   readonly targets: readonly { readonly name: string; readonly address: string; readonly pid: number }[];
   readonly connections: number;
@@ -72,6 +74,7 @@ async function slice(load: Load, pid: number, ms: number): Promise<Slice> {
 function prepare(of: LoadPlan["messages"]): Prepared[] {
   if ("check" in of) return checkRequests(of.check).map((m) => prepareCall("/istio.mixer.v1.Mixer/Check", m));
   if ("extAuthz" in of) return extAuthzRequests(of.extAuthz).map((m) => prepareCall(extAuthzPath, m));
+  if ("rateLimit" in of) return rateLimitRequests(of.rateLimit).map((m) => prepareCall(rateLimitPath, m));
   if ("report" in of) return reportRequests(of.report).map((m) => prepareCall("/istio.mixer.v1.Mixer/Report", m));
   const accessLog = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
   return accessLogMessages(of.accessLog).map((m) => prepareCall(accessLog, m));

@@ -6,6 +6,7 @@ import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
 import type { LoadPlan, TargetResult } from "./load.ts";
 import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
+import { type RateLimitOptions, rateLimits, typicalRateLimitAnswer } from "./rate-limit.ts";
 import { residentBytes } from "./process-stat.ts";
 import { type CheckOptions, checkRequests, reportSeries } from "./requests.ts";
 import type { ServerProcess } from "./server-process.ts";
@@ -334,6 +335,45 @@ const ceiling: Scenario = {
   },
 };
 
+const rateLimit: Scenario = {
+  name: "ratelimit",
+  async run(bench) {
+    const options: RateLimitOptions = { seed, count: messages, users: 5000 };
+    const hub = await bench.hub(rateLimits);
+    const echo = await bench.echo("hub", await typicalRateLimitAnswer(hub, options));
+    const plan: LoadPlan = {
+      messages: { rateLimit: options },
+      expect: "within",
+      targets: [target("weir", hub), target("echo", echo)],
+      connections,
+      inFlight: 32,
+      ...bench.pace,
+    };
+    const [w, e] = (await bench.load({ ...plan, aloneMs: 0 })).targets as [TargetResult, TargetResult];
+    const share = ratio(w, e);
+    const extra = paired(w, e, (x, y) => (x.serverCpu / x.answered - y.serverCpu / y.answered) * 1e6);
+    return [
+      {
+        scenario: "ShouldRateLimit, 2 descriptors in memory: throughput",
+        weir: rate(throughput(w)),
+        beside: `${rate(throughput(e))} echo, same transport`,
+        figure: `${share.toFixed(2)} of the echo`,
+        target: "at least 0.70",
+        met: share >= 0.7,
+        notes: doubts([w, e]),
+      },
+      {
+        scenario: "the same: server CPU a call",
+        weir: micros(cpu(w)),
+        beside: `${micros(cpu(e))} echo`,
+        figure: `${micros(extra)} above the echo`,
+        target: "at most 4 us",
+        met: extra <= 4,
+      },
+    ];
+  },
+};
+
 const envoy: Scenario = { name: "envoy", run: throughEnvoy };
 
 export const scenarios: readonly Scenario[] = [
@@ -342,6 +382,7 @@ export const scenarios: readonly Scenario[] = [
   scale,
   report(100, 4),
   report(1000, 2),
+  rateLimit,
   accessLogs,
   envoy,
   memory,
