@@ -315,6 +315,7 @@ test("policies with mistakes print no configuration", async (t) => {
 });
 
 const fragments: readonly { fragment: string; holds: RegExp }[] = [
+  { fragment: "bootstrap", holds: /^# Printed by weir envoy[^]*^static_resources:[^]*^ +# Fail closed: /m },
   { fragment: "ext-authz", holds: /^name: envoy\.filters\.http\.ext_authz$/m },
   { fragment: "ratelimit", holds: /^name: envoy\.filters\.http\.ratelimit$/m },
   { fragment: "route", holds: /^typed_per_filter_config:[^]*^rate_limits:/m },
