@@ -60,9 +60,27 @@ export const editsShape = record("header changes", {
   },
 });
 
+export const queryShape = record("changes of query parameters", {
+  set: {
+    shape: mapOf("a map of parameter names to expressions", value),
+    description: "Replaces the parameter, or adds it. A value that cannot be evaluated removes it.",
+    default: "none",
+  },
+  remove: {
+    shape: list("a list of parameter names", text("a parameter's name")),
+    description: "Removes the parameter.",
+    default: "none",
+  },
+});
+
 export const headersShape = record("header changes of the request, of the response, or both", {
   request: { shape: editsShape, description: "Changes on the way to the service.", default: "none" },
   response: { shape: editsShape, description: "Changes on the way back.", default: "none" },
+  query: {
+    shape: queryShape,
+    description: "Changes of query parameters on the way to the service. Only Envoy's ext_authz can carry them.",
+    default: "none",
+  },
 });
 
 /** Kinds of limits that are known by name and not built. */
@@ -197,5 +215,6 @@ export const checkRuleShape = variants(
 );
 
 export type RawCheckRule = Read<typeof checkRuleShape>;
+export type RawQuery = Read<typeof queryShape>;
 export type RawEdits = Read<typeof editsShape>;
 export type RawHttp = Read<typeof httpShape>;

@@ -1,7 +1,7 @@
 import type { Adapter, InputType } from "../sdk/index.ts";
 import { nearest } from "../util/nearest.ts";
 import { findAdapter } from "./adapter-names.ts";
-import type { RawCheckRule, RawEdits, RawHttp } from "./check-rule-shape.ts";
+import type { RawCheckRule, RawEdits, RawQuery, RawHttp } from "./check-rule-shape.ts";
 import { compileLimit } from "./compile-limit.ts";
 import { compileHead } from "./compile-rules.ts";
 import type { RuleContext } from "./compile-rules.ts";
@@ -47,8 +47,15 @@ function compileKind(context: RuleContext, raw: RawCheckRule): CheckRule | undef
       const request = compileEdits(context, raw.headers?.request);
       const response = compileEdits(context, raw.headers?.response);
       if (raw.headers !== undefined && raw.headers.node.entries.length === 0)
-        reading.mismatch(raw.headers.node, "changes under request: or response:");
-      return shaped<HeadersRule>({ kind: "headers", ...head, request, response });
+        reading.mismatch(raw.headers.node, "changes under request:, response: or query:");
+      const query = compileQuery(context, raw.headers?.query);
+      return shaped<HeadersRule>({
+        kind: "headers",
+        ...head,
+        request,
+        response,
+        query: query.length > 0 ? query : undefined,
+      });
     }
   }
 }
@@ -119,6 +126,22 @@ function compileEdits(context: RuleContext, raw: RawEdits | undefined): readonly
     if (lower === undefined) continue;
     if (edits.some((edit) => edit.name === lower)) tellTwice(reading, node, lower);
     else edits.push({ operation: "remove", name: lower });
+  }
+  return edits;
+}
+
+function compileQuery(context: RuleContext, raw: RawQuery | undefined): readonly HeaderEdit[] {
+  const { reading, expressions } = context;
+  const edits: HeaderEdit[] = [];
+  for (const { name, value } of raw?.set?.entries ?? []) {
+    const expression = expressions.compile<string>(reading, value, "check", textual);
+    if (expression !== undefined) edits.push({ operation: "set", name, value: expression });
+  }
+  for (const { value: name, node } of raw?.remove?.items ?? []) {
+    if (edits.some((edit) => edit.name === name)) {
+      const message = `the parameter "${name.slice(0, 60)}" is named here already`;
+      reading.tell(node, { code: "WEIR_POLICY_DUPLICATE", message });
+    } else edits.push({ operation: "remove", name });
   }
   return edits;
 }

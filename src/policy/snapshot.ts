@@ -114,6 +114,8 @@ export interface HeadersRule extends CheckRuleBase {
   readonly kind: "headers";
   readonly request: readonly HeaderEdit[];
   readonly response: readonly HeaderEdit[];
+  /** Changes of query parameters, by name as it is written; none of them appends. */
+  readonly query?: readonly HeaderEdit[];
 }
 
 /** The answer that a proxy gives by itself instead of passing the request on. */

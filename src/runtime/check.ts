@@ -107,7 +107,7 @@ export function createCheck(context: CheckContext): Check {
     observed?.sort((a, b) => a.ordinal - b.ordinal);
     const first = refusals?.[0];
     const allowed = first === undefined;
-    const decision: Decision = {
+    const decision: { -readonly [K in keyof Decision]: Decision[K] } = {
       id: nextId(),
       version: snapshot.version,
       allowed,
@@ -124,6 +124,7 @@ export function createCheck(context: CheckContext): Check {
       reads: judgement.reads ?? judgement.bag.reads(),
     };
     observer.decision(allowed, monotonic() - judgement.start);
+    if (allowed && judgement.query !== undefined) decision.query = judgement.query;
     return first?.rule.http === undefined ? decision : { ...decision, http: first.rule.http };
   }
 

@@ -72,6 +72,8 @@ export interface Decision {
   /** Only of an allowed request. */
   readonly requestHeaders: readonly HeaderOperation[];
   readonly responseHeaders: readonly HeaderOperation[];
+  /** Changes of the request's query parameters; left out when there are none. Only of an allowed request. */
+  readonly query?: readonly HeaderOperation[];
   /** By the name the caller used. Empty when the request was refused before limits were judged, or named none. */
   readonly quotas: ReadonlyMap<string, QuotaOutcome>;
   /** Every limit that was judged, in the order of its rule. */

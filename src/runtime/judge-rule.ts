@@ -90,6 +90,8 @@ export function applyHeaders(judgement: Judgement): void {
     const response = known ? rule.response : rule.response.map(removal);
     addOperations(requestHeaders, rule, request, bag, context.observer);
     addOperations(responseHeaders, rule, response, bag, context.observer);
+    if (rule.query === undefined) continue;
+    addOperations((judgement.query ??= []), rule, known ? rule.query : rule.query.map(removal), bag, context.observer);
   }
   judgement.requestHeaders = requestHeaders;
   judgement.responseHeaders = responseHeaders;

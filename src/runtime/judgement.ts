@@ -50,6 +50,8 @@ export class Judgement {
   reads: Reads | undefined;
   requestHeaders: readonly HeaderOperation[] = none;
   responseHeaders: readonly HeaderOperation[] = none;
+  /** Changes of query parameters, where a rule makes any. */
+  query: HeaderOperation[] | undefined;
   /** What became of the limits that the caller named; only where it names some. */
   readonly quotas: Map<string, QuotaOutcome> | undefined;
 

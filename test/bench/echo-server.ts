@@ -8,12 +8,14 @@
 import { type AddressInfo } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { createGrpcServer } from "../../src/wire/grpc-server.ts";
+import { extAuthzPath } from "./ext-authz.ts";
 import { createRawEcho } from "./raw-echo.ts";
 import { silentLog, silentObserver } from "./silent.ts";
 
 const paths = [
   "/istio.mixer.v1.Mixer/Check",
   "/istio.mixer.v1.Mixer/Report",
+  extAuthzPath,
   "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit",
 ];
 

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { builtinAdapters as adapters } from "../../adapters/index.ts";
 import { addSchemaCommand } from "../../src/cli/schema.ts";
 import { addValidateCommand } from "../../src/cli/validate.ts";
-import { checkRuleShape, editsShape, headersShape, httpShape } from "../../src/policy/check-rule-shape.ts";
+import { checkRuleShape, editsShape, headersShape, httpShape, queryShape } from "../../src/policy/check-rule-shape.ts";
 import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
 import {
   adminListenerShape,
@@ -70,6 +70,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     checkRuleShape.kinds.headers,
     headersShape.fields,
     editsShape.fields,
+    queryShape.fields,
     httpShape.fields,
     reportRuleShape.common,
     reportRuleShape.kinds.metric,

@@ -67,7 +67,7 @@ export class CheckAnswers {
   }
 
   /** An OkHttpResponse. */
-  #writePass({ requestHeaders, responseHeaders }: Decision, fields: readonly Field[], message: Buffer): void {
+  #writePass({ requestHeaders, responseHeaders, query }: Decision, fields: readonly Field[], message: Buffer): void {
     const writer = this.#writer;
     const response = writer.open(3);
     const appended = requestHeaders.filter(({ operation }) => operation === "append").map(({ name }) => name);
@@ -83,6 +83,10 @@ export class CheckAnswers {
     for (const [name, value] of fields) writeHeader(writer, 6, name, value, false);
     let removals = 0;
     for (const header of responseHeaders) removals += this.#writeResponseHeader(header) ? 0 : 1;
+    for (const { operation, name, value } of query ?? []) {
+      if (operation === "remove") writer.string(8, name);
+      else writeParameter(writer, name, value);
+    }
     if (removals > 0) this.#observer.dropped("header", "not_carried", removals);
     writer.close(response);
   }
@@ -98,8 +102,8 @@ export class CheckAnswers {
 /** A decision's id: 128 bits in hexadecimal. */
 const idLength = 32;
 
-function isPlain({ observed, requestHeaders, responseHeaders }: Decision): boolean {
-  return observed.length === 0 && requestHeaders.length === 0 && responseHeaders.length === 0;
+function isPlain({ observed, requestHeaders, responseHeaders, query }: Decision): boolean {
+  return query === undefined && observed.length === 0 && requestHeaders.length === 0 && responseHeaders.length === 0;
 }
 
 /** A google.rpc.Status. A refusal's code is never OK. */
@@ -132,6 +136,14 @@ function writeRefusal(writer: Writer, decision: Decision, fields: readonly Field
   if (isGrpc && !written.has("grpc-status")) writeHeader(writer, 2, "grpc-status", String(code), false);
   writer.string(3, http?.body ?? message);
   writer.close(response);
+}
+
+/** A QueryParameter to be set. */
+function writeParameter(writer: Writer, name: string, value: string): void {
+  const parameter = writer.open(7);
+  writer.string(1, name);
+  if (value !== "") writer.string(2, value);
+  writer.close(parameter);
 }
 
 /** HeaderValueOption.HeaderAppendAction: replace what is there, or add. The default, 0, appends. */

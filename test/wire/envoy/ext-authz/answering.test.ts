@@ -103,6 +103,20 @@ test("header operations: set, append and remove, for the request and for the res
   t.deepEqual(drops, ["header not_carried 1", "header not_carried 1"]);
 });
 
+test("query parameters: set, also to nothing, and removed", (t) => {
+  const query = [
+    { operation: "set", name: "plan", value: "gold" },
+    { operation: "set", name: "empty", value: "" },
+    { operation: "remove", name: "debug", value: "" },
+  ] as const;
+  const { queryParametersToSet, queryParametersToRemove } = answerTo(allowed({ query })).response.okResponse!;
+  t.deepEqual(queryParametersToSet, [
+    { key: "plan", value: "gold" },
+    { key: "empty", value: "" },
+  ]);
+  t.deepEqual(queryParametersToRemove, ["debug"]);
+});
+
 test("whether a header is there to append to is seen in raw headers as well", (t) => {
   const context: Context = {
     request: { http: { headerMap: { headers: [{ key: "x-raw", rawValue: Buffer.from("1") }] } } },
