@@ -40,8 +40,8 @@ export class Bag {
   readonly #read: Uint32Array;
   readonly #dynamic: DynamicRead[] = [];
   readonly #whole: number[] = [];
-  /** For each of the layout's derivations, whether the attribute was made of another one; where there are any. */
-  readonly #derived: Uint8Array | undefined;
+  /** The slots of attributes that were not brought, and what they hold was made of another one; of most requests none. */
+  readonly #derived: number[] = [];
   /** What {@link Bag.reads} answered last. A bag is filled again and again, and most requests read what the last one read. */
   #lastReads: Reads | undefined;
 
@@ -49,23 +49,22 @@ export class Bag {
     this.layout = layout;
     this.#values = new Array<Value | Fault | undefined>(layout.size).fill(undefined);
     this.#read = new Uint32Array((layout.size + 31) >>> 5);
-    this.#derived = layout.derivations.length === 0 ? undefined : new Uint8Array(layout.size);
   }
 
   /** Puts a value into a slot, without a trace in what was read. */
   set(slot: number, value: Value | Fault | undefined): void {
     this.#values[slot] = value;
-    if (this.#derived !== undefined) this.#derived[slot] = 0;
+    if (this.#derived.length > 0) this.#forgetDerived(slot);
   }
 
   /** Says that an attribute's value, or that it has none, follows from another attribute and was not brought itself. */
   markDerived(slot: number): void {
-    if (this.#derived !== undefined) this.#derived[slot] = 1;
+    this.#derived.push(slot);
   }
 
   /** Whether an attribute, by the slot of itself and not of a key, is there because the request brought it. */
   isGiven(slot: number): boolean {
-    return this.#values[slot] !== undefined && (this.#derived === undefined || this.#derived[slot] === 0);
+    return this.#values[slot] !== undefined && (this.#derived.length === 0 || !this.#derived.includes(slot));
   }
 
   /** Looks at a slot without a trace in what was read. */
@@ -107,7 +106,7 @@ export class Bag {
    * too. The record goes on: use {@link Bag.restoreReads} to go back to a point.
    */
   reads(): Reads {
-    if (this.#derived !== undefined) this.#markSources();
+    if (this.#derived.length > 0) this.#markSources();
     const dynamic = this.#dynamic.length === 0 ? none : [...this.#dynamic];
     const whole = this.#whole.length === 0 ? none : [...this.#whole];
     const last = this.#lastReads;
@@ -139,7 +138,7 @@ export class Bag {
     // A loop, since `fill` costs more than a bag of usual size.
     const values = this.#values;
     for (let i = 0; i < values.length; i++) values[i] = undefined;
-    if (this.#derived !== undefined) for (const { slot } of this.layout.derivations) this.#derived[slot] = 0;
+    if (this.#derived.length > 0) this.#derived.length = 0;
     this.clearReads();
   }
 
@@ -155,6 +154,11 @@ export class Bag {
     for (const { slot, from } of this.layout.derivations) {
       if (!this.isGiven(slot) && this.#wasRead(slot)) this.#markRead(from);
     }
+  }
+
+  #forgetDerived(slot: number): void {
+    const at = this.#derived.indexOf(slot);
+    if (at >= 0) this.#derived.splice(at, 1);
   }
 
   /** Whether an attribute was read, or any key of it. */

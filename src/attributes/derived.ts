@@ -29,7 +29,8 @@ export function completionOf(layout: Layout): ((bag: Bag) => void) | undefined {
     if (pathSlot !== undefined) {
       if (bag.isGiven(pathSlot)) {
         const given = bag.peek(pathSlot);
-        if (typeof given === "string") bag.set(pathSlot, normalisedPath(given));
+        const normalised = typeof given === "string" ? normalisedPath(given) : given;
+        if (normalised !== given) bag.set(pathSlot, normalised);
       } else {
         bag.set(pathSlot, made(bag.peek(from), normalisedPath));
         bag.markDerived(pathSlot);

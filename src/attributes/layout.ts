@@ -38,6 +38,8 @@ export class Layout {
   readonly #byKey = new Map<string, Map<string, number>>();
   readonly #whole = new Set<number>();
   readonly #derivations: Derivation[] = [];
+  /** Slots that no rule reads by itself. */
+  readonly #sourcesOnly = new Set<number>();
 
   get slots(): readonly Slot[] {
     return this.#slots;
@@ -56,12 +58,28 @@ export class Layout {
   /** The slot of an attribute, made when it is not there yet; with it that of the attribute that it can be made of. */
   declare(name: string, type: AttributeType): number {
     const known = this.#byName.get(name);
+    if (known !== undefined) {
+      this.#sourcesOnly.delete(known);
+      return known;
+    }
+    const index = this.#add(name, type);
+    const source = sources.get(name);
+    if (source !== undefined) this.#derivations.push({ slot: index, from: this.#declareSource(source) });
+    return index;
+  }
+
+  #declareSource(name: string): number {
+    const known = this.#byName.get(name);
     if (known !== undefined) return known;
+    const index = this.#add(name, "string");
+    this.#sourcesOnly.add(index);
+    return index;
+  }
+
+  #add(name: string, type: AttributeType): number {
     const index = this.#slots.length;
     this.#slots.push({ index, name, type });
     this.#byName.set(name, index);
-    const source = sources.get(name);
-    if (source !== undefined) this.#derivations.push({ slot: index, from: this.declare(source, "string") });
     return index;
   }
 
@@ -93,6 +111,14 @@ export class Layout {
   /** The slots of the keys of a map that some rule reads by a constant key, or `undefined` when there are none. */
   keysOf(name: string): ReadonlyMap<string, number> | undefined {
     return this.#byKey.get(name);
+  }
+
+  /**
+   * Whether an attribute has its slot only because others can be made of it. Where a request brings all of those, a door
+   * may leave it out.
+   */
+  isSourceOnly(index: number): boolean {
+    return this.#sourcesOnly.has(index);
   }
 
   /** Whether the map in this slot must be kept whole. */

@@ -15,8 +15,10 @@ for (const c of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 }
 for (const c of "/!$&'()*+,=:@") plain[c.charCodeAt(0)] = 1;
 
+/** Where a path that begins with a slash ends, or is seen not to be in its one form: no plain character, or `//` or `/.`. */
+const unusual = /[^A-Za-z0-9\-._~/!$&'()*+,=:@]|\/[/.]/;
+
 const slash = 0x2f;
-const dot = 0x2e;
 const question = 0x3f;
 const hash = 0x23;
 
@@ -37,15 +39,10 @@ const hash = 0x23;
  */
 export function normalisedPath(target: string): string | Fault {
   if (target.charCodeAt(0) !== slash) return slowly(target);
-  let before = slash;
-  for (let i = 1; i < target.length; i++) {
-    const code = target.charCodeAt(i);
-    if (code === question || code === hash) return target.slice(0, i);
-    if (code > 127 || plain[code] === 0 || (before === slash && (code === slash || code === dot)))
-      return slowly(target);
-    before = code;
-  }
-  return target;
+  const at = target.search(unusual);
+  if (at < 0) return target;
+  const code = target.charCodeAt(at);
+  return code === question || code === hash ? target.slice(0, at) : slowly(target);
 }
 
 function slowly(target: string): string | Fault {

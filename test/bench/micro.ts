@@ -3,7 +3,7 @@
  *
  *     node dist/test/bench/micro.js [few] [check] [many] [report] [als] [extauthz] [ratelimit]
  *
- * Each line is the best of several short runs, so that what else the machine does counts least. Compare two builds by
+ * Each line is a low percentile over short runs, so that what else the machine does counts least. Compare two builds by
  * runs that alternate.
  */
 import { Bag } from "../../src/attributes/bag.ts";
@@ -26,23 +26,27 @@ import { type Files, hundredRules, standardMetrics, tenRules, tenThousandRules }
 import { rateLimitPath, rateLimitRequests, rateLimits } from "./rate-limit.ts";
 import { checkRequests, reportRequests } from "./requests.ts";
 
-const runs = 9;
-const runMs = 250;
+const runMs = 2500;
+/** CPU of a run that is timed by itself: short, so that some runs are left alone by what else the machine does. */
+const sliceUs = 2000;
 
-/** Nanoseconds of one step, of which `step` takes `each` at once; the steps of a run go over the inputs again and again. */
+/**
+ * Nanoseconds of CPU of one step, of which `step` takes `each` at once: the fifth percentile over many short runs. The
+ * steps go over the inputs again and again.
+ */
 function measure(step: (i: number) => void, each = 1): number {
-  let best = Infinity;
-  for (let run = 0; run < runs; run++) {
-    let steps = 0;
-    const start = performance.now();
-    let now = start;
-    while (now < start + runMs) {
-      for (let i = 0; i < Math.max(1, 1000 / each); i++) step(steps++);
-      now = performance.now();
-    }
-    best = Math.min(best, ((now - start) * 1e6) / (steps * each));
+  const times: number[] = [];
+  let steps = 0;
+  let batch = 1;
+  for (const end = performance.now() + runMs; performance.now() < end;) {
+    const before = process.cpuUsage();
+    for (let i = 0; i < batch; i++) step(steps++);
+    const { user, system } = process.cpuUsage(before);
+    if (user + system < sliceUs / 2) batch *= 2;
+    else times.push(((user + system) * 1e3) / (batch * each));
   }
-  return best;
+  times.sort((a, b) => a - b);
+  return times[Math.floor(times.length / 20)]!;
 }
 
 function show(what: string, ns: number): void {

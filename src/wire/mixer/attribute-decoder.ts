@@ -34,6 +34,8 @@ export class AttributeDecoder {
   #table: AttributeTable | undefined;
   #words: Words;
   #isChange = false;
+  /** The index of the text of {@link AttributeTable.sourceSlot}, where an element has it. */
+  #sourceWord = 0;
 
   constructor() {
     this.#own = this.createWords();
@@ -55,6 +57,7 @@ export class AttributeDecoder {
   fill(bag: Bag, buffer: Buffer, start: number, end: number, shared?: Words): void {
     this.#isChange = false;
     this.#stage(bag.layout, buffer, start, end, shared);
+    this.#settleSource(bag);
     bag.clear();
     this.#staged.commit(bag);
   }
@@ -66,6 +69,7 @@ export class AttributeDecoder {
   change(bag: Bag, buffer: Buffer, start: number, end: number, shared?: Words): void {
     this.#isChange = true;
     this.#stage(bag.layout, buffer, start, end, shared);
+    this.#settleSource(bag);
     this.#staged.commit(bag);
   }
 
@@ -134,10 +138,31 @@ export class AttributeDecoder {
         reader.end = stop;
         if (rank !== table.rankOfSlot[slot]) this.#putFault(table, slot, rank);
         else if (rank === 1) this.#map(table.maps[slot]!, reader, hasValue);
-        else this.#staged.put(slot, rank, this.#value(table, slot, rank, reader, hasValue));
+        else if (slot === table.sourceSlot) {
+          this.#sourceWord = hasValue ? reader.sint32() : 0;
+          this.#staged.put(slot, rank, undefined);
+        } else this.#staged.put(slot, rank, this.#value(table, slot, rank, reader, hasValue));
       }
       reader.end = end;
       reader.pos = stop;
+    }
+  }
+
+  /**
+   * Makes a text of what other attributes can be made of, where one of those was not brought. Proxies bring
+   * `request.path` beside `request.url_path`, and hardly two requests have the same.
+   */
+  #settleSource(bag: Bag): void {
+    const { sourceSlot, madeOfSource } = this.#table!;
+    const staged = this.#staged;
+    if (sourceSlot < 0 || !staged.isStaged(sourceSlot) || staged.value(sourceSlot) !== undefined) return;
+    for (const slot of madeOfSource) {
+      const isBrought = staged.isStaged(slot) ? staged.value(slot) !== undefined : this.#isChange && bag.isGiven(slot);
+      if (isBrought) continue;
+      const text = this.#words.text(this.#sourceWord);
+      if (text === undefined) this.#drop();
+      else staged.put(sourceSlot, 0, text);
+      return;
     }
   }
 

@@ -53,6 +53,10 @@ export class AttributeTable {
   /** The typed map that each slot's attribute belongs in. */
   readonly rankOfSlot: Uint8Array;
   readonly maps: readonly (MapTable | undefined)[];
+  /** The slot of an attribute that is of use only where one of {@link AttributeTable.madeOfSource} is not brought; or -1. */
+  readonly sourceSlot: number;
+  /** The attributes that can be made of that one. */
+  readonly madeOfSource: readonly number[];
   readonly #symbols = new Map<string, number>();
   readonly #symbolBytes: DataView[] = [];
   /** A bit for each shape that some symbol has: most words of a message are told to be none by this alone. */
@@ -86,6 +90,8 @@ export class AttributeTable {
       if (slot.type === "string_map") maps[slot.index] = this.#mapTable(slot);
     }
     this.maps = maps;
+    this.sourceSlot = layout.derivations.find(({ from }) => layout.isSourceOnly(from))?.from ?? -1;
+    this.madeOfSource = layout.derivations.filter(({ from }) => from === this.sourceSlot).map(({ slot }) => slot);
   }
 
   /** The symbol that these bytes are, or -1. */

@@ -33,6 +33,11 @@ export class StagedValues {
     return this.#ranks[slot]!;
   }
 
+  /** The value of a staged slot. */
+  value(slot: number): Value | Fault | undefined {
+    return this.#values[slot];
+  }
+
   put(slot: number, rank: Rank, value: Value | Fault | undefined): void {
     if (this.#stamps[slot] !== this.#element) {
       this.#stamps[slot] = this.#element;

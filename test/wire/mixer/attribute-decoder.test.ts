@@ -322,6 +322,32 @@ test("bytes that are not UTF-8 become U+FFFD", (t) => {
   t.deepEqual(contents(fill(layoutOf({ "source.uid": "string" }), bytes)), { "source.uid": "a\ufffdb" });
 });
 
+test("the path as received is left out where the path of the URL is brought and no rule reads it", (t) => {
+  const both = { "request.path": { string: "/a?b" }, "request.url_path": { string: "/a" } };
+  const derived = layoutOf({ "request.url_path": "string" });
+  t.deepEqual(contents(fill(derived, compress(both))), { "request.url_path": "/a" });
+  t.deepEqual(contents(fill(derived, compress({ "request.path": both["request.path"] }))), { "request.path": "/a?b" });
+  const read = layoutOf({ "request.url_path": "string", "request.path": "string" });
+  t.deepEqual(contents(fill(read, compress(both))), { "request.url_path": "/a", "request.path": "/a?b" });
+  const params = layoutOf({ "request.url_path": "string", "request.query_params": "string_map" });
+  t.deepEqual(contents(fill(params, compress(both))), { "request.url_path": "/a", "request.path": "/a?b" });
+});
+
+test("a record laid over another has the path as received where no record has brought the path of the URL", (t) => {
+  const layout = layoutOf({ "request.url_path": "string" });
+  const decoder = new AttributeDecoder();
+  const lay = (bag: Bag, message: CompressedAttributes): Record<string, unknown> => {
+    const bytes = encode(message);
+    decoder.change(bag, bytes, 0, bytes.length);
+    return contents(bag);
+  };
+  const bag = new Bag(layout);
+  t.deepEqual(lay(bag, compress({ "request.path": { string: "/a?b" } })), { "request.path": "/a?b" });
+  const brought = lay(bag, compress({ "request.url_path": { string: "/c" } }));
+  t.is(brought["request.url_path"], "/c");
+  t.is(lay(bag, compress({ "request.path": { string: "/d" } }))["request.url_path"], "/c");
+});
+
 test("filling forgets what the bag held; a malformed message leaves it", (t) => {
   const layout = layoutOf({ "source.uid": "string", "source.name": "string" });
   const bag = fill(layout, compress({ "source.uid": { string: "u" } }));
