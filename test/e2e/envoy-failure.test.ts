@@ -20,6 +20,7 @@ check:
 `;
 const args = (hub: Hub, { port }: Service) => [
   ...["--policies", join(hub.folder, "policies"), "--hub", hub.grpc, "--upstream", `127.0.0.1:${port}`],
+  ...["--timeout", "10s"],
 ];
 
 test.serial("a hub that is killed refuses or passes as asked, and judges again when it is back", async (t) => {
@@ -69,7 +70,7 @@ test.serial("a reload under load fails no call, and each gets the old verdict or
   t.teardown(service.close);
   const hub = await startHub({ "policies/paths.yaml": policy("/a") });
   t.teardown(() => hub.dispose());
-  const envoy = await startEnvoy(found, [...args(hub, service), "--timeout", "10s"]);
+  const envoy = await startEnvoy(found, [...args(hub, service)]);
   t.teardown(envoy.dispose);
 
   let stop = false;
@@ -112,7 +113,7 @@ test.serial("one of two hubs that stops fails no request", async (t) => {
     hubs.push(structuredClone(hubs[0]));
     hubs[1].endpoint.address.socket_address.port_value = Number(other.grpc.split(":")[1]);
   };
-  const envoy = await startEnvoy(found, [...args(one, service), "--timeout", "10s"], { edit });
+  const envoy = await startEnvoy(found, [...args(one, service)], { edit });
   t.teardown(envoy.dispose);
 
   const codes: number[] = [];

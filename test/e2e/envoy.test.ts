@@ -64,10 +64,10 @@ const programs = new Map<string, Program>();
 const gaps = new Map<string, Gap>();
 const envoys = new Map<string, Envoy>();
 
-/** What `weir envoy` is told in this file. */
+/** What `weir envoy` is told in this file. The timeout is for machines that do much else. */
 const told = () => [
   ...["--policies", `${hub.folder}/policies`, "--hub", hub.grpc, "--service", "shop.mall"],
-  ...["--upstream", `127.0.0.1:${service.port}`, "--upstream-protocol", "same"],
+  ...["--upstream", `127.0.0.1:${service.port}`, "--upstream-protocol", "same", "--timeout", "10s"],
 ];
 
 test.before(async () => {
