@@ -43,6 +43,14 @@ export function warnOfCheckRule(reading: Reading, raw: RawCheckRule, rule: Check
       reading.tell(raw.when.node, { code: "WEIR_POLICY_PASSES_ABSENT", message, hint, severity: "warning" });
     }
   }
+  // Every door is open, and only those of Mixer, streams and JSON can carry it.
+  const removed = rule.kind === "headers" ? rule.response.filter(({ operation }) => operation === "remove") : [];
+  for (const { value, node } of raw.headers?.response?.remove?.items ?? []) {
+    if (!removed.some(({ name }) => name === value.toLowerCase())) continue;
+    const message = `Envoy's ext_authz and forward auth cannot remove a response header: behind them ${value} stays`;
+    const hint = `set it to another value, which ext_authz can carry`;
+    reading.tell(node, { code: "WEIR_POLICY_NOT_CARRIED", message, hint, severity: "warning" });
+  }
   if (rule.when !== undefined) warnOfHeaderCase(reading, raw.when, rule.when.uses);
   if (rule.unless !== undefined) warnOfHeaderCase(reading, raw.unless, rule.unless.uses);
 }

@@ -36,6 +36,12 @@ export const errorCodes = {
     http: 500,
     retry: false,
   },
+  WEIR_POLICY_NOT_CARRIED: {
+    summary: "a warning: a header change that some doors cannot carry",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
   WEIR_RELOAD_EMPTY: {
     summary: "a reload that would leave no policy where there were some",
     grpc: 9,
