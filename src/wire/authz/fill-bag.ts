@@ -9,6 +9,7 @@ import { nearest } from "../../util/nearest.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { Certificates } from "../envoy/certificate.ts";
 import { principalOf } from "../envoy/principal.ts";
+import { isGrpcType } from "../grpc-type.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import { textOf } from "./header-text.ts";
 import type { OriginalRequest } from "./original-request.ts";
@@ -46,8 +47,7 @@ export function fillRequest(bag: Bag, request: OriginalRequest, origin: Origin):
   text("request.useragent", headers.get("user-agent"));
   text("request.referer", headers.get("referer"));
   set("request.time", () => Timestamp.fromMs(origin.nowMs));
-  const grpc = /^application\/grpc(?:[+;]|$)/i.test(headers.get("content-type") ?? "");
-  set("context.protocol", () => (grpc ? "grpc" : "http"));
+  set("context.protocol", () => (isGrpcType(headers.get("content-type") ?? "") ? "grpc" : "http"));
   if (layout.find("request.headers") !== undefined) {
     const decoded = new Map<string, string>();
     for (const [name, raw] of headers) decoded.set(name, textOf(raw));

@@ -65,12 +65,14 @@ export function fakeHub(behaviour: {
   return hub;
 }
 
-function layoutOf(reads: readonly string[]): Layout {
+/** A layout of attributes, and of keys of maps as `map[key]`; `map` and `map[*]` are a whole map. */
+export function layoutOf(reads: readonly string[]): Layout {
   const layout = new Layout();
   for (const read of reads) {
     const [, name, key] = /^([^[]+)(?:\[(.*)\])?$/.exec(read)!;
-    if (key === undefined) layout.declare(name!, standardVocabulary.get(name!)!.type);
-    else if (key === "*") layout.declareWhole(name!);
+    const { type } = standardVocabulary.get(name!)!;
+    if (key === "*" || (key === undefined && type === "string_map")) layout.declareWhole(name!);
+    else if (key === undefined) layout.declare(name!, type);
     else layout.declareKey(name!, key);
   }
   return layout;

@@ -1,4 +1,5 @@
 import type { Bag } from "../../../attributes/bag.ts";
+import { isGrpcType } from "../../grpc-type.ts";
 import type { FieldIndex } from "../../protobuf/field-index.ts";
 import type { EntrySlots } from "./entry-slots.ts";
 import type { Entry } from "./entry.ts";
@@ -88,7 +89,7 @@ export class HttpAttributes {
       const pair = entry.readPair(repeated, i);
       const key = entry.text(pair, 1).toLowerCase();
       if (key === "content-type") {
-        if (entry.text(pair, 2).startsWith("application/grpc")) this.#isGrpc = true;
+        if (isGrpcType(entry.text(pair, 2))) this.#isGrpc = true;
       } else if (key === "grpc-status") {
         this.#isGrpc = true;
         entry.put(bag, slots.response.grpcStatus, pair, 2);

@@ -1,4 +1,5 @@
 import type { Bag } from "../../../attributes/bag.ts";
+import { isGrpcType } from "../../grpc-type.ts";
 import type { WordCache } from "../../mixer/word-cache.ts";
 import { Pair } from "../../protobuf/pair.ts";
 import type { Reader } from "../../protobuf/reader.ts";
@@ -70,7 +71,7 @@ export class HeaderReader {
       const before = joins ? bag.peek(attribute) : undefined;
       bag.set(attribute, typeof before === "string" ? `${before},${value}` : value);
     }
-    if (isContentType) this.isGrpc = /^application\/grpc(?:$|[+;])/.test(value);
+    if (isContentType) this.isGrpc = isGrpcType(value);
   }
 
   #takeWhole(name: string, value: string, joins: boolean): void {

@@ -3,7 +3,6 @@ import test from "ava";
 import fc from "fast-check";
 import { Bag } from "../../../../src/attributes/bag.ts";
 import { Fault } from "../../../../src/attributes/fault.ts";
-import { Layout } from "../../../../src/attributes/layout.ts";
 import { standardVocabulary } from "../../../../src/attributes/standard-vocabulary.ts";
 import { formatValue } from "../../../../src/attributes/text.ts";
 import { WeirError } from "../../../../src/util/weir-error.ts";
@@ -11,23 +10,10 @@ import { setExtensions } from "../../../../src/wire/envoy/ext-authz/context-exte
 import { RequestDecoder } from "../../../../src/wire/envoy/ext-authz/request-decoder.ts";
 import { CheckRequest } from "../../../../src/wire/gen/envoy/service/auth/v3/external_auth.ts";
 import { fuzzRuns } from "../../../fuzz-runs.ts";
-import { contents } from "../../grpc/fake-session.ts";
+import { contents, layoutOf } from "../../grpc/fake-session.ts";
 import { recordingObserver } from "../../grpc/harness.ts";
 import { hostileBytes } from "../../hostile-bytes.ts";
 import { type Context, mappings } from "./mapping.ts";
-
-/** What was read of a request: attributes, and keys of maps as `map[key]`; `map[*]` for a whole map. */
-function layoutOf(reads: readonly string[]): Layout {
-  const layout = new Layout();
-  for (const read of reads) {
-    const [, name, key] = /^([^[]+)(?:\[(.*)\])?$/.exec(read)!;
-    const { type } = standardVocabulary.get(name!)!;
-    if (key === "*" || (key === undefined && type === "string_map")) layout.declareWhole(name!);
-    else if (key === undefined) layout.declare(name!, type);
-    else layout.declareKey(name!, key);
-  }
-  return layout;
-}
 
 const everything = layoutOf(mappings.map(({ attribute }) => attribute));
 
