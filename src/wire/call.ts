@@ -17,7 +17,10 @@ export interface Call {
   readonly client?: Client | undefined;
 }
 
-/** A unary method: the message's bytes in, the answer's bytes out. Throws a `WeirError` for a call that fails as a whole. */
+/**
+ * A unary method: the message's bytes in, the answer's bytes out. The message's memory is used again once it has
+ * answered: what it keeps it copies. Throws a `WeirError` for a call that fails as a whole.
+ */
 export type Unary = (message: Uint8Array, call: Call) => Uint8Array | Promise<Uint8Array>;
 
 /** The sending side of a stream of messages. */
@@ -30,7 +33,10 @@ export interface Outgoing {
 
 /** The receiving side, as a door implements it. */
 export interface Incoming {
-  /** One message. While the promise that it may return is pending, no further message is read from the wire. */
+  /**
+   * One message, whose memory is used again as soon as this has returned, or its promise is kept. While that promise is
+   * pending, no further message is read from the wire.
+   */
   message(message: Uint8Array): void | Promise<void>;
   /** The peer has sent all it will; the door answers what is left and ends. */
   end(): void;

@@ -9,6 +9,7 @@ import type { HeldBytes, Holder } from "./held-bytes.ts";
 import { uint32At } from "./http2/frame.ts";
 import type { Stream, StreamHandler } from "./http2/stream.ts";
 import type { Inflater, InflateFailure } from "./inflater.ts";
+import type { MessagePool } from "./message-pool.ts";
 import { MessageReader, type MessageSink, prefixBytes } from "./message-reader.ts";
 import { grpcCodeName, statusOf, toStatus, type Status } from "./status.ts";
 
@@ -28,6 +29,7 @@ export interface CallOwner {
   readonly maxMessageBytes: number;
   /** Bounds what is held of messages that have not come whole or were not taken yet. */
   readonly held: HeldBytes;
+  readonly messages: MessagePool;
   readonly deadlines: Deadlines;
   readonly inflater: Inflater;
   readonly streams: Set<OpenStream>;
@@ -131,7 +133,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
     if (this.#reader === undefined && isWhole && end - body <= this.owner.maxMessageBytes) {
       this.message(bytes.subarray(body, end), bytes[start]!);
     } else {
-      this.#reader ??= new MessageReader(this.owner.maxMessageBytes, this);
+      this.#reader ??= new MessageReader(this.owner.maxMessageBytes, this, this.owner.messages);
       this.#reader.write(bytes, start, end);
     }
     this.#count();
@@ -175,6 +177,11 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
 
   /** Takes a message. A promise holds the next one back until it is kept; one that is broken fails the call. */
   protected abstract take(message: Buffer): void | Promise<void>;
+
+  /** Says that the door is done with a message. What waits to be sent may lie in its memory, which then is left alone. */
+  protected release(message: Uint8Array): void {
+    if (!this.stream.isWaiting) this.#reader?.release(message);
+  }
 
   /** The caller has sent all it will. */
   protected abstract finish(): void;

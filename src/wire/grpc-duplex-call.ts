@@ -37,7 +37,10 @@ export class DuplexCall extends ServedCall {
   }
 
   protected override take(message: Uint8Array): void | Promise<void> {
-    if (!this.#halfClosed) return this.#incoming!.message(message);
+    if (this.#halfClosed) return;
+    const taken = this.#incoming!.message(message);
+    if (taken === undefined) this.release(message);
+    return taken;
   }
 
   protected override finish(): void {

@@ -15,6 +15,7 @@ import { HeldBytes } from "./held-bytes.ts";
 import { Connection, type ConnectionOptions } from "./http2/connection.ts";
 import { ChunkPool } from "./http2/outbox.ts";
 import { Inflater } from "./inflater.ts";
+import { MessagePool } from "./message-pool.ts";
 import { createReflection } from "./reflection.ts";
 
 export interface GrpcServerOptions {
@@ -83,6 +84,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     monotonic,
     maxMessageBytes: messageBytes,
     held: new HeldBytes(messagesOnTheWay * messageBytes, dropped("call", "messages_unfinished")),
+    messages: new MessagePool(),
     deadlines: new Deadlines(timers, monotonic),
     inflater: new Inflater(messageBytes),
     streams,

@@ -18,8 +18,10 @@ export class UnaryCall extends ServedCall {
     }
     try {
       const answer = this.method.unary!(this.#message, this);
-      if (answer instanceof Uint8Array) this.#answer(answer);
-      else {
+      if (answer instanceof Uint8Array) {
+        this.#answer(answer);
+        this.release(this.#message);
+      } else {
         answer.then(
           (bytes) => this.#answer(bytes),
           (error: unknown) => this.failed(error),

@@ -1,4 +1,5 @@
 import { uint32At } from "./http2/frame.ts";
+import type { MessagePool } from "./message-pool.ts";
 
 /** A flag and a length of four bytes (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
 export const prefixBytes = 5;
@@ -17,27 +18,31 @@ export interface MessageSink {
 
 /**
  * Cuts the data of one call into messages. A message that comes whole is not copied. What comes in parts is copied into
- * one piece, which grows with what has come and not with what was announced.
+ * one piece: one of the pool, or one that grows with what has come and not with what was announced.
  */
 export class MessageReader {
   readonly #maxBytes: number;
   readonly #sink: MessageSink;
+  readonly #pool: MessagePool;
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixLength = 0;
   /** The beginning of a message, its prefix left out. */
-  #part = nothing;
+  #part: Buffer = nothing;
   #length = 0;
+  /** The piece that the last message was handed on in, until it is released. */
+  #handed: Buffer = nothing;
   #isClosed = false;
 
   /** `maxBytes` is the largest message taken. */
-  constructor(maxBytes: number, sink: MessageSink) {
+  constructor(maxBytes: number, sink: MessageSink, pool: MessagePool) {
     this.#maxBytes = maxBytes;
     this.#sink = sink;
+    this.#pool = pool;
   }
 
   /** Bytes set aside for a message that has not come whole. */
   get heldBytes(): number {
-    return this.#part.length;
+    return Math.min(this.#part.length, this.#size);
   }
 
   /** Takes `bytes[start]` to `bytes[end - 1]`. */
@@ -56,7 +61,15 @@ export class MessageReader {
   /** Takes nothing more, and lets go of what is held. */
   close(): void {
     this.#isClosed = true;
+    this.#pool.give(this.#part);
     this.#part = nothing;
+  }
+
+  /** Says that nobody looks at a message any more that was handed on: its memory is used again. */
+  release(message: Uint8Array): void {
+    if (message.buffer !== this.#handed.buffer) return;
+    this.#pool.give(this.#handed);
+    this.#handed = nothing;
   }
 
   get #size(): number {
@@ -76,16 +89,24 @@ export class MessageReader {
       return at + size;
     }
     const length = Math.min(size, this.#length + end - at);
-    if (length > this.#part.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(length, Math.min(size, Math.max(firstBytes, 2 * length))));
-      this.#part.copy(larger, 0, 0, this.#length);
-      this.#part = larger;
-    }
+    if (length > this.#part.length) this.#grow(length, size);
     const stop = at + length - this.#length;
     bytes.copy(this.#part, this.#length, at, stop);
     this.#length = length;
-    if (length === size) this.#hand(this.#part.subarray(0, size));
+    if (length === size) {
+      this.#handed = this.#part;
+      this.#hand(this.#part.subarray(0, size));
+    }
     return stop;
+  }
+
+  /** Makes room for `length` bytes of a message of `size`. */
+  #grow(length: number, size: number): void {
+    const wanted = Math.max(length, Math.min(size, Math.max(firstBytes, 2 * length)));
+    const larger = this.#pool.take(size) ?? Buffer.allocUnsafeSlow(wanted);
+    this.#part.copy(larger, 0, 0, this.#length);
+    this.#pool.give(this.#part);
+    this.#part = larger;
   }
 
   #hand(message: Buffer): void {

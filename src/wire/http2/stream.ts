@@ -104,6 +104,11 @@ export class Stream {
     }
   }
 
+  /** Whether something waits for the peer's windows. */
+  get isWaiting(): boolean {
+    return this.#queue !== undefined;
+  }
+
   /** Whether to send no more for now, because the peer takes less than it is sent: `drained` will be called then. */
   holdBack(): boolean {
     if (!this.#isHeld && this.#unreadBytes >= highWater) {
