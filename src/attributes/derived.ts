@@ -1,7 +1,7 @@
 import type { Bag } from "./bag.ts";
 import { Fault } from "./fault.ts";
 import type { Layout } from "./layout.ts";
-import { queryParams } from "./query-params.ts";
+import { type QueryParams, queryParams } from "./query-params.ts";
 import { setMap } from "./set-map.ts";
 import { normalisedPath } from "./url-path.ts";
 import type { Value } from "./value.ts";
@@ -9,52 +9,79 @@ import type { Value } from "./value.ts";
 const urlPath = "request.url_path";
 const queryParameters = "request.query_params";
 const path = "request.path";
+const hostName = "request.host";
+
+const severalValues = new Fault(
+  "the parameter comes with several values, of which some services take the first, some the last",
+);
 
 /**
  * Makes what completes the bags of a layout before they are judged or reported, the same at every door; `undefined`
  * where no rule reads what it would fill in.
  *
+ * - `request.host` is put into lower case, without a dot at its end: names of hosts have no case (RFC 9110, 4.2.3).
  * - `request.url_path` is put into its one form ({@link normalisedPath}); where a request does not bring it, it is made
  *   of `request.path`.
- * - `request.query_params`, where a request does not bring them, are made of `request.path`.
+ * - `request.query_params`, where a request does not bring them, are made of `request.path`. One that comes with several
+ *   values is a fault to who reads it by its name.
  *
  * What is made of another attribute counts in {@link Bag.reads} as reading that one.
  */
 export function completionOf(layout: Layout): ((bag: Bag) => void) | undefined {
+  const host = layout.find(hostName);
+  const ofPath = pathCompletionOf(layout);
+  if (host === undefined) return ofPath;
+  return (bag) => {
+    const given = bag.peek(host);
+    if (typeof given === "string") bag.set(host, normalisedHost(given));
+    ofPath?.(bag);
+  };
+}
+
+function pathCompletionOf(layout: Layout): ((bag: Bag) => void) | undefined {
   const from = layout.find(path);
   const pathSlot = layout.find(urlPath);
   const paramsSlot = layout.find(queryParameters);
   if (from === undefined || (pathSlot === undefined && paramsSlot === undefined)) return undefined;
   return (bag) => {
+    const target = bag.peek(from);
     if (pathSlot !== undefined) {
       if (bag.isGiven(pathSlot)) {
         const given = bag.peek(pathSlot);
         const normalised = typeof given === "string" ? normalisedPath(given) : given;
         if (normalised !== given) bag.set(pathSlot, normalised);
       } else {
-        bag.set(pathSlot, made(bag.peek(from), normalisedPath));
+        bag.set(pathSlot, typeof target === "string" ? normalisedPath(target) : faultOf(target));
         bag.markDerived(pathSlot);
       }
     }
     if (paramsSlot !== undefined && !bag.isGiven(paramsSlot)) {
-      const params = made(bag.peek(from), (target) => queryParams(queryOf(target)));
-      if (params instanceof Map) setMap(bag, queryParameters, params);
-      else {
-        bag.set(paramsSlot, params);
-        for (const key of layout.keysOf(queryParameters)?.values() ?? []) bag.set(key, params);
-      }
+      setParams(bag, paramsSlot, typeof target === "string" ? queryParams(target) : faultOf(target));
       bag.markDerived(paramsSlot);
     }
   };
 }
 
-function made(source: Value | Fault | undefined, make: (text: string) => Value | Fault): Value | Fault | undefined {
-  return typeof source === "string" ? make(source) : source instanceof Fault ? source : undefined;
+function setParams(bag: Bag, slot: number, params: QueryParams | Fault | undefined): void {
+  const keys = bag.layout.keysOf(queryParameters);
+  if (params === undefined || params instanceof Fault) {
+    bag.set(slot, params);
+    for (const key of keys?.values() ?? []) bag.set(key, params);
+    return;
+  }
+  setMap(bag, queryParameters, params.first);
+  for (const name of params.ambiguous) {
+    const key = keys?.get(name);
+    if (key !== undefined) bag.set(key, severalValues);
+  }
 }
 
-/** What stands between the first `?` and a fragment. */
-function queryOf(target: string): string {
-  const [beforeFragment] = target.split("#", 1);
-  const start = beforeFragment!.indexOf("?");
-  return start < 0 ? "" : beforeFragment!.slice(start + 1);
+function faultOf(source: Value | Fault | undefined): Fault | undefined {
+  return source instanceof Fault ? source : undefined;
+}
+
+/** A host as policies compare it: `Shop.Example.:8443` is `shop.example:8443`. */
+function normalisedHost(host: string): string {
+  if (!/[A-Z]|\.(?::|$)/.test(host)) return host;
+  return host.toLowerCase().replace(/\.(?=(?::\d*)?$)/, "");
 }

@@ -64,11 +64,16 @@ const words: readonly (readonly [name: string, type: AttributeType, known: Phase
 
   ["request.headers", "string_map", "check", "Headers of the request, names in lower case."],
   ["request.id", "string", "check", "Identifier of the request, as the proxy gave it."],
-  ["request.host", "string", "check", "Host that the request names, with its port if it names one."],
+  ["request.host", "string", "check", "Host that the request names, in lower case, with its port if it names one."],
   ["request.method", "string", "check", "HTTP method."],
   ["request.path", "string", "check", "Path with its query, as received."],
   ["request.url_path", "string", "check", "Path without its query, normalised."],
-  ["request.query_params", "string_map", "check", "Parameters of the query, decoded; the first value of each name."],
+  [
+    "request.query_params",
+    "string_map",
+    "check",
+    "Parameters of the query, decoded; one that has several values is an error.",
+  ],
   ["request.scheme", "string", "check", "`http` or `https`."],
   ["request.protocol", "string", "check", "HTTP version of the request: `HTTP/1.1`, `HTTP/2` ..."],
   ["request.referer", "string", "check", "The `referer` header."],

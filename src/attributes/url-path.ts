@@ -2,6 +2,9 @@ import { Fault } from "./fault.ts";
 
 const overlong = new Fault("request.path has bytes that no UTF-8 text has, which some read as other characters");
 const nul = new Fault("request.path has a NUL, at which some stop to read");
+const fragment = new Fault(
+  "request.path has a fragment, which no request has: some cut it off and others take it for a part of the path",
+);
 const dotSegment = new Fault(
   "request.path has a dot segment beside parameters, an empty segment or an encoded slash, and means one thing to some and another to others",
 );
@@ -26,7 +29,7 @@ const hash = 0x23;
  * The path of a request target in one form, however it was written, so that rules compare what services see. The result
  * of a path that is in this form already is that path.
  *
- * - The query and a fragment are cut; of an absolute target (`http://host/path`) only the path is kept.
+ * - The query is cut; of an absolute target (`http://host/path`) only the path is kept.
  * - Escapes of unreserved characters are decoded (`%61`), digits of all others are in upper case (`%2F`). What must not
  *   stand plain is escaped: control characters, blanks, characters beyond ASCII, a backslash, a `%` that begins no escape.
  *   So an encoded slash or backslash stays encoded.
@@ -35,18 +38,24 @@ const hash = 0x23;
  *
  * What services are known to read in different ways is a fault, which opens no door: a dot segment that has parameters
  * (`/..;/`), follows an empty segment (`//../`), or lies beside or goes back over an encoded slash or a backslash
- * (`/a%2F../`); a NUL; bytes of overlong UTF-8 (`%C0%AE`).
+ * (`/a%2F../`); a fragment (`/a#/../b`), which a request does not have (RFC 9112, 3.2); a NUL; bytes of overlong UTF-8
+ * (`%C0%AE`).
  */
 export function normalisedPath(target: string): string | Fault {
   if (target.charCodeAt(0) !== slash) return slowly(target);
   const at = target.search(unusual);
   if (at < 0) return target;
   const code = target.charCodeAt(at);
-  return code === question || code === hash ? target.slice(0, at) : slowly(target);
+  if (code === hash) return fragment;
+  return code === question ? target.slice(0, at) : slowly(target);
 }
 
 function slowly(target: string): string | Fault {
-  const path = /^(?:[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)/.exec(target)![1]!;
+  const [begun, path] = /^(?:[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)/.exec(target)! as unknown as [
+    string,
+    string,
+  ];
+  if (target.charCodeAt(begun.length) === hash) return fragment;
   if (path === "*") return path;
   const escaped = withEscapes(path);
   return escaped instanceof Fault ? escaped : withoutDots(escaped);

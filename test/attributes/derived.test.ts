@@ -59,7 +59,7 @@ test("a path that can be read in two ways is a fault, and so is one of another t
 });
 
 test("parameters are made of the query, by key and whole", (t) => {
-  const bag = bagWith({ "request.path": "/a?q=1%20b&q=2&r=+#s" });
+  const bag = bagWith({ "request.path": "/a?q=1%20b&q=1+b&r=+" });
   t.is(bag.get(key), "1 b");
   t.deepEqual(references(bag), ["-request.query_params", "request.path"]);
   bag.clearReads();
@@ -68,6 +68,36 @@ test("parameters are made of the query, by key and whole", (t) => {
   bag.clearReads();
   t.is(bag.getKey(params, "none"), undefined);
   t.deepEqual(references(bag), ["-request.query_params", "request.path"]);
+});
+
+test("a parameter that comes with several values is a fault by its name, since services differ in which they take", (t) => {
+  const bag = bagWith({ "request.path": "/a?q=1&r=1&r=2&%71=2" });
+  t.true(bag.get(key) instanceof Fault);
+  t.deepEqual(bag.getWhole(params), new Map(Object.entries({ q: "1", r: "1" })));
+});
+
+test("behind a fragment no parameter is sure, nor that there is none", (t) => {
+  const bag = bagWith({ "request.path": "/a?x=1#&q=2" });
+  t.true(bag.get(key) instanceof Fault);
+  t.true(bag.getWhole(params) instanceof Fault);
+});
+
+test("a host is in lower case and without a dot at its end, whoever wrote it", (t) => {
+  const hosts = new Layout();
+  const host = hosts.declare("request.host", "string");
+  const completed = (given: string | Fault): unknown => {
+    const bag = new Bag(hosts);
+    bag.set(host, given);
+    completionOf(hosts)!(bag);
+    return bag.get(host);
+  };
+  t.is(completed("shop.example"), "shop.example");
+  t.is(completed("Shop.EXAMPLE"), "shop.example");
+  t.is(completed("shop.example."), "shop.example");
+  t.is(completed("SHOP.example.:8443"), "shop.example:8443");
+  t.is(completed("[2001:DB8::1]:80"), "[2001:db8::1]:80");
+  const fault = new Fault("request.host came as a number");
+  t.is(completed(fault), fault);
 });
 
 test("parameters that are there stay as they are", (t) => {

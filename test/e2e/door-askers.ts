@@ -96,6 +96,7 @@ const askExtAuthz: Ask = async (hub, attributes) => {
     if (name === "source.ip") source.address = { socketAddress: { address: value, portValue: 40_000 } };
     else if (name === "source.principal") source.principal = `spiffe://${value as string}`;
     else if (name === "request.path") http["path"] = value;
+    else if (name === "request.host") http["host"] = value;
     else if (name === "request.headers") http["headers"] = new Map(Object.entries(value));
     else if (name === "request.auth.claims") claims = value;
     else extensions.set(name, value as string);
@@ -144,6 +145,7 @@ const askAuthz: Ask = async (hub, attributes) => {
   for (const [name, value] of Object.entries(attributes)) {
     if (name === "source.ip") headers["x-forwarded-for"] = value as string;
     else if (name === "request.path") headers["x-forwarded-uri"] = value as string;
+    else if (name === "request.host") headers["x-forwarded-host"] = value as string;
     else if (name === "request.headers") Object.assign(headers, value);
     else parameters.set(name, typeof value === "string" ? value : JSON.stringify(value));
   }

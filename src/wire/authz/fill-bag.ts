@@ -46,7 +46,10 @@ export function fillRequest(bag: Bag, request: OriginalRequest, origin: Origin):
   if (plainScheme !== undefined) set("request.scheme", () => plainScheme);
   text("request.useragent", headers.get("user-agent"));
   text("request.referer", headers.get("referer"));
-  set("request.time", () => Timestamp.fromMs(origin.nowMs));
+  text("request.api_key", headers.get("x-api-key"));
+  for (const name of ["request.time", "context.time", "context.timestamp"]) {
+    set(name, () => Timestamp.fromMs(origin.nowMs));
+  }
   set("context.protocol", () => (isGrpcType(headers.get("content-type") ?? "") ? "grpc" : "http"));
   if (layout.find("request.headers") !== undefined) {
     const decoded = new Map<string, string>();
@@ -89,9 +92,12 @@ export function fillConfigured(bag: Bag, vocabulary: Vocabulary, attributes: Rea
 function fillCertificate(
   bag: Bag,
   set: (name: string, value: () => Value | Fault | undefined) => void,
-  { certificate, certificates }: Origin,
+  { certificate, certificates, certificateHeader }: Origin,
 ): void {
-  if (certificate === undefined) return;
+  if (certificate === undefined) {
+    if (certificateHeader !== undefined) set("connection.mtls", () => false);
+    return;
+  }
   const fault = certificate instanceof Fault ? certificate : undefined;
   const principal = certificate instanceof Fault ? undefined : principalOf(certificate.identity);
   set("source.principal", () => fault ?? principal?.name);

@@ -64,6 +64,16 @@ check:
   - name: no-debug
     deny: permission_denied
     when: has(request.query_params["debug"])
+  - name: no-admin
+    deny: permission_denied
+    when: has(request.query_params["role"]) && request.query_params["role"] == "admin"
+---
+policy: hosts
+match: destination.service.name == "hosts"
+check:
+  - name: not-admin
+    deny: permission_denied
+    when: request.host == "admin.example"
 ---
 policy: limits
 match: destination.service.name == "limits"
@@ -139,10 +149,32 @@ export const doorCases: readonly DoorCase[] = [
   },
   {
     title: "a parameter that is not there",
-    given: on("params", { "request.path": "/x?a=debug#debug=1" }),
+    given: on("params", { "request.path": "/x?a=debug" }),
     code: 0,
     restsOnAbsentMap: true,
   },
+  {
+    title: "a parameter behind a fragment, which some services take for one",
+    given: on("params", { "request.path": "/x?a=debug#&debug=1" }),
+    code: 7,
+    restsOnAbsentMap: true,
+  },
+  {
+    title: "a parameter with two values, of which some services take the last",
+    given: on("params", { "request.path": "/x?role=user&role=admin" }),
+    code: 7,
+    restsOnAbsentMap: true,
+  },
+  {
+    title: "a parameter that comes twice with one value",
+    given: on("params", { "request.path": "/x?role=user&role=user" }),
+    code: 0,
+    restsOnAbsentMap: true,
+  },
+  { title: "a host", given: on("hosts", { "request.host": "admin.example" }), code: 7 },
+  { title: "the same host in other letters", given: on("hosts", { "request.host": "Admin.EXAMPLE" }), code: 7 },
+  { title: "the same host with a dot at its end", given: on("hosts", { "request.host": "admin.example." }), code: 7 },
+  { title: "another host", given: on("hosts", { "request.host": "shop.example" }), code: 0 },
 ];
 
 /**
@@ -186,6 +218,8 @@ export const pathCases: readonly (readonly [path: string, denyList: number, allo
   // What stays encoded is another path: `doors.encodedSlash: refuse` is for services that decode it.
   ["/%2fadmin", 0, 7],
   ["/public%2fa", 0, 7],
+  ["/public#/../admin", 7, 7],
+  ["/admin#x", 7, 7],
   ["/%252e%252e/admin", 0, 7],
   ["/%2561dmin", 0, 7],
 ];

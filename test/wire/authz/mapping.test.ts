@@ -24,8 +24,11 @@ const reads = [
   "request.time",
   "request.useragent",
   "request.referer",
+  "request.api_key",
   "request.headers[*]",
   "context.protocol",
+  "context.time",
+  "context.timestamp",
 ];
 
 /** What each proxy sends of one request, by the name of its dialect. */
@@ -75,6 +78,7 @@ const requests: Readonly<Record<string, Asked>> = {
 const callers: readonly (readonly [string, string])[] = [
   ["User-Agent", "curl/8"],
   ["Referer", "https://shop.example/"],
+  ["X-Api-Key", "k1"],
   ["X-User", "ann"],
   ["x-user", "eve"],
   ["Cookie", "a=1"],
@@ -108,13 +112,17 @@ for (const { name } of dialects) {
       "request.time": Timestamp.fromMs(1_700_000_000_000),
       "request.useragent": "curl/8",
       "request.referer": "https://shop.example/",
+      "request.api_key": "k1",
       "context.protocol": "http",
+      "context.time": Timestamp.fromMs(1_700_000_000_000),
+      "context.timestamp": Timestamp.fromMs(1_700_000_000_000),
     });
     t.deepEqual(
       headers,
       new Map([
         ["user-agent", "curl/8"],
         ["referer", "https://shop.example/"],
+        ["x-api-key", "k1"],
         ["x-user", "ann,eve"],
         ["cookie", "a=1; b=2"],
         ["x-name", "Zoë"],
@@ -190,6 +198,11 @@ const more: readonly { title: string; asked: Partial<Asked>; of?: string; bag: R
     title: "a certificate that no parameter speaks of proves nothing",
     asked: { headers: [["x-forwarded-client-cert", "URI=spiffe://mesh/ns/shop/sa/web"]] },
     bag: { "source.principal": undefined, "connection.mtls": undefined },
+  },
+  {
+    title: "a caller without a certificate, where the proxy would pass one on",
+    asked: { path: "/v1/authz/nginx?certificate=x-cert" },
+    bag: { "source.principal": undefined, "connection.mtls": false },
   },
   {
     title: "a certificate without a URI or a DNS name is its subject",

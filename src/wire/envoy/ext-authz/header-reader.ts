@@ -9,11 +9,14 @@ const colon = 0x3a;
 
 /**
  * Reads the headers of a request, as entries of a map (`headers`) or as a list (`header_map`), into the slots of those
- * that a rule reads. Pseudo-headers (`:path`) are left out: other attributes say the same, at each door.
+ * that a rule reads. Pseudo-headers (`:path`) are left out: other attributes say the same, at each door. The header `host`
+ * is the request's host, as it came over HTTP/1 or would have.
  */
 export class HeaderReader {
   /** Whether the request that was read last is a call of gRPC, by its content type. */
   isGrpc = false;
+  /** The host of the request, which Envoy says beside the headers; "" for none. */
+  host = "";
   readonly #cache: WordCache;
   #all: Map<string, string> | undefined;
   readonly #pair = new Pair();
@@ -25,6 +28,7 @@ export class HeaderReader {
   /** To be called before the headers of a request. */
   begin(): void {
     this.isGrpc = false;
+    this.host = "";
     this.#all = undefined;
   }
 
@@ -51,6 +55,11 @@ export class HeaderReader {
 
   /** Puts in what can only be put in when all headers were read. */
   end(bag: Bag, table: RequestTable): void {
+    const { host } = this;
+    if (host !== "") {
+      if (table.hostKey >= 0 && bag.peek(table.hostKey) === undefined) bag.set(table.hostKey, host);
+      if (table.allHeaders && this.#all?.has("host") !== true) (this.#all ??= new Map()).set("host", host);
+    }
     if (this.#all !== undefined) bag.set(table.headers, this.#all);
   }
 

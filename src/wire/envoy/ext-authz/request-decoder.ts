@@ -250,9 +250,12 @@ export class RequestDecoder {
         case 0x22:
           this.#set(table.path);
           break;
-        case 0x2a:
-          this.#set(table.host);
+        case 0x2a: {
+          if (table.readsHost) headers.host = this.#text();
+          else reader.skip(tag);
+          if (table.host >= 0) this.#bag.set(table.host, headers.host === "" ? undefined : headers.host);
           break;
+        }
         case 0x32:
           this.#set(table.scheme);
           break;

@@ -53,6 +53,9 @@ export class RequestTable {
   readonly method: number;
   readonly path: number;
   readonly host: number;
+  /** Of `request.headers["host"]`. */
+  readonly hostKey: number;
+  readonly readsHost: boolean;
   readonly scheme: number;
   readonly size: number;
   readonly body: number;
@@ -105,6 +108,8 @@ export class RequestTable {
     this.headers = slot("request.headers");
     this.allHeaders = this.headers >= 0 && layout.isWhole(this.headers);
     const keys = layout.keysOf("request.headers") ?? new Map<string, number>();
+    this.hostKey = keys.get("host") ?? -1;
+    this.readsHost = this.host >= 0 || this.hostKey >= 0 || this.allHeaders;
     const names = [...new Set([...keys.keys(), ...Object.keys(headerAttributes), contentType])];
     this.headerNames = new KeyTable(names);
     this.headerUses = names.map((name) => ({

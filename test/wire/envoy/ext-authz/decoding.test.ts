@@ -80,6 +80,18 @@ const cases: readonly { title: string; given: Context; reads: readonly string[];
     holds: { "context.protocol": "http", "connection.mtls": false, "request.headers": "{}" },
   },
   {
+    title: "the host is a header too, as it is at other doors",
+    given: http({ host: "shop.example", headers: new Map([["x", "1"]]) }),
+    reads: ["request.headers[host]"],
+    holds: { "request.headers[host]": "shop.example", "request.headers": "{}" },
+  },
+  {
+    title: "the host is among the headers where a rule reads them all",
+    given: http({ host: "shop.example", headers: new Map([["x", "1"]]) }),
+    reads: ["request.headers[*]"],
+    holds: { "request.headers": { host: "shop.example", x: "1" } },
+  },
+  {
     title: "a connection has no headers at all",
     given: { source: { principal: "spiffe://td/ns/a/sa/b" } },
     reads: ["context.protocol", "connection.mtls", "request.headers[x]", "source.namespace"],

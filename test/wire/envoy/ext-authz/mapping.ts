@@ -140,7 +140,7 @@ export const mappings: readonly Mapping[] = [
   },
   {
     attribute: "request.headers",
-    from: "`headers`, or `header_map` (`encode_raw_headers: true`); without pseudo-headers such as `:path`",
+    from: "`headers`, or `header_map` (`encode_raw_headers: true`); without pseudo-headers such as `:path`; `host` is `host`",
     given: headers(["x-key", "k"], [":path", "/"]),
     value: { "x-key": "k" },
   },
