@@ -1,50 +1,34 @@
 import { InvalidArgumentError, Option, type Command } from "commander";
-import { builtinAdapters } from "../../adapters/index.ts";
-import { formatProblem, loadPolicies } from "../policy/index.ts";
 import type { Snapshot } from "../policy/snapshot.ts";
-import { WeirError } from "../util/weir-error.ts";
 import { plain, yamlText } from "./envoy/commented.ts";
 import { descriptorFor } from "./envoy/descriptor.ts";
 import { pieces, type Fragment } from "./envoy/fragments.ts";
-import { comparedWith, readsOfPolicies } from "./envoy/reads.ts";
-import { serviceOf } from "./envoy/service.ts";
-import type { DescriptorSource, Endpoint, EnvoySettings } from "./envoy/settings.ts";
+import type { DescriptorSource, EnvoySettings } from "./envoy/settings.ts";
+import type { Endpoint } from "./hub-address.ts";
 import type { Io } from "./io.ts";
+import { addPolicyOptions } from "./policy-options.ts";
 import {
-  collect,
-  fromSameMachine,
+  addHubGroup,
+  addListenGroup,
+  addServiceGroup,
   givenAttributes,
-  hubTls,
-  needs,
-  pair,
+  proxySettings,
   readEndpoint,
-  readTimeout,
-} from "./proxy-options.ts";
+  tlsWarnings,
+  type ProxyOptions,
+} from "./proxy/options.ts";
+import { headingText, printFor, warn } from "./proxy/print.ts";
+import { comparedWith, readsOfPolicies } from "./proxy/reads.ts";
+import { serviceOf } from "./proxy/service.ts";
 
-interface EnvoyOptions {
-  readonly config?: string;
-  readonly policies?: string;
+interface EnvoyOptions extends ProxyOptions {
   readonly fragment: Fragment;
   readonly json?: boolean;
-  readonly hub?: Endpoint;
-  readonly failOpen?: boolean;
-  readonly timeout: number;
-  readonly tlsCa?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly tlsName?: string;
-  readonly service?: string;
-  readonly attribute?: readonly string[];
   readonly domain?: string;
   readonly descriptor?: ReadonlyMap<string, DescriptorSource>;
   readonly jwtPayload: string;
   readonly direction: "inbound" | "outbound";
-  readonly listen: Endpoint;
-  readonly listenCert?: string;
-  readonly listenKey?: string;
-  readonly listenCa?: string;
   readonly admin: Endpoint;
-  readonly upstream: Endpoint;
   readonly upstreamProtocol: "http1" | "http2" | "same";
   readonly rawPaths?: boolean;
 }
@@ -53,27 +37,15 @@ interface EnvoyOptions {
 const envoyItself = { name: "Envoy", tells: ["destination.ip", "destination.port", "destination.principal"] };
 
 export function addEnvoyCommand(program: Command, io: Io): void {
-  program
-    .command("envoy")
-    .description("Print a configuration for Envoy that asks the hub, fitted to the policies.")
-    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml, else the one in the folder of --policies, if any)")
-    .option("-p, --policies <folder>", "folder of policy files (default: what weir.yaml says, else ./policies)")
+  const command = addPolicyOptions(
+    program.command("envoy").description("Print a configuration for Envoy that asks the hub, fitted to the policies."),
+  )
     .addOption(
       new Option("--fragment <what>", "what to print (see below)").choices(Object.keys(pieces)).default("bootstrap"),
     )
-    .option("--json", "print JSON, without comments")
-    .optionsGroup("The hub:")
-    .option("--hub <host:port>", "its gRPC listener (default: what weir.yaml says, else 127.0.0.1:9091)", readEndpoint)
-    .addOption(new Option("--fail-open", "let requests pass while the hub cannot be asked").conflicts("failClosed"))
-    .option("--fail-closed", "refuse them with 503: the default")
-    .option("--timeout <duration>", "how long to wait for its answer", readTimeout, 200)
-    .option("--tls-ca <file>", "speak TLS to it, and take certificates of this authority")
-    .option("--tls-cert <file>", "certificate to show it")
-    .option("--tls-key <file>", "key of that certificate")
-    .option("--tls-name <name>", "name in its certificate: DNS, address or SPIFFE id (default: the host of --hub)")
-    .optionsGroup("What the policies need to know:")
-    .option("--service <name[.namespace]>", "the service behind Envoy (default: the one that the policies name)")
-    .option("--attribute <name=value>", "one more attribute that Envoy vouches for; may be given again", collect)
+    .option("--json", "print JSON, without comments");
+  addHubGroup(command, { listener: "gRPC", address: "127.0.0.1:9091", names: ": DNS, address or SPIFFE id" });
+  addServiceGroup(command, "Envoy")
     .option("--domain <name>", "domain of the rate limit filter (default: the one that the policies name, else weir)")
     .option(
       "--descriptor <key=source>",
@@ -85,13 +57,8 @@ export function addEnvoyCommand(program: Command, io: Io): void {
       new Option("--direction <side>", "whether Envoy stands at the service or at its callers")
         .choices(["inbound", "outbound"])
         .default("inbound"),
-    )
-    .optionsGroup("A whole configuration:")
-    .option("--listen <host:port>", "where callers connect", readEndpoint, { host: "127.0.0.1", port: 10000 })
-    .option("--listen-cert <file>", "serve TLS there, with this certificate")
-    .option("--listen-key <file>", "key of that certificate")
-    .option("--listen-ca <file>", "callers must show a certificate of this authority")
-    .option("--upstream <host:port>", "the service", readEndpoint, { host: "127.0.0.1", port: 8000 })
+    );
+  addListenGroup(command, 10000)
     .addOption(
       new Option("--upstream-protocol <protocol>", "what it speaks; same: what the caller speaks")
         .choices(["http1", "http2", "same"])
@@ -116,74 +83,40 @@ Example, with the policies of this project:
   and, for a listener that is there already:
   $ weir envoy --config policies/weir.yaml --service ratings.bookinfo --fragment ext-authz`,
     )
-    .action(async (options: EnvoyOptions, command: Command) => {
-      try {
-        await envoy(options, io);
-      } catch (error) {
-        if (!(error instanceof WeirError)) throw error;
-        command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
-      }
-    });
+    .action(async (options: EnvoyOptions) =>
+      printFor(options, command, io, (snapshot) => printEnvoy(options, snapshot, io)),
+    );
 }
 
-async function envoy(options: EnvoyOptions, io: Io): Promise<void> {
-  const { config, policies, fragment, json } = options;
-  const loaded = await loadPolicies({ config, policies, cwd: io.cwd, adapters: builtinAdapters });
-  if ("problems" in loaded) {
-    for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n\n`);
-    io.exitCode = 1;
-    return;
-  }
-  const { snapshot } = loaded;
+function printEnvoy(options: EnvoyOptions, snapshot: Snapshot, io: Io): void {
   const reads = readsOfPolicies(snapshot);
-  const service = serviceOf(
-    options.service,
-    givenAttributes(options.attribute, snapshot.vocabulary),
-    snapshot,
-    reads,
-    envoyItself,
-  );
+  const given = givenAttributes(options.attribute, snapshot.vocabulary);
+  const service = serviceOf(options.service, given, snapshot, reads, envoyItself);
   const settings = settingsOf(options, snapshot, service.attributes);
   const descriptor = descriptorFor(reads.limits, settings);
-  const warnings = [...service.warnings, ...descriptor.warnings];
-  if (settings.tls === undefined && options.hub === undefined && snapshot.settings.listen.grpc.tls !== undefined)
-    warnings.push("the hub serves TLS, and Envoy would not speak it: give --tls-ca");
-  for (const warning of warnings) io.err(`warning: ${warning}\n`);
-  const { what, make } = pieces[fragment];
+  const { grpc } = snapshot.settings.listen;
+  const warnings = [...service.warnings, ...descriptor.warnings, ...tlsWarnings(options, grpc, "Envoy")];
+  warn(io, warnings);
+  const { what, make } = pieces[options.fragment];
   const tree = make({ settings, reads, descriptor });
-  if (json === true) {
+  if (options.json === true) {
     io.out(`${JSON.stringify(plain(tree), undefined, 2)}\n`);
     return;
   }
-  const heading = [
-    `Printed by weir envoy for the policies ${snapshot.version}: ${what}.`,
-    "Print it again when the policies read something new of requests.",
-    ...warnings.map((warning) => `Warning: ${warning}.`),
-  ];
-  io.out(yamlText(tree, heading.join("\n")));
+  const again = "Print it again when the policies read something new of requests.";
+  io.out(yamlText(tree, headingText({ command: "weir envoy", version: snapshot.version, what, again, warnings })));
 }
 
 function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: ReadonlyMap<string, string>): EnvoySettings {
-  const { timeout, jwtPayload, direction, listen, admin, upstream, upstreamProtocol } = options;
-  const hub = options.hub ?? fromSameMachine(snapshot.settings.listen.grpc.address);
-  const tls = hubTls(options, hub);
-  const listenTls = pair("--listen-cert", options.listenCert, "--listen-key", options.listenKey);
-  if (options.listenCa !== undefined && listenTls === undefined) throw needs("--listen-ca", "--listen-cert");
+  const { jwtPayload, direction, admin, upstreamProtocol } = options;
   return {
-    hub,
-    ...(tls !== undefined && { tls }),
-    failure: options.failOpen === true ? "open" : "closed",
-    timeoutMs: timeout,
+    ...proxySettings(options, snapshot.settings.listen.grpc.address, attributes),
     domain: options.domain ?? comparedWith(snapshot, "ratelimit.domain")[0] ?? "weir",
-    attributes,
     descriptor: options.descriptor ?? new Map(),
     jwtPayload,
     bodyBytes: snapshot.settings.doors.bodyBytes,
     direction,
-    listen,
-    ...(listenTls && { listenTls: { ...listenTls, ...(options.listenCa !== undefined && { ca: options.listenCa }) } }),
     admin,
-    upstream,
     upstreamProtocol,
     rawPaths: options.rawPaths === true,
   };

@@ -1,43 +1,27 @@
 import { Option, type Command } from "commander";
-import { builtinAdapters } from "../../adapters/index.ts";
-import { formatProblem, loadPolicies } from "../policy/index.ts";
 import type { Snapshot } from "../policy/snapshot.ts";
-import { WeirError } from "../util/weir-error.ts";
-import { readsOfPolicies } from "./envoy/reads.ts";
-import { serviceOf } from "./envoy/service.ts";
-import type { Endpoint } from "./envoy/settings.ts";
 import type { Io } from "./io.ts";
 import { carriedHeaders } from "./nginx/carried-headers.ts";
 import { nginxText, remark } from "./nginx/directive.ts";
 import { pieces, type Fragment } from "./nginx/fragments.ts";
 import type { NginxSettings } from "./nginx/settings.ts";
+import { addPolicyOptions } from "./policy-options.ts";
 import {
-  collect,
-  fromSameMachine,
+  addHubGroup,
+  addListenGroup,
+  addServiceGroup,
   givenAttributes,
-  hubTls,
-  needs,
-  pair,
-  readEndpoint,
-  readTimeout,
-  type HubTlsOptions,
-} from "./proxy-options.ts";
+  proxySettings,
+  tlsWarnings,
+  type ProxyOptions,
+} from "./proxy/options.ts";
+import { headingText, printFor, warn } from "./proxy/print.ts";
+import { readsOfPolicies } from "./proxy/reads.ts";
+import { serviceOf } from "./proxy/service.ts";
 
-interface NginxOptions extends HubTlsOptions {
-  readonly config?: string;
-  readonly policies?: string;
+interface NginxOptions extends ProxyOptions {
   readonly fragment: Fragment;
-  readonly hub?: Endpoint;
-  readonly failOpen?: boolean;
-  readonly timeout: number;
-  readonly service?: string;
-  readonly attribute?: readonly string[];
   readonly clientCertificates?: boolean;
-  readonly listen: Endpoint;
-  readonly listenCert?: string;
-  readonly listenKey?: string;
-  readonly listenCa?: string;
-  readonly upstream: Endpoint;
   readonly folder?: string;
 }
 
@@ -45,33 +29,17 @@ interface NginxOptions extends HubTlsOptions {
 const nginxItself = { name: "nginx", tells: [] };
 
 export function addNginxCommand(program: Command, io: Io): void {
-  program
-    .command("nginx")
-    .description("Print a configuration for nginx that asks the hub, fitted to the policies.")
-    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml, else the one in the folder of --policies, if any)")
-    .option("-p, --policies <folder>", "folder of policy files (default: what weir.yaml says, else ./policies)")
-    .addOption(
-      new Option("--fragment <what>", "what to print (see below)").choices(Object.keys(pieces)).default("server"),
-    )
-    .optionsGroup("The hub:")
-    .option("--hub <host:port>", "its HTTP listener (default: what weir.yaml says, else 127.0.0.1:9092)", readEndpoint)
-    .addOption(new Option("--fail-open", "let requests pass while the hub cannot be asked").conflicts("failClosed"))
-    .option("--fail-closed", "refuse them with 503: the default")
-    .option("--timeout <duration>", "how long to wait for its answer", readTimeout, 200)
-    .option("--tls-ca <file>", "speak TLS to it, and take certificates of this authority")
-    .option("--tls-cert <file>", "certificate to show it")
-    .option("--tls-key <file>", "key of that certificate")
-    .option("--tls-name <name>", "name in its certificate (default: the host of --hub)")
-    .optionsGroup("What the policies need to know:")
-    .option("--service <name[.namespace]>", "the service behind nginx (default: the one that the policies name)")
-    .option("--attribute <name=value>", "one more attribute that nginx vouches for; may be given again", collect)
-    .option("--client-certificates", "tell who callers are by certificates that nginx verified (ssl_verify_client)")
-    .optionsGroup("A whole configuration:")
-    .option("--listen <host:port>", "where callers connect", readEndpoint, { host: "127.0.0.1", port: 8080 })
-    .option("--listen-cert <file>", "serve TLS there, with this certificate")
-    .option("--listen-key <file>", "key of that certificate")
-    .option("--listen-ca <file>", "callers must show a certificate of this authority")
-    .option("--upstream <host:port>", "the service", readEndpoint, { host: "127.0.0.1", port: 8000 })
+  const command = addPolicyOptions(
+    program.command("nginx").description("Print a configuration for nginx that asks the hub, fitted to the policies."),
+  ).addOption(
+    new Option("--fragment <what>", "what to print (see below)").choices(Object.keys(pieces)).default("server"),
+  );
+  addHubGroup(command, { listener: "HTTP", address: "127.0.0.1:9092", names: "" });
+  addServiceGroup(command, "nginx").option(
+    "--client-certificates",
+    "tell who callers are by certificates that nginx verified (ssl_verify_client)",
+  );
+  addListenGroup(command, 8080)
     .option("--folder <path>", "where nginx keeps its pid and temporary files (default: where it was built to)")
     .addHelpText(
       "after",
@@ -91,56 +59,30 @@ Example, with the policies of this project:
   and, for a server that is there already:
   $ weir nginx --config policies/weir.yaml --service ratings.bookinfo --fragment location`,
     )
-    .action(async (options: NginxOptions, command: Command) => {
-      try {
-        await nginx(options, io);
-      } catch (error) {
-        if (!(error instanceof WeirError)) throw error;
-        command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
-      }
-    });
+    .action(async (options: NginxOptions) =>
+      printFor(options, command, io, (snapshot) => printNginx(options, snapshot, io)),
+    );
 }
 
-async function nginx(options: NginxOptions, io: Io): Promise<void> {
-  const { config, policies, fragment } = options;
-  const loaded = await loadPolicies({ config, policies, cwd: io.cwd, adapters: builtinAdapters });
-  if ("problems" in loaded) {
-    for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n\n`);
-    io.exitCode = 1;
-    return;
-  }
-  const { snapshot } = loaded;
+function printNginx(options: NginxOptions, snapshot: Snapshot, io: Io): void {
   const given = givenAttributes(options.attribute, snapshot.vocabulary);
   const service = serviceOf(options.service, given, snapshot, readsOfPolicies(snapshot), nginxItself);
   const settings = settingsOf(options, snapshot, service.attributes);
-  const warnings = [...service.warnings, ...settings.headers.warnings];
-  for (const warning of warnings) io.err(`warning: ${warning}\n`);
-  const { what, make } = pieces[fragment];
-  const heading = [
-    `Printed by weir nginx for the policies ${snapshot.version}: ${what}.`,
-    "Print it again when rules change other headers than before.",
-    ...warnings.map((warning) => `Warning: ${warning}.`),
-  ];
-  io.out(nginxText([remark(heading.join("\n")), ...make(settings)]));
+  const { http } = snapshot.settings.listen;
+  const warnings = [...service.warnings, ...settings.headers.warnings, ...tlsWarnings(options, http, "nginx")];
+  warn(io, warnings);
+  const { what, make } = pieces[options.fragment];
+  const again = "Print it again when rules change other headers than before.";
+  const heading = headingText({ command: "weir nginx", version: snapshot.version, what, again, warnings });
+  io.out(nginxText([remark(heading), ...make(settings)]));
 }
 
 function settingsOf(options: NginxOptions, snapshot: Snapshot, attributes: ReadonlyMap<string, string>): NginxSettings {
-  const { timeout, listen, listenCa, upstream, folder } = options;
-  const hub = options.hub ?? fromSameMachine(snapshot.settings.listen.http.address);
-  const tls = hubTls(options, hub);
-  const listenTls = pair("--listen-cert", options.listenCert, "--listen-key", options.listenKey);
-  if (listenCa !== undefined && listenTls === undefined) throw needs("--listen-ca", "--listen-cert");
+  const { clientCertificates, listenCa, folder } = options;
   return {
-    hub,
-    ...(tls !== undefined && { tls }),
-    failure: options.failOpen === true ? "open" : "closed",
-    timeoutMs: timeout,
-    attributes,
+    ...proxySettings(options, snapshot.settings.listen.http.address, attributes),
     headers: carriedHeaders(snapshot),
-    clientCertificates: options.clientCertificates === true || listenCa !== undefined,
-    listen,
-    ...(listenTls && { listenTls: { ...listenTls, ...(listenCa !== undefined && { ca: listenCa }) } }),
-    upstream,
+    clientCertificates: clientCertificates === true || listenCa !== undefined,
     ...(folder !== undefined && { folder }),
   };
 }

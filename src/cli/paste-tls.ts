@@ -4,6 +4,7 @@ import { certificateBlocks, readCertificates } from "../listen/certificates.ts";
 import { createClients } from "../listen/client.ts";
 import { peerNames } from "../listen/peer-names.ts";
 import type { ListenerSettings } from "../listen/settings.ts";
+import { endpointOf } from "./hub-address.ts";
 
 const clientPurpose = "1.3.6.1.5.5.7.3.2";
 
@@ -24,7 +25,7 @@ export async function tlsOptions({ tls, clients, address }: ListenerSettings, cw
   else if (isFrom(served.at(-1)!)) words.push("--ca", relative(cwd, tls.cert));
   else words.push("--tls");
 
-  const host = address.slice(0, address.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
+  const { host } = endpointOf(address);
   const [name] = peerNames(leaf).dns;
   if (leaf.checkHost(host) === undefined && leaf.checkIP(host) === undefined && name !== undefined)
     words.push("--server-name", name);

@@ -6,10 +6,9 @@ import { formatProblem } from "../policy/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { createWeir, type Weir } from "../weir.ts";
 import type { Io } from "./io.ts";
+import { addPolicyOptions, type PolicyOptions } from "./policy-options.ts";
 
-interface ServeOptions {
-  readonly config?: string;
-  readonly policies?: string;
+interface ServeOptions extends PolicyOptions {
   readonly grpc?: string;
   readonly http?: string;
   readonly admin?: string;
@@ -29,11 +28,7 @@ const exitGraceMs = 250;
 const maxShownPolicies = 20;
 
 export function addServeCommand(program: Command, io: Io, host: { version: string; signals: Signals }): void {
-  program
-    .command("serve")
-    .description("Run the hub.")
-    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml, else the one in the folder of --policies, if any)")
-    .option("-p, --policies <folder>", "folder of policy files (default: what weir.yaml says, else ./policies)")
+  addPolicyOptions(program.command("serve").description("Run the hub."))
     .option("--grpc <host:port>", "gRPC doors (default 127.0.0.1:9091; port 0: any free one)")
     .option("--http <host:port>", "HTTP doors (default 127.0.0.1:9092)")
     .option("--admin <host:port>", "health, metrics and what is loaded (default 127.0.0.1:9093)")

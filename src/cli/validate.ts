@@ -3,20 +3,19 @@ import { builtinAdapters } from "../../adapters/index.ts";
 import { formatProblem, loadPolicies } from "../policy/index.ts";
 import type { Loaded, Problem } from "../policy/index.ts";
 import type { Io } from "./io.ts";
+import { addPolicyOptions, type PolicyOptions } from "./policy-options.ts";
 
-interface ValidateOptions {
-  readonly config?: string;
-  readonly policies?: string;
+interface ValidateOptions extends PolicyOptions {
   readonly json?: boolean;
   readonly color?: boolean;
 }
 
 export function addValidateCommand(program: Command, io: Io): void {
-  program
-    .command("validate")
-    .description("Check weir.yaml, the policy files and the configuration of adapters. Serves nothing.")
-    .option("-c, --config <file>", "weir.yaml (default: ./weir.yaml, else the one in the folder of --policies, if any)")
-    .option("-p, --policies <folder>", "folder of policy files (default: what weir.yaml says, else ./policies)")
+  addPolicyOptions(
+    program
+      .command("validate")
+      .description("Check weir.yaml, the policy files and the configuration of adapters. Serves nothing."),
+  )
     .option("--json", "print one JSON object instead of text")
     .option("--color", "mark the mistakes with colours")
     .addHelpText(

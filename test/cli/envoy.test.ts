@@ -2,7 +2,6 @@ import { rm } from "node:fs/promises";
 import test, { type ExecutionContext } from "ava";
 import { parse } from "yaml";
 import { addEnvoyCommand } from "../../src/cli/envoy.ts";
-import { createAuthority } from "../e2e/certificates.ts";
 import { writeFolder } from "../e2e/hub.ts";
 import { runCommand, type Ran } from "./run-command.ts";
 
@@ -349,20 +348,6 @@ test("TLS to the hub names the certificate authority, who Envoy is and who the h
     { certificate_chain: { filename: "c.pem" }, private_key: { filename: "k.pem" } },
   ]);
   t.is((await tls()).common_tls_context.validation_context.match_typed_subject_alt_names[0].san_type, "IP_ADDRESS");
-});
-
-test("a hub of weir.yaml that serves TLS is warned of where nothing is said of it", async (t) => {
-  const { cert, key } = createAuthority().issue();
-  const folder = await writeFolder({
-    "weir.yaml": "listen: { grpc: { address: 127.0.0.1:9091, tls: { cert: c.pem, key: k.pem } } }\n",
-    "policies/a.yaml": "policy: a\ncheck: [{ name: a, deny: internal, when: 'request.path == \"/x\"' }]\n",
-    "c.pem": cert,
-    "k.pem": key,
-  });
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
-  const run = (...args: string[]) => runCommand(addEnvoyCommand, ["envoy", ...args], { cwd: folder });
-  t.regex((await run()).err, /give --tls-ca/);
-  t.is((await run("--tls-ca", "ca.pem")).err, "");
 });
 
 test("the headers that reports read are logged", async (t) => {

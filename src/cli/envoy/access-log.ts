@@ -1,7 +1,7 @@
 import { said, type Tree } from "./commented.ts";
 import { extAuthzName } from "./ext-authz.ts";
 import { hubStream } from "./hub-cluster.ts";
-import type { PolicyReads } from "./reads.ts";
+import type { PolicyReads } from "../proxy/reads.ts";
 import type { EnvoySettings } from "./settings.ts";
 
 /** What tells how a call ended; in headers where there is nothing but the status. */

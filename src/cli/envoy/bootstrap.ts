@@ -1,11 +1,13 @@
+import type { Endpoint } from "../hub-address.ts";
 import { decisionLog, httpAccessLog, tcpAccessLog } from "./access-log.ts";
 import { said, type Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { extAuthzFilter, extAuthzName, extAuthzRoute } from "./ext-authz.ts";
 import { endpoints, hubCluster } from "./hub-cluster.ts";
 import { rateLimitFilter, rateLimits } from "./rate-limit.ts";
-import type { PolicyReads } from "./reads.ts";
-import type { Endpoint, EnvoySettings, ListenTls } from "./settings.ts";
+import type { PolicyReads } from "../proxy/reads.ts";
+import type { ListenTls } from "../proxy/settings.ts";
+import type { EnvoySettings } from "./settings.ts";
 
 const networkTypes = "type.googleapis.com/envoy.extensions.filters.network";
 

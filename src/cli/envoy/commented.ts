@@ -1,4 +1,5 @@
 import { Document, Scalar, YAMLMap, YAMLSeq, type Node } from "yaml";
+import { commentLines } from "../proxy/lines.ts";
 
 const comment = Symbol("comment");
 
@@ -70,16 +71,6 @@ function entriesOf(tree: { readonly [key: string]: Tree | undefined }): [string,
 /** Characters of a line of comment, without its indentation. */
 const commentWidth = 88;
 
-/** Breaks a comment into lines; a line break of its own stays. */
 function lines(text: string): string {
-  const broken = text.split("\n").flatMap((paragraph) => {
-    const filled = [""];
-    for (const word of paragraph.split(" ")) {
-      const last = filled.length - 1;
-      if (filled[last]!.length + word.length >= commentWidth) filled.push(` ${word}`);
-      else filled[last] += ` ${word}`;
-    }
-    return filled;
-  });
-  return broken.join("\n");
+  return commentLines(text, commentWidth).join("\n");
 }

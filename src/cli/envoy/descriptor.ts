@@ -1,7 +1,7 @@
 import type { AttributeUse } from "../../expression/index.ts";
 import { said, type Tree } from "./commented.ts";
 import { jwtAuthnName } from "./ext-authz.ts";
-import { useText, type LimitReads } from "./reads.ts";
+import { useText, type LimitReads } from "../proxy/reads.ts";
 import type { DescriptorSource, EnvoySettings } from "./settings.ts";
 
 /** What one request is described by to the rate limit door. */

@@ -1,6 +1,6 @@
 import { said, type Tree } from "./commented.ts";
 import { hubService } from "./hub-cluster.ts";
-import type { PolicyReads } from "./reads.ts";
+import type { PolicyReads } from "../proxy/reads.ts";
 import type { EnvoySettings } from "./settings.ts";
 
 /** The filter's name, by which routes give it more and other filters find what it left. */

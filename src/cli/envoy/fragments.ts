@@ -5,7 +5,7 @@ import type { Descriptor } from "./descriptor.ts";
 import { extAuthzFilter } from "./ext-authz.ts";
 import { hubCluster } from "./hub-cluster.ts";
 import { rateLimitFilter } from "./rate-limit.ts";
-import type { PolicyReads } from "./reads.ts";
+import type { PolicyReads } from "../proxy/reads.ts";
 import type { EnvoySettings } from "./settings.ts";
 
 /** What a piece of configuration is made from. */

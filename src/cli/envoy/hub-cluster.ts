@@ -1,6 +1,8 @@
 import { isIP } from "node:net";
+import type { Endpoint } from "../hub-address.ts";
 import { said, type Tree } from "./commented.ts";
-import type { Endpoint, EnvoySettings, HubTls } from "./settings.ts";
+import type { HubTls } from "../proxy/settings.ts";
+import type { EnvoySettings } from "./settings.ts";
 
 const clusterName = "weir";
 

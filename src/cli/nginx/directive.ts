@@ -1,3 +1,5 @@
+import { commentLines } from "../proxy/lines.ts";
+
 /** A line of an nginx configuration, or a word about what follows. */
 export type Directive =
   | { readonly kind: "directive"; readonly words: readonly string[] }
@@ -35,20 +37,11 @@ function argument(word: string): string {
   return `"${word.replace(/["\\]/g, "\\$&")}"`;
 }
 
-const remarkWidth = 100;
+/** Characters of a line with a remark. */
+const remarkWidth = 99;
 
 function remarkText(text: string, indent: string): string {
-  const lines: string[] = [];
-  for (const paragraph of text.split("\n")) {
-    let line = `${indent}#`;
-    for (const word of paragraph.split(" ")) {
-      if (line.length + word.length >= remarkWidth) {
-        lines.push(line);
-        line = `${indent}#`;
-      }
-      line += ` ${word}`;
-    }
-    lines.push(line);
-  }
-  return `${lines.join("\n")}\n`;
+  return commentLines(text, remarkWidth - indent.length)
+    .map((line) => `${indent}#${line}\n`)
+    .join("");
 }

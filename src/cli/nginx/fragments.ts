@@ -1,4 +1,4 @@
-import type { Endpoint } from "../envoy/settings.ts";
+import { endpointText } from "../hub-address.ts";
 import { inVariable } from "./carried-headers.ts";
 import { block, directive, remark, type Directive } from "./directive.ts";
 import type { NginxSettings } from "./settings.ts";
@@ -210,8 +210,4 @@ function parametersOf({ headers, attributes, clientCertificates }: NginxSettings
     ...Array.from(attributes, ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`),
   ];
   return `?${parameters.join("&")}`;
-}
-
-function endpointText({ host, port }: Endpoint): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
