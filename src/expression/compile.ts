@@ -76,12 +76,14 @@ function compileTree<T>(
   const run = expect(c, tree, part, options?.expected);
   if (c.problems.length > 0) return { problems: c.problems };
   const { slot, constant, type } = part;
+  const equalities = equalitiesOf(c, tree);
   const expression: Expression<T> = {
     source,
     type,
     evaluate: (c.isMetered ? restarted(meter, run) : run) as Expression<T>["evaluate"],
     uses: c.uses,
-    equalities: equalitiesOf(c, tree),
+    equalities,
+    equalitiesOnly: equalities.length === operandsOf(tree).length,
     ...(constant === undefined ? undefined : { constant: { value: constant.value as T } }),
     ...(slot === undefined ? undefined : { slot }),
   };
@@ -119,10 +121,14 @@ function oneOf(expected: readonly Type[], run: Run): Run {
   };
 }
 
+/** The operands of the outermost `&&`; the whole where there is none. */
+function operandsOf(tree: Node): readonly Node[] {
+  return tree.kind === "and" ? tree.operands : [tree];
+}
+
 /** Tests `slot == "text"` among the operands of the outermost `&&`. */
 function equalitiesOf(c: Compilation, tree: Node): Equality[] {
-  const operands = tree.kind === "and" ? tree.operands : [tree];
-  return operands.flatMap((operand) => {
+  return operandsOf(tree).flatMap((operand) => {
     if (operand.kind !== "binary" || operand.operator !== "==") return [];
     const slot = stringSlot(c, operand.left) ?? stringSlot(c, operand.right);
     const literal = operand.left.kind === "literal" ? operand.left : operand.right;

@@ -44,6 +44,8 @@ export interface Expression<T = unknown> {
    * them is false (not absent, not a fault) need not evaluate the expression.
    */
   readonly equalities: readonly Equality[];
+  /** Whether the expression says nothing but those tests: where all of them hold, it is true. */
+  readonly equalitiesOnly: boolean;
   /** Set when the expression is a constant: `"gold"`, `1`. */
   readonly constant?: { readonly value: T };
   /** Set when the expression is nothing but one slot: `request.path`, `request.headers["x"]`. */

@@ -1,7 +1,9 @@
 import type { Bag } from "../attributes/bag.ts";
 import { Fault } from "../attributes/fault.ts";
+import type { Equality } from "../expression/expression.ts";
+import type { CheckRule } from "../policy/snapshot.ts";
 import type { Observer } from "../util/observer.ts";
-import type { PreparedRule } from "./prepared-rule.ts";
+import type { Condition, PreparedRule } from "./prepared-rule.ts";
 
 /** Whether a rule applies to a request; a fault when that cannot be said. */
 export type Applies = boolean | Fault;
@@ -14,19 +16,26 @@ export type Applies = boolean | Fault;
  * the rule was looked at.
  */
 export function applies({ when, equalities }: PreparedRule, matched: Applies, bag: Bag): Applies {
-  if (matched === false) return false;
-  let fault = matched === true ? undefined : matched;
-  if (when !== undefined) {
-    const held = when(bag);
-    if (held instanceof Fault) fault ??= held;
-    else if (held !== true) return false;
-  }
-  if (fault === undefined) return true;
+  const held = holds(when, matched, bag);
+  return held instanceof Fault && isRuledOut(equalities, bag) ? false : held;
+}
+
+/** Whether `match` and `when` both hold, and a fault where one is a fault and the other may hold. */
+export function holds(when: Condition | undefined, matched: Applies, bag: Bag): Applies {
+  if (matched === false || when === undefined) return matched;
+  const held = when(bag);
+  if (held === true) return matched;
+  if (!(held instanceof Fault)) return false;
+  return matched === true ? held : matched;
+}
+
+/** Whether one of the tests is false or rests on an absent attribute. */
+export function isRuledOut(equalities: readonly Equality[], bag: Bag): boolean {
   for (const { slot, value } of equalities) {
     const held = bag.get(slot);
-    if (!(held instanceof Fault) && held !== value) return false;
+    if (!(held instanceof Fault) && held !== value) return true;
   }
-  return fault;
+  return false;
 }
 
 /** The `match` of a rule's policy. */
@@ -36,10 +45,13 @@ export function matches({ match }: PreparedRule, bag: Bag): Applies {
   return held instanceof Fault ? held : held === true;
 }
 
-/** Whether `unless` excuses a request from a rule: only when it is true. One that fails does not excuse. */
+/** Whether `unless` excuses a request from a rule. */
 export function excused({ unless, rule }: PreparedRule, bag: Bag, observer: Observer): boolean {
-  if (unless === undefined) return false;
-  const held = unless(bag);
+  return unless !== undefined && isExcuse(unless(bag), rule, observer);
+}
+
+/** Whether what `unless` gave excuses a request: only when it is true. One that fails does not excuse. */
+export function isExcuse(held: boolean | undefined | Fault, rule: CheckRule, observer: Observer): boolean {
   if (typeof held === "boolean") return held;
   observer.ruleFault(rule.id, "unless", held === undefined ? "absence" : "fault");
   return false;

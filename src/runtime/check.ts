@@ -2,17 +2,16 @@ import type { Bag } from "../attributes/bag.ts";
 import { completionOf } from "../attributes/derived.ts";
 import { Fault } from "../attributes/fault.ts";
 import { hasEncodedSlash } from "../attributes/url-path.ts";
-import type { Policy } from "../policy/snapshot.ts";
-import { applies, matches } from "./applies.ts";
+import { matches } from "./applies.ts";
 import type { Applies } from "./applies.ts";
 import type { Asked, Decision } from "./decision.ts";
 import { applyHeaders, judgeAsk, judgeDeny, noteHeaders } from "./judge-rule.ts";
 import { charge, limitNames, limitStates, wishNamed, wishUnnamed } from "./judge-limits.ts";
 import { Judgement } from "./judgement.ts";
 import type { CheckContext } from "./judgement.ts";
-import { prepareRule } from "./prepared-rule.ts";
 import { codes, messageOf, sortRefusals } from "./refusal.ts";
 import { RuleIndex } from "./rule-index.ts";
+import { RuleTable, traits } from "./rule-table.ts";
 
 /** Judges requests by the rules of one snapshot. Never throws, never rejects; a promise only where an adapter gave one. */
 export type Check = (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
@@ -24,8 +23,8 @@ const noQuotas: Decision["quotas"] = new Map();
 /** Prepares a snapshot's check rules. */
 export function createCheck(context: CheckContext): Check {
   const { snapshot, observer, log, nextId, monotonic } = context;
-  const rules = snapshot.checks.map((rule) => prepareRule(rule, snapshot));
-  const names = limitNames(rules);
+  const table = new RuleTable(snapshot);
+  const names = limitNames(table.rules);
   const index = new RuleIndex(snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"));
 
   const complete = completionOf(snapshot.layout);
@@ -47,29 +46,30 @@ export function createCheck(context: CheckContext): Check {
   /** Judges denies and asks, and notes which headers and limits may follow. */
   function judgeRules(judgement: Judgement): Promise<unknown> | undefined {
     const { bag } = judgement;
+    const { rules } = table;
     const count = index.find(bag);
     const found = index.found;
-    let policy: Policy | undefined;
+    let policy = -1;
     let matched: Applies = true;
     let asking: Promise<void>[] | undefined;
     for (let i = 0; i < count; i++) {
-      const rule = rules[found[i]!]!;
-      const { kind } = rule;
-      if (kind === "limit") {
-        (judgement.limits ??= []).push(rule);
+      const ordinal = found[i]!;
+      const kind = table.traits[ordinal]! & traits.kind;
+      if (kind === traits.limit) {
+        (judgement.limits ??= []).push(rules[ordinal]!);
         continue;
       }
       // Rules of a policy follow each other, so its `match` is evaluated once.
-      if (rule.policy !== policy) {
-        policy = rule.policy;
-        matched = matches(rule, bag);
+      if (table.policies[ordinal] !== policy) {
+        policy = table.policies[ordinal]!;
+        matched = index.provesMatch(ordinal) || matches(rules[ordinal]!, bag);
       }
-      const answer = applies(rule, matched, bag);
+      const answer = table.applies(ordinal, matched, bag);
       if (answer === false) continue;
-      if (kind === "deny") judgeDeny(judgement, rule, answer);
-      else if (kind === "headers") noteHeaders(judgement, rule, answer);
+      if (kind === traits.deny) judgeDeny(judgement, table, ordinal, answer);
+      else if (kind === traits.headers) noteHeaders(judgement, rules[ordinal]!, answer);
       else {
-        const pending = judgeAsk(judgement, rule, answer);
+        const pending = judgeAsk(judgement, rules[ordinal]!, answer);
         if (pending !== undefined) (asking ??= []).push(pending);
       }
     }

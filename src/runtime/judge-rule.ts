@@ -2,7 +2,7 @@ import { Fault } from "../attributes/fault.ts";
 import type { AskRule, DenyRule, HeaderEdit, HeadersRule } from "../policy/snapshot.ts";
 import type { Verdict } from "../sdk/index.ts";
 import { refusalCodes } from "../sdk/index.ts";
-import { excused } from "./applies.ts";
+import { excused, isExcuse } from "./applies.ts";
 import { askInput, MissingInput } from "./ask-input.ts";
 import { Failure } from "./failure.ts";
 import type { HeaderOperation } from "./decision.ts";
@@ -10,13 +10,19 @@ import { addOperations } from "./header-operations.ts";
 import type { Judgement } from "./judgement.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
+import type { RuleTable } from "./rule-table.ts";
 
 /** A deny whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. */
-export function judgeDeny(judgement: Judgement, prepared: PreparedRule, applies: true | Fault): void {
-  if (applies !== true) judgement.fault(prepared.rule, "when", applies);
-  judgement.takePart(prepared);
-  if (excused(prepared, judgement.bag, judgement.context.observer)) return;
-  const rule = prepared.rule as DenyRule;
+export function judgeDeny(judgement: Judgement, table: RuleTable, ordinal: number, applies: true | Fault): void {
+  const { rules } = table;
+  if (applies !== true) judgement.fault(rules[ordinal]!.rule, "when", applies);
+  if (table.isUsual(ordinal)) judgement.validity.takePart(undefined);
+  else judgement.takePart(rules[ordinal]!);
+  const unless = table.unless(ordinal);
+  const excuse = unless !== undefined && unless(judgement.bag);
+  if (excuse === true) return;
+  const rule = rules[ordinal]!.rule as DenyRule;
+  if (isExcuse(excuse, rule, judgement.context.observer)) return;
   judgement.refuse(rule, refusalCodes[rule.code], rule.message ?? `refused by ${rule.id}`);
 }
 

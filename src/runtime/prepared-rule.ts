@@ -3,12 +3,9 @@ import type { CheckRule, Policy, Snapshot } from "../policy/snapshot.ts";
 import { limitKeyPrefix } from "./limit-key.ts";
 import { equalitiesOf } from "./rule-index.ts";
 
-type Condition = Expression<boolean>["evaluate"];
+export type Condition = Expression<boolean>["evaluate"];
 
-/**
- * A rule with all that is computed of it when its snapshot is loaded. What every request looks at is copied here from
- * the rule and its policy: of thousands of rules the objects are not in the processor's caches, and each costs a miss.
- */
+/** A rule with all that is computed of it when its snapshot is loaded. */
 export interface PreparedRule {
   readonly rule: CheckRule;
   readonly kind: CheckRule["kind"];

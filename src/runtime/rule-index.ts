@@ -6,8 +6,10 @@ import type { CheckRule } from "../policy/snapshot.ts";
 /** Tests of a slot against a text, one of which must hold for each rule that stands under it. */
 interface SlotIndex {
   readonly slot: number;
-  readonly byValue: ReadonlyMap<string, Int32Array>;
-  readonly all: Int32Array;
+  /** Where the list of a text's rules begins in {@link RuleIndex.#lists}. */
+  readonly byValue: ReadonlyMap<string, number>;
+  /** Where the list of all its rules begins. */
+  readonly all: number;
 }
 
 /**
@@ -18,9 +20,14 @@ interface SlotIndex {
  * not apply, whatever else it says. Where the attribute is a fault, every rule that rests on it is a candidate.
  */
 export class RuleIndex {
-  /** Rules without an equality test. */
-  readonly #always: Int32Array;
+  /** Lists of rules in one block, each of them how many there are and then their ordinals. */
+  readonly #lists: Int32Array;
+  /** Rules without an equality test: the first list. */
+  static readonly #always = 0;
   readonly #slots: readonly SlotIndex[];
+  /** For each rule, whether the `match` of its policy is nothing but the test that the rule stands under. */
+  readonly #isMatch: Uint8Array;
+  #metFault = false;
   #found: Int32Array;
   #spare: Int32Array;
 
@@ -35,6 +42,7 @@ export class RuleIndex {
     }
     // A rule with several tests stands under the slot that tells the most rules apart.
     const weight = (slot: number): number => values.get(slot)!.size;
+    this.#isMatch = new Uint8Array(rules.reduce((most, { ordinal }) => Math.max(most, ordinal + 1), 0));
     const always: number[] = [];
     const slots = new Map<number, Map<string, number[]>>();
     for (const rule of rules) {
@@ -48,18 +56,27 @@ export class RuleIndex {
       }
       let byValue = slots.get(best.slot);
       if (byValue === undefined) slots.set(best.slot, (byValue = new Map()));
+      const { match } = rule.policy;
+      if (match?.equalitiesOnly === true && match.equalities.length === 1 && match.equalities[0] === best)
+        this.#isMatch[rule.ordinal] = 1;
       const ordinals = byValue.get(best.value);
       if (ordinals === undefined) byValue.set(best.value, [rule.ordinal]);
       else ordinals.push(rule.ordinal);
     }
-    this.#always = Int32Array.from(always);
+    const lists = [always.length, ...always];
+    const listed = (ordinals: readonly number[]): number => {
+      const start = lists.push(ordinals.length) - 1;
+      for (const ordinal of ordinals) lists.push(ordinal);
+      return start;
+    };
     this.#slots = [...slots]
       .sort(([a], [b]) => a - b)
       .map(([slot, byValue]) => ({
         slot,
-        byValue: new Map([...byValue].map(([value, ordinals]) => [value, Int32Array.from(ordinals)])),
-        all: Int32Array.from([...byValue.values()].flat()).sort(),
+        byValue: new Map([...byValue].map(([value, ordinals]) => [value, listed(ordinals)])),
+        all: listed([...byValue.values()].flat().sort((a, b) => a - b)),
       }));
+    this.#lists = Int32Array.from(lists);
     this.#found = new Int32Array(rules.length);
     this.#spare = new Int32Array(rules.length);
   }
@@ -71,30 +88,40 @@ export class RuleIndex {
 
   /** Looks up the rules that may apply and answers how many there are. The slots that were looked at count as read. */
   find(bag: Bag): number {
-    this.#found.set(this.#always);
-    let count = this.#always.length;
+    this.#metFault = false;
+    let count = this.#add(0, RuleIndex.#always);
     for (const { slot, byValue, all } of this.#slots) {
       const value = bag.get(slot);
       if (value === undefined) continue;
-      const more = value instanceof Fault ? all : byValue.get(value as string);
-      if (more !== undefined) count = this.#merge(count, more);
+      const isFault = value instanceof Fault;
+      if (isFault) this.#metFault = true;
+      const list = isFault ? all : byValue.get(value as string);
+      if (list !== undefined) count = this.#add(count, list);
     }
     return count;
   }
 
-  #merge(count: number, more: Int32Array): number {
+  /** Whether the `match` of a rule that the last call of {@link RuleIndex.find} has found is known to hold by that. */
+  provesMatch(ordinal: number): boolean {
+    return this.#isMatch[ordinal] === 1 && !this.#metFault;
+  }
+
+  /** Merges a list into what was found, of which there is `count`, and answers how much there is now. */
+  #add(count: number, list: number): number {
+    const lists = this.#lists;
     const from = this.#found;
+    let at = list + 1;
+    const end = at + lists[list]!;
+    let n = 0;
     if (count === 0) {
-      from.set(more);
-      return more.length;
+      while (at < end) from[n++] = lists[at++]!;
+      return n;
     }
     const into = this.#spare;
     let i = 0;
-    let j = 0;
-    let n = 0;
-    while (i < count && j < more.length) into[n++] = from[i]! < more[j]! ? from[i++]! : more[j++]!;
+    while (i < count && at < end) into[n++] = from[i]! < lists[at]! ? from[i++]! : lists[at++]!;
     while (i < count) into[n++] = from[i++]!;
-    while (j < more.length) into[n++] = more[j++]!;
+    while (at < end) into[n++] = lists[at++]!;
     this.#found = into;
     this.#spare = from;
     return n;
