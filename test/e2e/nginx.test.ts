@@ -116,6 +116,20 @@ withNginx("nginx: a limit refuses with 429, and says when to come again", async 
   t.is((await ask(proxy.port, "/limited", { headers: { "x-user": "bob" } })).status, 200);
 });
 
+withNginx("nginx: a host in the target that is not the one of the header Host is refused", async (t) => {
+  const before = service.count();
+  const to = (target: string, host: string) => ask(proxy.port, target, { headers: { host } });
+  t.is((await to("http://evil.example/host", "shop.example")).status, 403);
+  t.is((await to("http://shop.example/host", "evil.example")).status, 403);
+  t.is((await to("http://shop.example:8443/host", "shop.example.evil")).status, 403);
+  t.is(service.count(), before);
+  for (const host of ["shop.example", "Shop.Example", "shop.example."]) {
+    t.is((await to("http://shop.example/host", host)).status, 200, host);
+    t.is((await to("/host", host)).status, 200, host);
+  }
+  t.is((await to("/", "[::1]:8080")).status, 200);
+});
+
 withNginx("nginx: nobody reaches the hub through it", async (t) => {
   for (const path of ["/_weir/check", "/_weir/check?destination.service.name=x", "/v1/authz/nginx/refusal"]) {
     const { body } = await ask(proxy.port, path, { headers: { "x-weir-refusal": "e30" } });

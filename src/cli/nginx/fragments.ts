@@ -70,6 +70,14 @@ function httpDirectives({ hub, headers, clientCertificates }: NginxSettings): Di
     ]);
   return [
     block(`upstream ${hubName}`, [directive("server", endpointText(hub)), directive("keepalive", "32")]),
+    remark(
+      "A request may name one host in its target and another in its header Host. nginx goes by the first, rules and services by the second: such a request is refused.",
+    ),
+    block('map "$host $http_host" $weir_host_unclear', [
+      directive("default", "1"),
+      directive('"~ $"', '""'),
+      directive('"~*^(?<weir_host>\\S+) \\k<weir_host>\\.?(:\\d*)?$"', '""'),
+    ]),
     ...(clientCertificates
       ? [
           remark("Only a certificate that nginx has verified proves anything."),
@@ -93,6 +101,7 @@ function locationsOfHub(settings: NginxSettings): Directive[] {
     remark("Asks the hub. Every header here is nginx's own: what a caller wrote under its name is gone."),
     block("location = /_weir/check", [
       directive("internal"),
+      block("if ($weir_host_unclear)", [directive("return", "403")]),
       directive("proxy_pass", `${schemeOf(settings)}://${hubName}/v1/authz/nginx${parametersOf(settings)}`),
       ...hubConnection(settings),
       directive("proxy_set_header", "X-Original-Method", "$request_method"),
