@@ -146,13 +146,12 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
         return grants;
       }
       journal.clear();
-      const grants: Grant[] = [];
       let refusals = 0;
-      for (const charge of charges) {
+      const grants = charges.map((charge) => {
         const grant = take(charge, now, true);
         if (!grant.allowed) refusals++;
-        grants.push(grant);
-      }
+        return grant;
+      });
       if (refusals > 0) return undone(charges, grants, now);
       remember(charges, grants, now);
       return grants;

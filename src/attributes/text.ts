@@ -34,9 +34,7 @@ export function parseValue(type: AttributeType, text: string): Value | undefined
     case "duration":
       return Duration.parse(text);
     case "ip":
-      return /^(?:[0-9A-Fa-f]{8}|[0-9A-Fa-f]{32})$/.test(text)
-        ? Ip.fromBytes(Buffer.from(text, "hex"))
-        : Ip.parse(text);
+      return Ip.parse(text) ?? (isHexAddress.test(text) ? Ip.fromBytes(Buffer.from(text, "hex")) : undefined);
     case "bytes":
       return parseBytes(text);
     case "string_map":
@@ -84,6 +82,8 @@ export function formatValue(value: Value): string {
   const sorted = [...value].sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${sorted.map(([key, text]) => `${JSON.stringify(key)}:${JSON.stringify(text)}`).join(",")}}`;
 }
+
+const isHexAddress = /^(?:[0-9A-Fa-f]{8}|[0-9A-Fa-f]{32})$/;
 
 function parseDouble(text: string): number | undefined {
   if (text === "NaN") return NaN;

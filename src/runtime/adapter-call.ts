@@ -24,6 +24,34 @@ export interface AdapterCallOptions {
   readonly timers: Timers;
 }
 
+/** How a capability is asked for something, and what is wrong with its answer, if anything. */
+interface Use<A, T> {
+  readonly capability: string;
+  readonly ask: (instance: Instance, asked: A, call: Call) => T | Promise<T>;
+  readonly flawOf: (answer: T, asked: A) => string | undefined;
+}
+
+const checking: Use<object, Verdict> = {
+  capability: "check",
+  ask: (instance, input, call) => instance.check!(input as never, call),
+  flawOf: verdictFlaw,
+};
+
+const charging: Use<readonly Charge[], readonly Grant[]> = {
+  capability: "quota",
+  ask: (instance, charges, call) => instance.quota!(charges, call),
+  flawOf: grantsFlaw,
+};
+
+const refunding: Use<readonly Charge[], true> = {
+  capability: "refund",
+  ask(instance, charges, call) {
+    const done = instance.refund!(charges, call);
+    return done instanceof Promise ? done.then((): true => true) : true;
+  },
+  flawOf: () => undefined,
+};
+
 /** The signal of a call, made only when the adapter looks at it. */
 class LazyCall implements Call {
   #controller: AbortController | undefined;
@@ -76,7 +104,7 @@ export class AdapterCalls {
 
   /** Asks for a verdict. `deadlineMs` (since 1970) shortens the time that the call may take. */
   check(input: object, deadlineMs?: number): Verdict | Failure | Promise<Verdict | Failure> {
-    return this.#run("check", (instance, call) => instance.check!(input as never, call), verdictFlaw, deadlineMs);
+    return this.#run(checking, input, deadlineMs);
   }
 
   /** Takes from limits, all or nothing. */
@@ -84,12 +112,7 @@ export class AdapterCalls {
     charges: readonly Charge[],
     deadlineMs?: number,
   ): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
-    return this.#run(
-      "quota",
-      (instance, call) => instance.quota!(charges, call),
-      (grants) => grantsFlaw(grants, charges),
-      deadlineMs,
-    );
+    return this.#run(charging, charges, deadlineMs);
   }
 
   /** Gives back. What cannot be given back is counted, so nobody has to wait for the promise. It never rejects. */
@@ -102,14 +125,7 @@ export class AdapterCalls {
     const ended = (answer: true | Failure): void => {
       if (answer !== true) observer.dropped("refund", answer.kind, charges.length);
     };
-    const answer = this.#run(
-      "refund",
-      (target, call) => {
-        const done = target.refund!(charges, call);
-        return done instanceof Promise ? done.then((): true => true) : true;
-      },
-      () => undefined,
-    );
+    const answer = this.#run(refunding, charges);
     return answer instanceof Promise ? answer.then(ended) : ended(answer);
   }
 
@@ -123,33 +139,29 @@ export class AdapterCalls {
     for (const call of this.#waiting) call.abort(reason);
   }
 
-  #run<T>(
-    capability: string,
-    ask: (instance: Instance, call: Call) => T | Promise<T>,
-    flawOf: (answer: T) => string | undefined,
-    deadlineMs?: number,
-  ): T | Failure | Promise<T | Failure> {
+  #run<A, T>(use: Use<A, T>, asked: A, deadlineMs?: number): T | Failure | Promise<T | Failure> {
     const { instance, monotonic } = this.#options;
+    const { capability } = use;
     if (this.#waiting.size >= this.#maxWaiting) return this.#ended(capability, new Failure("busy"), 0);
     if (!this.#breaker.admits()) return this.#ended(capability, new Failure("open"), 0);
     const call = new LazyCall();
     const start = monotonic();
     let answer: T | Promise<T>;
     try {
-      answer = ask(instance, call);
+      answer = use.ask(instance, asked, call);
     } catch (error) {
       this.#breaker.done(true);
       return this.#ended(capability, new Failure("fault", error), monotonic() - start);
     }
-    if (isPromise(answer)) return this.#wait(capability, answer, flawOf, call, start, deadlineMs);
+    if (isPromise(answer)) return this.#wait(use, asked, answer, call, start, deadlineMs);
     this.#breaker.done(true);
-    return this.#ended(capability, judged(capability, answer, flawOf), monotonic() - start);
+    return this.#ended(capability, judged(use, asked, answer), monotonic() - start);
   }
 
-  #wait<T>(
-    capability: string,
+  #wait<A, T>(
+    use: Use<A, T>,
+    asked: A,
     answer: Promise<T>,
-    flawOf: (answer: T) => string | undefined,
     call: LazyCall,
     start: number,
     deadlineMs: number | undefined,
@@ -165,7 +177,7 @@ export class AdapterCalls {
         // A caller with little patience says nothing of the adapter.
         if (hurried && result instanceof Failure && result.kind === "timeout") this.#breaker.abstain();
         else this.#breaker.done(!(result instanceof Failure));
-        resolve(this.#ended(capability, result, monotonic() - start));
+        resolve(this.#ended(use.capability, result, monotonic() - start));
       };
       const patienceMs = deadlineMs === undefined ? Infinity : Math.max(0, deadlineMs - now());
       const hurried = patienceMs < timeoutMs();
@@ -177,7 +189,7 @@ export class AdapterCalls {
       });
       Promise.resolve(answer)
         .then(
-          (value) => end(judged(capability, value, flawOf)),
+          (value) => end(judged(use, asked, value)),
           (error: unknown) => end(new Failure("fault", error)),
         )
         .finally(() => {
@@ -214,9 +226,9 @@ function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
 }
 
 /** The answer, unless it has not the shape that the SDK asks for. Looking at it runs code of the adapter, if it has getters. */
-function judged<T>(capability: string, answer: T, flawOf: (answer: T) => string | undefined): T | Failure {
+function judged<A, T>({ capability, flawOf }: Use<A, T>, asked: A, answer: T): T | Failure {
   try {
-    const flaw = flawOf(answer);
+    const flaw = flawOf(answer, asked);
     return flaw === undefined ? answer : new Failure("fault", new TypeError(`its answer to ${capability}: ${flaw}`));
   } catch (error) {
     return new Failure("fault", error);

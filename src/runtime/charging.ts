@@ -21,7 +21,15 @@ export interface Wish {
 /** Wishes that go to one adapter in one call. */
 interface Batch {
   readonly calls: AdapterCalls;
-  readonly wishes: Wish[];
+  readonly wishes: readonly Wish[];
+}
+
+/** The batches of a decision, in the order in which they are charged. */
+interface Charging {
+  readonly batches: Batch[];
+  readonly fallback: AdapterCalls;
+  readonly observer: Observer;
+  readonly deadlineMs: number | undefined;
 }
 
 /** Whether a wish came to nothing. */
@@ -45,46 +53,59 @@ export function chargeAll(
   observer: Observer,
   deadlineMs: number | undefined,
 ): void | Promise<void> {
-  const batches: Batch[] = [];
-  let last: Batch | undefined;
+  if (wishes.length === 0) return;
+  return chargeFrom(0, { batches: batchesOf(wishes, callsOf), fallback, observer, deadlineMs });
+}
+
+/** Most decisions need one adapter: their wishes are one batch as they are. */
+function batchesOf(wishes: readonly Wish[], callsOf: (adapter: string) => AdapterCalls): Batch[] {
+  const { via } = wishes[0]!.rule;
+  let isOne = true;
+  for (let i = 1; i < wishes.length; i++) isOne &&= wishes[i]!.rule.via === via;
+  if (isOne) return [{ calls: callsOf(via), wishes }];
+  const byCalls = new Map<AdapterCalls, Wish[]>();
   for (const wish of wishes) {
     const calls = callsOf(wish.rule.via);
-    if (last?.calls !== calls) last = batches.find((known) => known.calls === calls);
-    if (last === undefined) batches.push((last = { calls, wishes: [wish] }));
-    else last.wishes.push(wish);
+    const known = byCalls.get(calls);
+    if (known === undefined) byCalls.set(calls, [wish]);
+    else known.push(wish);
   }
-  if (batches.length > 1) batches.sort((a, b) => Number(b.calls.canRefund) - Number(a.calls.canRefund));
-  return next(0);
+  const batches = Array.from(byCalls, ([calls, asked]) => ({ calls, wishes: asked }));
+  return batches.sort((a, b) => Number(b.calls.canRefund) - Number(a.calls.canRefund));
+}
 
-  function next(from: number): void | Promise<void> {
-    for (let i = from; i < batches.length; i++) {
-      const { calls, wishes: asked } = batches[i]!;
-      const charges: Charge[] = [];
-      for (const { charge } of asked) charges.push(charge);
-      const answer = calls.quota(charges, deadlineMs);
-      if (answer instanceof Promise) return answer.then((grants) => (settle(i, grants) ? next(i + 1) : undefined));
-      if (!settle(i, answer)) return;
-    }
+function chargeFrom(from: number, charging: Charging): void | Promise<void> {
+  const { batches, deadlineMs } = charging;
+  for (let i = from; i < batches.length; i++) {
+    const { calls, wishes } = batches[i]!;
+    const answer = calls.quota(wishes.map(chargeOf), deadlineMs);
+    if (answer instanceof Promise)
+      return answer.then((grants) => (settle(i, grants, charging) ? chargeFrom(i + 1, charging) : undefined));
+    if (!settle(i, answer, charging)) return;
   }
+}
 
-  /** Notes the answer to a batch. `false` when the decision is to refuse: what was granted before is given back. */
-  function settle(at: number, answer: readonly Grant[] | Failure): boolean {
-    const { calls, wishes: asked } = batches[at]!;
-    if (!(answer instanceof Failure)) for (let i = 0; i < asked.length; i++) asked[i]!.answer = answer[i]!;
-    else {
-      const local: Wish[] = [];
-      for (const wish of asked) {
-        wish.degraded = true;
-        if (wish.rule.onError === "local" && calls !== fallback) local.push(wish);
-        else wish.answer = answer;
-      }
-      if (local.length > 0) batches.splice(at + 1, 0, { calls: fallback, wishes: local });
+function chargeOf({ charge }: Wish): Charge {
+  return charge;
+}
+
+/** Notes the answer to a batch. `false` when the decision is to refuse: what was granted before is given back. */
+function settle(at: number, answer: readonly Grant[] | Failure, { batches, fallback, observer }: Charging): boolean {
+  const { calls, wishes } = batches[at]!;
+  if (!(answer instanceof Failure)) for (let i = 0; i < wishes.length; i++) wishes[i]!.answer = answer[i]!;
+  else {
+    const local: Wish[] = [];
+    for (const wish of wishes) {
+      wish.degraded = true;
+      if (wish.rule.onError === "local" && calls !== fallback) local.push(wish);
+      else wish.answer = answer;
     }
-    if (!asked.some(isRefused)) return true;
-    // A batch that an adapter refused has spent nothing. Where a failure refuses, nothing is known to be spent.
-    for (const { calls: earlier, wishes: granted } of batches.slice(0, at)) giveBack(earlier, granted, observer);
-    return false;
+    if (local.length > 0) batches.splice(at + 1, 0, { calls: fallback, wishes: local });
   }
+  if (!wishes.some(isRefused)) return true;
+  // A batch that an adapter refused has spent nothing. Where a failure refuses, nothing is known to be spent.
+  for (const { calls: earlier, wishes: granted } of batches.slice(0, at)) giveBack(earlier, granted, observer);
+  return false;
 }
 
 /** Gives back what was granted, and notes that nothing of it is taken any more. */

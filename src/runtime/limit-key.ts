@@ -36,11 +36,18 @@ export function limitKeyPrefix({ limit, by }: Pick<LimitRule, "limit" | "by">): 
  * that could not be computed.
  */
 export function keyWith(key: string, value: Value | undefined | Fault): string {
-  if (typeof value === "string") return `${key}s${value.length}:${value}`;
+  if (typeof value === "string") return key + textHead(value.length) + value;
   if (value === undefined) return `${key}absent;`;
   if (value instanceof Fault) return `${key}fault;`;
   return key + letterOf(value) + sized(formatValue(value));
 }
+
+/** What stands before a text of so many characters. Those of usual texts are made once: each part of a key costs time. */
+function textHead(length: number): string {
+  return textHeads[length] ?? `s${length}:`;
+}
+
+const textHeads = Array.from({ length: 64 }, (_, length) => `s${length}:`);
 
 /** The key itself where it is short, else its prefix and a hash over all of it, which no short key can look like. */
 export function boundedKey(prefix: string, key: string): string {

@@ -54,9 +54,9 @@ export function createRateLimit(context: CheckContext): RateLimit {
   const { snapshot } = context;
   const rules = snapshot.checks.filter(isAtRateLimit);
   const index = new RuleIndex(rules);
-  const limits = new Map<number, DescriptorLimit>();
+  const limits: DescriptorLimit[] = [];
   for (const rule of rules) {
-    limits.set(rule.ordinal, { prepared: prepareRule(rule, snapshot), needs: needsOf(rule, snapshot.layout) });
+    limits[rule.ordinal] = { prepared: prepareRule(rule, snapshot), needs: needsOf(rule, snapshot.layout) };
   }
   const complete = completionOf(snapshot.layout);
   return (asked) => new Judging(context, index, limits, complete, asked);
@@ -65,7 +65,8 @@ export function createRateLimit(context: CheckContext): RateLimit {
 class Judging implements RateLimitJudgement {
   readonly #context: CheckContext;
   readonly #index: RuleIndex;
-  readonly #limits: ReadonlyMap<number, DescriptorLimit>;
+  /** By the ordinals of their rules. */
+  readonly #limits: readonly DescriptorLimit[];
   readonly #complete: ((bag: Bag) => void) | undefined;
   readonly #asked: RateLimitAsked;
   readonly #start: number;
@@ -77,7 +78,7 @@ class Judging implements RateLimitJudgement {
   constructor(
     context: CheckContext,
     index: RuleIndex,
-    limits: ReadonlyMap<number, DescriptorLimit>,
+    limits: readonly DescriptorLimit[],
     complete: ((bag: Bag) => void) | undefined,
     asked: RateLimitAsked,
   ) {
@@ -96,7 +97,7 @@ class Judging implements RateLimitJudgement {
       const count = this.#index.find(bag);
       const { found } = this.#index;
       for (let i = 0; i < count; i++) {
-        const limit = this.#limits.get(found[i]!)!;
+        const limit = this.#limits[found[i]!]!;
         if (!isThere(bag, limit.needs)) continue;
         const wish = this.#wishOf(descriptor, limit.prepared, bag, asked);
         if (wish === undefined) continue;
@@ -243,25 +244,23 @@ class Judging implements RateLimitJudgement {
   #decision(): RateLimitDecision {
     const { snapshot, observer, nextId, monotonic } = this.#context;
     const wishes = this.#enforced;
-    const descriptors: DescriptorOutcome[] = [];
+    const descriptors = new Array<DescriptorOutcome>(this.#descriptors);
     let refusals: Refusal[] | undefined;
     // Wishes stand in the order of their descriptors.
     for (let descriptor = 0, i = 0; descriptor < this.#descriptors; descriptor++) {
-      if (wishes[i]?.descriptor !== descriptor) {
-        descriptors.push(allowedWithoutLimit);
-        continue;
-      }
-      const limits: LimitState[] = [];
+      let limits: LimitState[] | undefined;
       let allowed = true;
       for (; wishes[i]?.descriptor === descriptor; i++) {
         const wish = wishes[i]!;
         const state = limitState(wish);
-        limits.push(state);
+        // Most descriptors have one limit: a list of one is smaller than one that grew.
+        if (limits === undefined) limits = [state];
+        else limits.push(state);
         if (state.allowed) continue;
         allowed = false;
         refusals = this.#withRefusal(refusals, wish);
       }
-      descriptors.push({ allowed, limits });
+      descriptors[descriptor] = limits === undefined ? allowedWithoutLimit : { allowed, limits };
     }
     const observed = this.#observing === undefined ? nothing : this.#observedRules(this.#observing);
     if (refusals !== undefined) sortRefusals(refusals);
