@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers/promises";
-import { defineAdapter, parseDuration, type Exposition, type MetricGroup } from "weir/sdk";
+import { defineAdapter, parseDuration, SeriesStore, type Exposition, type MetricGroup } from "weir/sdk";
 import { z } from "zod";
 import { createListener } from "./listener.ts";
+import { checkNames } from "./names.ts";
 import { render } from "./render.ts";
-import { Store } from "./store.ts";
 
 /** A series is dropped after its time and at most this part of it more. */
 const sweeps = 8;
@@ -39,10 +39,12 @@ export default defineAdapter({
       .optional(),
   }),
   async create({ maxSeries, expire, prefix, maxLabelLength, listen }, host) {
-    const store = new Store({
+    const store = new SeriesStore({
       maxSeries,
       prefix,
       maxLabelLength,
+      checkNames,
+      now: () => host.now(),
       log: host.log,
       count: (event, by) => host.count(event, by),
     });

@@ -3,12 +3,12 @@ import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import test from "ava";
 import fc from "fast-check";
-import type { Exposition, MetricGroup, MetricSpec } from "weir/sdk";
+import { overflowValue, SeriesStore, type Exposition, type MetricGroup, type MetricSpec } from "weir/sdk";
 import { fakeHost, makeInstance, testAdapter } from "weir/sdk/testing";
 import { parseExposition, type ParsedFamily } from "./exposition-parser.ts";
 import prometheus from "./index.ts";
+import { checkNames } from "./names.ts";
 import { render } from "./render.ts";
-import { overflowValue, Store } from "./store.ts";
 
 testAdapter(test, prometheus, {
   config: {},
@@ -33,22 +33,34 @@ const histogram = (name: string, buckets: readonly number[]): MetricSpec => ({
   buckets,
 });
 
-function newStore(options: Partial<ConstructorParameters<typeof Store>[0]> = {}): {
-  store: Store;
+function newStore(options: Partial<ConstructorParameters<typeof SeriesStore>[0]> = {}): {
+  store: SeriesStore;
   host: ReturnType<typeof fakeHost>;
 } {
   const host = fakeHost();
-  const { log, count } = host;
-  return { store: new Store({ maxSeries: 1000, prefix: "", maxLabelLength: 1024, log, count, ...options }), host };
+  const { log, count, now } = host;
+  return {
+    store: new SeriesStore({
+      maxSeries: 1000,
+      prefix: "",
+      maxLabelLength: 1024,
+      checkNames,
+      now,
+      log,
+      count,
+      ...options,
+    }),
+    host,
+  };
 }
 
-function shown(store: Store, format: Exposition["format"] = "prometheus"): Map<string, ParsedFamily> {
+function shown(store: SeriesStore, format: Exposition["format"] = "prometheus"): Map<string, ParsedFamily> {
   const text = [...render(store, format)].join("");
   return parseExposition(format === "openmetrics" ? `${text}# EOF\n` : text, format);
 }
 
 /** The samples of one family, each under its labels' values joined with a slash (and `le` where there is one). */
-function samples(store: Store, name: string): Record<string, number> {
+function samples(store: SeriesStore, name: string): Record<string, number> {
   const family = shown(store).get(name);
   return Object.fromEntries(
     [...(family?.samples ?? [])].map(([key, value]) => {
@@ -269,7 +281,7 @@ test("a metric beyond its budget counts in one overflow series and says which la
   t.is(host.events.get("series_overflow"), 7);
   t.deepEqual(
     host.logs.map(({ level, fields }) => ({ level, fields })),
-    [{ level: "warn", fields: { metric: "c", maxSeries: 3, label: "user", values: 4 } }],
+    [{ level: "warn", fields: { metric: "c", maxSeries: 3, label: "user", values: 3 } }],
   );
   // The budget is each metric's own.
   recorder.record(["200", "user-9"], [NaN, 1]);

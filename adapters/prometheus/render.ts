@@ -1,6 +1,4 @@
-import type { Exposition } from "weir/sdk";
-import type { Family } from "./family.ts";
-import type { Store } from "./store.ts";
+import type { Exposition, SeriesFamily, SeriesStore } from "weir/sdk";
 
 /** Characters after which a piece of text is handed over. */
 const pieceLength = 32 * 1024;
@@ -13,7 +11,7 @@ const pieceLength = 32 * 1024;
  * https://prometheus.io/docs/instrumenting/exposition_formats/,
  * https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md
  */
-export function* render(store: Store, format: Exposition["format"]): Generator<string> {
+export function* render(store: SeriesStore, format: Exposition["format"]): Generator<string> {
   const scrape = store.beginScrape();
   let piece = "";
   for (const family of store.families) {
@@ -34,7 +32,7 @@ export function* render(store: Store, format: Exposition["format"]): Generator<s
 
 type Lines = (row: number) => string;
 
-function heading(family: Family, format: Exposition["format"]): string {
+function heading(family: SeriesFamily, format: Exposition["format"]): string {
   // In OpenMetrics `_total` belongs to a counter's sample and not to its family.
   const open = format === "openmetrics";
   const name = open && family.kind === "counter" ? family.name.replace(/_total$/, "") : family.name;
@@ -42,15 +40,15 @@ function heading(family: Family, format: Exposition["format"]): string {
   return `# HELP ${name} ${open ? help.replaceAll('"', '\\"') : help}\n# TYPE ${name} ${family.kind}\n`;
 }
 
-function valueLine(family: Family, format: Exposition["format"]): Lines {
+function valueLine(family: SeriesFamily, format: Exposition["format"]): Lines {
   const { table } = family;
   const total = format === "openmetrics" && family.kind === "counter" && !family.name.endsWith("_total");
   const name = total ? `${family.name}_total` : family.name;
   if (table.names.length === 0) return (row) => `${name} ${number(family.value(row))}\n`;
-  return (row) => `${name}{${table.labels(row)}} ${number(family.value(row))}\n`;
+  return (row) => `${name}{${table.labels(row, label)}} ${number(family.value(row))}\n`;
 }
 
-function histogramLines(family: Family, format: Exposition["format"]): Lines {
+function histogramLines(family: SeriesFamily, format: Exposition["format"]): Lines {
   const { name, table } = family;
   const bare = table.names.length === 0;
   const head = `${name}_bucket{`;
@@ -58,7 +56,7 @@ function histogramLines(family: Family, format: Exposition["format"]): Lines {
     (bound) => `${bare ? "" : ","}le="${bound}"} `,
   );
   return (row) => {
-    const labels = table.labels(row);
+    const labels = table.labels(row, label);
     const braces = bare ? " " : `{${labels}} `;
     let text = "";
     let count = 0;
@@ -79,4 +77,14 @@ function boundText(bound: number, format: Exposition["format"]): string {
 function number(value: number): string {
   if (value === Infinity) return "+Inf";
   return value === -Infinity ? "-Inf" : String(value);
+}
+
+/** One label as it stands between braces. */
+function label(name: string, value: string): string {
+  return `${name}="${escapeValue(value)}"`;
+}
+
+/** Backslash, quote and line feed as the text formats want them. */
+function escapeValue(text: string): string {
+  return /[\\"\n]/.test(text) ? text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n") : text;
 }

@@ -18,4 +18,9 @@ export type Exported = void | {
   /** Whether the rest may be offered again. */
   readonly retry: boolean;
   readonly reason: string;
+  /**
+   * For `retry`: the backend asks not to be offered the rest before so many milliseconds have passed. The hub waits at
+   * least its own pause and at most 5 minutes.
+   */
+  readonly retryAfterMs?: number;
 };

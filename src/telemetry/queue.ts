@@ -18,6 +18,8 @@ export interface QueueLimits {
   /** The pause before the second attempt; it doubles with each, up to `maxBackoffMs`. */
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
+  /** The longest pause that an adapter may ask for. */
+  readonly maxRetryAfterMs: number;
 }
 
 export const defaultQueueLimits: QueueLimits = {
@@ -29,6 +31,7 @@ export const defaultQueueLimits: QueueLimits = {
   attempts: 8,
   backoffMs: 100,
   maxBackoffMs: 10_000,
+  maxRetryAfterMs: 300_000,
 };
 
 export interface QueueOptions {
@@ -50,6 +53,8 @@ interface Offered {
   readonly delivered: number;
   readonly retry: boolean;
   readonly outcome: "ok" | "fault" | "timeout";
+  /** The pause that the adapter asks for. */
+  readonly retryAfterMs?: number;
   /** For the log. */
   readonly reason?: unknown;
 }
@@ -151,7 +156,7 @@ export class ExportQueue {
     this.#delivering = new AbortController();
     const batch = this.#entries.slice(0, limits.batch);
     const began = now();
-    const { delivered, retry, outcome, reason } = await this.#offer(batch, this.#delivering);
+    const { delivered, retry, outcome, reason, retryAfterMs } = await this.#offer(batch, this.#delivering);
     this.#delivering = undefined;
     this.#tell(outcome === "ok", reason);
     observer.adapterCall(adapter, "logs", outcome, now() - began);
@@ -169,17 +174,17 @@ export class ExportQueue {
         this.#drop(batch.length - delivered, "retries_exhausted");
       }
     }
-    this.#next();
+    this.#next(retry ? Math.min(retryAfterMs ?? 0, limits.maxRetryAfterMs) : 0);
   }
 
-  /** Decides when the next batch goes out. */
-  #next(): void {
+  /** Decides when the next batch goes out: not before `leastMs`. */
+  #next(leastMs: number): void {
     const { limits, random } = this.#options;
     if (this.#entries.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
     else if (this.#attempts > 0) {
       const longest = Math.min(limits.maxBackoffMs, limits.backoffMs * 2 ** (this.#attempts - 1));
-      this.#arm(longest * (0.5 + random() / 2));
-    } else this.#arm(this.#closing || this.#entries.length >= limits.batch ? 0 : limits.delayMs);
+      this.#arm(Math.max(longest * (0.5 + random() / 2), leastMs));
+    } else this.#arm(Math.max(this.#closing || this.#entries.length >= limits.batch ? 0 : limits.delayMs, leastMs));
   }
 
   async #offer(batch: readonly LogEntry[], controller: AbortController): Promise<Offered> {
@@ -197,7 +202,9 @@ export class ExportQueue {
         if (answer === undefined) return { delivered: batch.length, retry: false, outcome: "ok" };
         const delivered = Math.max(0, Math.min(batch.length, Math.trunc(answer.delivered) || 0));
         if (delivered === batch.length) return { delivered, retry: false, outcome: "ok" };
-        return { delivered, retry: answer.retry, outcome: "fault", reason: answer.reason };
+        const { retry, reason, retryAfterMs } = answer;
+        const asked = retryAfterMs !== undefined && retryAfterMs > 0 ? { retryAfterMs } : {};
+        return { delivered, retry, outcome: "fault", reason, ...asked };
       });
       return await Promise.race([answered, timeout]);
     } catch (error) {

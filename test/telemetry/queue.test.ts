@@ -135,6 +135,30 @@ test("the pause before a retry has chance in it, half to whole", async (t) => {
   }
 });
 
+test("a backend is left alone for as long as it asks, within bounds, also by what comes after", async (t) => {
+  const asking = (retryAfterMs: number): Exported => ({ delivered: 0, retry: true, reason: "busy", retryAfterMs });
+  const { push, clock, batches } = setUp([asking(30_000), asking(10), asking(NaN), asking(Infinity), asking(20_000)], {
+    delayMs: 0,
+    backoffMs: 100,
+    maxRetryAfterMs: 60_000,
+    attempts: 5,
+  });
+  push("ab");
+  await clock.advance(0);
+  push("c");
+  await clock.advance(200_000);
+  t.deepEqual(batches, [
+    { at: 0, names: "ab" },
+    { at: 30_000, names: "abc" },
+    { at: 30_200, names: "abc" },
+    { at: 30_600, names: "abc" },
+    { at: 90_600, names: "abc" },
+  ]);
+  push("d");
+  await clock.advance(0);
+  t.is(batches.length, 6, "the pause is over");
+});
+
 test("a batch that no attempt delivers is dropped and counted, and the next has its chance", async (t) => {
   const { push, clock, batches, observer } = setUp([failed(0), failed(0), failed(0)], {
     batch: 2,

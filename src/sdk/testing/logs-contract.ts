@@ -6,6 +6,8 @@ import type { ContractTest } from "./test-adapter.ts";
 export interface LogsOptions {
   /** The names and fields of the entries that reached the backend since the last call, in order. */
   delivered(): readonly Delivered[] | Promise<readonly Delivered[]>;
+  /** Makes the backend refuse the next batch and ask for so long a pause, where it can ask for one. */
+  refuseOnce?(retryAfterMs: number): void;
 }
 
 interface Delivered {
@@ -36,6 +38,20 @@ export function logsContract(options: LogsOptions): ContractTest[] {
           (await options.delivered()).map(({ name, fields }) => ({ name, fields })),
           entries.map(({ name, fields }) => ({ name, fields })),
         );
+      },
+    },
+    {
+      title: "hands on how long the backend asks to be left alone, where it can ask",
+      async run({ instance, host, call }) {
+        if (options.refuseOnce === undefined) return;
+        options.refuseOnce(7000);
+        const entries = [entry(0, host.now())];
+        const exported = await instance.logs!(entries, call);
+        assert.ok(exported !== undefined, "a refused batch was told to be delivered");
+        assert.deepEqual([exported.delivered, exported.retry, exported.retryAfterMs], [0, true, 7000]);
+        assert.notEqual(exported.reason, "");
+        const again = await instance.logs!(entries, call);
+        assert.ok(again === undefined || again.delivered === 1, JSON.stringify(again));
       },
     },
     {

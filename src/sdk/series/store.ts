@@ -1,43 +1,52 @@
-import type { Log, MetricGroup, MetricRecorder, MetricSpec } from "weir/sdk";
-import { Family } from "./family.ts";
+import type { Log } from "../host.ts";
+import type { MetricGroup, MetricRecorder, MetricSpec } from "../metric.ts";
+import { SeriesFamily } from "./family.ts";
 import { Interner } from "./interner.ts";
 import { LabelTable, mix } from "./label-table.ts";
-import { checkNames } from "./names.ts";
 
-/** What every label of the series says that takes the samples which have no room. */
+/** What every label of the series says that takes the samples which have no room; a family knows it by `overflowRow`. */
 export const overflowValue = "__overflow__";
 
-export interface StoreOptions {
+export interface SeriesStoreOptions {
   /** The most series of one metric, not counting the one for overflow. */
   readonly maxSeries: number;
   /** Put before each metric's name. */
   readonly prefix: string;
   /** The longest label value, in UTF-16 units; what is longer is cut. */
   readonly maxLabelLength: number;
+  /** Throws when the backend could not read a name of a group. Default: every name will do. */
+  readonly checkNames?: (group: MetricGroup, prefix: string) => void;
+  /** Whether a metric stays when no recorder writes to it any more, until {@link SeriesStore.drop}. Default: it goes at once. */
+  readonly linger?: boolean;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   readonly log: Log;
+  /** Told of `series_overflow`, `series_expired` and `label_cut`. */
   readonly count: (event: string, by?: number) => void;
 }
 
 /**
- * All metrics of one instance. Families with the same label names share one table of label sets, so that a group of
+ * All metrics of one instance, for adapters that keep them until they are asked, or until it is time to send. Label sets
+ * are rows of integers that all metrics with the same labels share, values are columns of typed arrays: to record a sample
+ * of known labels allocates nothing. Families with the same label names share one table of label sets, so that a group of
  * metrics finds its row once. A family keeps its series as long as some recorder writes to it, over any number of
  * reloads; a definition that changed begins anew.
  */
-export class Store {
-  readonly #options: StoreOptions;
+export class SeriesStore {
+  readonly #options: SeriesStoreOptions;
   readonly #interner = new Interner();
   readonly #tables = new Map<string, LabelTable>();
   /** By name, the definitions in use: the last is shown; those before it end with the policy set that they come from. */
-  readonly #families = new Map<string, Family[]>();
+  readonly #families = new Map<string, SeriesFamily[]>();
   #tick = 1;
   #scrape = 0;
 
-  constructor(options: StoreOptions) {
+  constructor(options: SeriesStoreOptions) {
     this.#options = options;
   }
 
   /** The families that are shown, sorted by name. */
-  get families(): readonly Family[] {
+  get families(): readonly SeriesFamily[] {
     return [...this.#families.values()].map((same) => same.at(-1)!).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -59,10 +68,29 @@ export class Store {
     if (dropped > 0) this.#options.count("series_expired", dropped);
   }
 
-  /** A recorder for a group of metrics. Throws when Prometheus could not read a name of the group. */
+  /** The families that no recorder writes to, where they linger. */
+  unused(): readonly SeriesFamily[] {
+    return [...this.#families.values()].flat().filter((family) => family.recorders === 0);
+  }
+
+  /** Drops families with their series, but for those that a recorder writes to. */
+  drop(families: readonly SeriesFamily[]): void {
+    for (const family of families) {
+      const same = this.#families.get(family.name);
+      if (family.recorders > 0 || same?.includes(family) !== true) continue;
+      family.close();
+      const others = same.filter((other) => other !== family);
+      if (others.length > 0) this.#families.set(family.name, others);
+      else this.#families.delete(family.name);
+      const inUse = [...this.#families.values()].flat().some((other) => other.table === family.table);
+      if (!inUse) this.#tables.delete(family.table.names.join(","));
+    }
+  }
+
+  /** A recorder for a group of metrics. Throws what `checkNames` throws. */
   recorder(group: MetricGroup): MetricRecorder {
     const { prefix } = this.#options;
-    checkNames(group, prefix);
+    this.#options.checkNames?.(group, prefix);
     const table = this.#table(group.labels);
     const families = group.metrics.map((spec) => this.#open(spec, prefix + spec.name, table));
     const remembered = group.labels.map((): string | undefined => undefined);
@@ -99,7 +127,7 @@ export class Store {
     };
   }
 
-  #recordIn(row: number, families: readonly Family[], values: readonly number[]): void {
+  #recordIn(row: number, families: readonly SeriesFamily[], values: readonly number[]): void {
     const tick = this.#tick;
     for (let i = 0; i < families.length; i++) {
       const value = values[i]!;
@@ -107,7 +135,7 @@ export class Store {
       const family = families[i]!;
       if (family.has(row)) family.record(row, value, tick);
       else if (this.#hasRoom(family)) {
-        family.admit(row, tick);
+        family.admit(row, tick, this.#options.now());
         family.record(row, value, tick);
       } else this.#overflow(family, value);
     }
@@ -116,7 +144,7 @@ export class Store {
   /** Records where the labels, as they are, have no row: they may have to be cut, or be new. */
   #recordNew(
     table: LabelTable,
-    families: readonly Family[],
+    families: readonly SeriesFamily[],
     labels: readonly string[],
     values: readonly number[],
   ): void {
@@ -133,17 +161,17 @@ export class Store {
     this.#recordIn(row, families, values);
   }
 
-  #hasRoom(family: Family): boolean {
+  #hasRoom(family: SeriesFamily): boolean {
     return family.series - (family.overflowRow < 0 ? 0 : 1) < this.#options.maxSeries;
   }
 
-  #overflow(family: Family, value: number): void {
+  #overflow(family: SeriesFamily, value: number): void {
     const { count, log, maxSeries } = this.#options;
     if (family.overflowRow < 0) {
       const labels = family.table.names.map(() => overflowValue);
       const known = this.#find(family.table, labels);
       family.overflowRow = known < 0 ? family.table.add(labels, this.#scrape) : known;
-      if (!family.has(family.overflowRow)) family.admit(family.overflowRow, this.#tick);
+      if (!family.has(family.overflowRow)) family.admit(family.overflowRow, this.#tick, this.#options.now());
     }
     family.record(family.overflowRow, value, this.#tick);
     count("series_overflow");
@@ -152,7 +180,7 @@ export class Store {
     const widest = widestLabel(family);
     log.warn(
       { metric: family.name, maxSeries, label: widest?.name, values: widest?.values },
-      `metric ${family.name} has reached ${maxSeries} series; new label sets are counted as ${overflowValue}` +
+      `metric ${family.name} has reached ${maxSeries} series; new label sets are counted in one series for overflow` +
         (widest === undefined ? "" : `; label ${widest.name} has ${widest.values} different values`),
     );
   }
@@ -185,28 +213,23 @@ export class Store {
     return table;
   }
 
-  #open(spec: MetricSpec, name: string, table: LabelTable): Family {
+  #open(spec: MetricSpec, name: string, table: LabelTable): SeriesFamily {
     let same = this.#families.get(name);
     if (same === undefined) this.#families.set(name, (same = []));
     let family = same.find((candidate) => isDefinedAs(candidate, spec, table));
-    if (family === undefined) same.push((family = new Family(spec, name, table)));
+    if (family === undefined) same.push((family = new SeriesFamily(spec, name, table)));
     family.help = spec.help;
     family.recorders++;
     return family;
   }
 
-  #leave(family: Family): void {
-    if (--family.recorders > 0) return;
-    family.close();
-    const same = this.#families.get(family.name)!.filter((other) => other !== family);
-    if (same.length > 0) this.#families.set(family.name, same);
-    else this.#families.delete(family.name);
-    const inUse = [...this.#families.values()].flat().some((other) => other.table === family.table);
-    if (!inUse) this.#tables.delete(family.table.names.join(","));
+  #leave(family: SeriesFamily): void {
+    family.recorders--;
+    if (this.#options.linger !== true) this.drop([family]);
   }
 }
 
-function isDefinedAs(family: Family, spec: MetricSpec, table: LabelTable): boolean {
+function isDefinedAs(family: SeriesFamily, spec: MetricSpec, table: LabelTable): boolean {
   const bounds = spec.kind === "histogram" ? (spec.buckets ?? []) : [];
   return (
     family.kind === spec.kind &&
@@ -217,12 +240,13 @@ function isDefinedAs(family: Family, spec: MetricSpec, table: LabelTable): boole
 }
 
 /** The label with the most different values: the one to blame for too many series. */
-function widestLabel(family: Family): { name: string; values: number } | undefined {
+function widestLabel(family: SeriesFamily): { name: string; values: number } | undefined {
   const { table } = family;
   let widest: { name: string; values: number } | undefined;
   for (const [label, name] of table.names.entries()) {
     const values = new Set<string>();
-    for (let row = 0; row < table.rows; row++) if (family.has(row)) values.add(table.value(row, label));
+    for (let row = 0; row < table.rows; row++)
+      if (family.has(row) && row !== family.overflowRow) values.add(table.value(row, label));
     if (widest === undefined || values.size > widest.values) widest = { name, values: values.size };
   }
   return widest;

@@ -25,7 +25,7 @@ export class LabelTable {
   #live = 0;
   readonly #free: number[] = [];
   readonly #listeners = new Set<(capacity: number) => void>();
-  /** Each row's labels as text, `a="1",b="2"`, once they were rendered. */
+  /** Each row's labels as text, once somebody wanted it. */
   #texts: (string | undefined)[] = [];
   #textLength = 0;
 
@@ -122,12 +122,16 @@ export class LabelTable {
     return this.#interner.text(this.#tuples[row * this.names.length + label]!);
   }
 
-  /** The row's labels as they stand between braces. */
-  labels(row: number): string {
+  /**
+   * The row's labels as text, which is kept while the row is in use: a table has one `format`.
+   *
+   * @param format makes the text of one label
+   */
+  labels(row: number, format: (name: string, value: string) => string): string {
     const known = this.#texts[row];
     if (known !== undefined) return known;
     // Joined, which makes one flat string: one put together piece by piece keeps all its pieces.
-    const text = this.names.map((name, i) => `${name}="${escapeValue(this.value(row, i))}"`).join(",");
+    const text = this.names.map((name, i) => format(name, this.value(row, i))).join(",");
     if (this.#textLength < maxKeptText) {
       this.#texts[row] = text;
       this.#textLength += text.length;
@@ -191,9 +195,4 @@ function grown(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(length);
   larger.set(array);
   return larger;
-}
-
-/** Backslash, quote and line feed as the text formats want them. */
-function escapeValue(text: string): string {
-  return /[\\"\n]/.test(text) ? text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n") : text;
 }

@@ -1,8 +1,15 @@
-import type { MetricSpec } from "weir/sdk";
+import type { MetricSpec } from "../metric.ts";
 import type { LabelTable } from "./label-table.ts";
 
+/** What was recorded in one series from `startMs` on: a sum or value, and a histogram's buckets, not cumulated. */
+export interface SeriesPart {
+  readonly startMs: number;
+  readonly value: number;
+  readonly counts: readonly number[];
+}
+
 /** One metric and its series: a value, or a histogram's buckets, for each row of the label table that it has. */
-export class Family {
+export class SeriesFamily {
   readonly name: string;
   readonly kind: MetricSpec["kind"];
   /** Upper bounds of a histogram, without +Inf. */
@@ -22,6 +29,8 @@ export class Family {
   #values: Float64Array;
   /** A histogram's observations by bucket, not cumulated; the last of each row is +Inf. */
   #counts: Float64Array;
+  /** Since when a row's series counts, in milliseconds since 1970. */
+  #starts: Float64Array;
   #series = 0;
   readonly #stopGrowing: () => void;
 
@@ -34,6 +43,7 @@ export class Family {
     this.#seen = new Uint32Array(table.capacity);
     this.#values = new Float64Array(table.capacity);
     this.#counts = new Float64Array(this.kind === "histogram" ? table.capacity * (this.bounds.length + 1) : 0);
+    this.#starts = new Float64Array(table.capacity);
     this.#stopGrowing = table.onGrow((capacity) => this.#grow(capacity));
   }
 
@@ -47,8 +57,9 @@ export class Family {
   }
 
   /** Begins a series in a row where there is none. */
-  admit(row: number, tick: number): void {
+  admit(row: number, tick: number, nowMs: number): void {
     this.#seen[row] = tick;
+    this.#starts[row] = nowMs;
     this.#series++;
     this.table.use(row);
   }
@@ -77,6 +88,39 @@ export class Family {
   /** How many observations fell into one bucket alone. */
   count(row: number, bucket: number): number {
     return this.#counts[row * (this.bounds.length + 1) + bucket]!;
+  }
+
+  /** Since when a series counts, in milliseconds since 1970: when it began, or was last taken. */
+  startMs(row: number): number {
+    return this.#starts[row]!;
+  }
+
+  /** Takes what a counter or histogram has recorded out of it: the series counts anew from now on. */
+  take(row: number, nowMs: number): SeriesPart {
+    const width = this.bounds.length + 1;
+    const begin = row * width;
+    const histogram = this.kind === "histogram";
+    const part = {
+      startMs: this.#starts[row]!,
+      value: this.#values[row]!,
+      counts: histogram ? [...this.#counts.subarray(begin, begin + width)] : [],
+    };
+    this.#values[row] = 0;
+    if (histogram) this.#counts.fill(0, begin, begin + width);
+    this.#starts[row] = nowMs;
+    return part;
+  }
+
+  /**
+   * Undoes a {@link take} of what could not be handed on. Answers whether it did: a series that is gone by now, or that
+   * was taken again, does not get it back.
+   */
+  giveBack(row: number, part: SeriesPart, takenMs: number): boolean {
+    if (!this.has(row) || this.#starts[row] !== takenMs) return false;
+    this.#values[row]! += part.value;
+    for (const [i, count] of part.counts.entries()) this.#counts[row * (this.bounds.length + 1) + i]! += count;
+    this.#starts[row] = part.startMs;
+    return true;
   }
 
   /** Drops every series that was last written before a tick. Returns how many. */
@@ -109,6 +153,7 @@ export class Family {
     seen.set(this.#seen);
     this.#seen = seen;
     this.#values = grown(this.#values, capacity);
+    this.#starts = grown(this.#starts, capacity);
     if (this.kind === "histogram") this.#counts = grown(this.#counts, capacity * (this.bounds.length + 1));
   }
 }

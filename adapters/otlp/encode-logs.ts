@@ -1,0 +1,41 @@
+import type { LogEntry } from "weir/sdk";
+import { writeAttribute, writeValue } from "./encoding.ts";
+import { MessageWriter } from "./message-writer.ts";
+
+/** `SeverityNumber` of opentelemetry/proto/logs/v1/logs.proto. */
+const severityNumbers: Readonly<Record<LogEntry["severity"], number>> = { debug: 5, info: 9, warning: 13, error: 17 };
+
+/**
+ * An `ExportLogsServiceRequest` (opentelemetry/proto/collector/logs/v1/logs_service.proto) with one record an entry, in
+ * order. The log's name is the record's event name, and its body too, for receivers that show nothing else.
+ *
+ * @param resource a `Resource`, whole
+ * @param scope an `InstrumentationScope`, whole
+ */
+export function encodeLogs(entries: readonly LogEntry[], resource: Uint8Array, scope: Uint8Array): Uint8Array {
+  const writer = new MessageWriter(256 * entries.length);
+  writer.begin(1);
+  writer.bytes(1, resource);
+  writer.begin(2);
+  writer.bytes(1, scope);
+  for (const entry of entries) writeRecord(writer, entry);
+  writer.end();
+  writer.end();
+  return writer.finish();
+}
+
+/**
+ * A `LogRecord`: time_unix_nano (1), severity_number (2), severity_text (3), body (5), attributes (6),
+ * observed_time_unix_nano (11) and event_name (12).
+ */
+function writeRecord(writer: MessageWriter, { name, timeMs, severity, fields }: LogEntry): void {
+  writer.begin(2);
+  writer.time(1, timeMs);
+  writer.integer(2, severityNumbers[severity]);
+  writer.string(3, severity);
+  writeValue(writer, 5, name);
+  for (const key in fields) writeAttribute(writer, 6, key, fields[key]!);
+  writer.time(11, timeMs);
+  writer.string(12, name);
+  writer.end();
+}

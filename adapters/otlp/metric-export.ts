@@ -1,0 +1,115 @@
+import type { Host } from "weir/sdk";
+import { encodeMetrics, type EncodeMetricsOptions, type MetricsPage } from "./encode-metrics.ts";
+import type { Notices } from "./notices.ts";
+import type { Outcome, Transport } from "./outcome.ts";
+
+export interface MetricExportOptions {
+  readonly transport: Transport;
+  readonly metrics: EncodeMetricsOptions;
+  /** How long one export may take, retries and all: until the next is due. */
+  readonly deadlineMs: number;
+  /** How long the last one may take, when the instance is closed. */
+  readonly lastDeadlineMs: number;
+  readonly host: Pick<Host, "now" | "count" | "signal">;
+  readonly notices: Notices;
+  /** Waits; rejects when the signal is aborted. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<unknown>;
+  /** 0 up to 1. */
+  readonly random: () => number;
+}
+
+/** Sends metrics, one export at a time. */
+export interface MetricExport {
+  /** Sends everything recorded, unless the export before is still under way: that one goes on, and this is left out. */
+  run(): Promise<void>;
+  /** Ends an export that is under way, and sends everything once more. */
+  close(): Promise<void>;
+}
+
+/** The pause before the second attempt; it doubles with each, up to the longest. */
+const firstPauseMs = 500;
+const longestPauseMs = 30_000;
+
+export function createMetricExport(options: MetricExportOptions): MetricExport {
+  const { transport, metrics, host, notices, pause, random } = options;
+  let underway: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
+  let closed = false;
+
+  /** Sends one page, again where that may help, until it is taken, refused, or the deadline leaves no time. */
+  async function send(page: MetricsPage, endMs: number, signal: AbortSignal): Promise<Outcome> {
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await transport.send("metrics", page.message, signal);
+      if (outcome.kind !== "retry") return outcome;
+      const ours = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt, 10)) * (0.5 + random() / 2);
+      const ms = Math.max(ours, outcome.afterMs ?? 0);
+      notices.failed("metrics", outcome.reason);
+      if (signal.aborted || host.now() + ms >= endMs) return outcome;
+      try {
+        await pause(ms, signal);
+      } catch {
+        return outcome;
+      }
+    }
+  }
+
+  async function exportAll(deadlineMs: number, signal: AbortSignal): Promise<void> {
+    const endMs = host.now() + deadlineMs;
+    // What no policy records any more is sent a last time.
+    const last = metrics.store.unused();
+    try {
+      await exportPages(endMs, signal);
+    } finally {
+      metrics.store.drop(last);
+    }
+  }
+
+  async function exportPages(endMs: number, signal: AbortSignal): Promise<void> {
+    for (const page of encodeMetrics(metrics)) {
+      const outcome = await send(page, endMs, signal);
+      if (outcome.kind === "taken") {
+        notices.worked("metrics");
+        if (outcome.rejected > 0) host.count("points_rejected", Math.min(outcome.rejected, page.points));
+        if (outcome.rejected > 0 || outcome.message !== "")
+          notices.partial("metrics", outcome.rejected, outcome.message);
+        continue;
+      }
+      host.count("export_failed");
+      notices.failed("metrics", outcome.reason);
+      if (outcome.kind === "retry") {
+        // There is no time left. What comes after this page was not taken out of the store yet.
+        const lost = page.giveBack();
+        if (lost > 0) host.count("points_lost", lost);
+        return;
+      }
+      // Sent as it is, it would be refused again; a cumulative series tells all once more the next time.
+      if (metrics.temporality === "delta") host.count("points_lost", page.points);
+    }
+  }
+
+  async function begin(deadlineMs: number): Promise<void> {
+    const controller = new AbortController();
+    const abort = (): void => controller.abort();
+    host.signal.addEventListener("abort", abort);
+    const done = exportAll(deadlineMs, controller.signal).finally(() => {
+      host.signal.removeEventListener("abort", abort);
+      underway = undefined;
+    });
+    underway = { controller, done };
+    await done;
+  }
+
+  return {
+    async run() {
+      if (closed || underway !== undefined) return;
+      await begin(options.deadlineMs);
+    },
+    async close() {
+      closed = true;
+      if (underway !== undefined) {
+        underway.controller.abort();
+        await underway.done;
+      }
+      await begin(options.lastDeadlineMs);
+    },
+  };
+}
