@@ -1,6 +1,7 @@
 import type { Bag } from "../../attributes/bag.ts";
 import { Fault } from "../../attributes/fault.ts";
 import { setMap } from "../../attributes/set-map.ts";
+import { setNamed } from "../../attributes/set-named.ts";
 import { parseValue } from "../../attributes/text.ts";
 import { Timestamp } from "../../attributes/timestamp.ts";
 import type { Value } from "../../attributes/value.ts";
@@ -80,12 +81,7 @@ export function fillConfigured(bag: Bag, vocabulary: Vocabulary, attributes: Rea
       const shown = JSON.stringify(text.slice(0, 60));
       throw new WeirError("WEIR_REQUEST_ATTRIBUTE", `${name} is of type ${attribute.type}, and ${shown} is not`);
     }
-    if (value instanceof Map) {
-      setMap(bag, name, value);
-      continue;
-    }
-    const slot = bag.layout.find(name);
-    if (slot !== undefined) bag.set(slot, value);
+    setNamed(bag, name, value);
   }
 }
 

@@ -1,4 +1,30 @@
-import { jsonText, type Json, type JsonObject } from "../protobuf/struct.ts";
+import type { Reader } from "../protobuf/reader.ts";
+import { jsonText, readStruct, type Json, type JsonObject } from "../protobuf/struct.ts";
+import { within } from "../protobuf/within.ts";
+
+/** Reads the `filter_metadata` of the config.core.v3.Metadata that fills the reader's part: fields by filter. */
+export function readFilters(reader: Reader): ReadonlyMap<string, JsonObject> {
+  const filters = new Map<string, JsonObject>();
+  while (reader.more) {
+    const tag = reader.tag();
+    if (tag !== 0x0a) {
+      reader.skip(tag);
+      continue;
+    }
+    let name = "";
+    let fields: JsonObject = new Map();
+    within(reader, () => {
+      while (reader.more) {
+        const inner = reader.tag();
+        if (inner === 0x0a) name = reader.string();
+        else if (inner === 0x12) fields = within(reader, readStruct);
+        else reader.skip(inner);
+      }
+    });
+    filters.set(name, fields);
+  }
+  return filters;
+}
 
 /**
  * Envoy's metadata as a string map: the key of a value is the name of the filter that set it and the way to the value as

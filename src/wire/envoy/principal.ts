@@ -1,3 +1,5 @@
+import type { Bag } from "../../attributes/bag.ts";
+
 const spiffe = "spiffe://";
 
 /** An identity as Istio writes it: a SPIFFE id without its scheme, anything else as it is. */
@@ -9,7 +11,7 @@ export function stripSpiffe(identity: string): string {
  * Namespace and service account of an identity of Istio's form, `TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT`; `undefined` for
  * any other.
  */
-export function workloadOfPrincipal(
+function workloadOfPrincipal(
   principal: string,
 ): { readonly namespace: string; readonly serviceAccount: string } | undefined {
   const ns = principal.indexOf("/ns/");
@@ -37,4 +39,38 @@ export interface Principal {
 export function principalOf(identity: string): Principal {
   const name = stripSpiffe(identity);
   return name === identity ? { name } : { name, workload: workloadOfPrincipal(name) };
+}
+
+/** How many principals are remembered. */
+const maxPrincipals = 2048;
+
+/** Makes the principals of identities, and remembers them: few callers make most requests. */
+export class Principals {
+  readonly #known = new Map<string, Principal>();
+
+  of(identity: string): Principal {
+    let principal = this.#known.get(identity);
+    if (principal === undefined) {
+      if (this.#known.size === maxPrincipals) this.#known.clear();
+      this.#known.set(identity, (principal = principalOf(identity)));
+    }
+    return principal;
+  }
+}
+
+/** Where it goes who somebody is. A slot of -1: no rule reads it. */
+export interface PrincipalSlots {
+  readonly principal: number;
+  readonly user: number;
+  readonly namespace: number;
+  readonly serviceAccount: number;
+}
+
+/** Puts a principal into a bag. What its name does not tell stays as it is. */
+export function putPrincipal(bag: Bag, slots: PrincipalSlots, { name, workload }: Principal): void {
+  if (slots.principal >= 0) bag.set(slots.principal, name);
+  if (slots.user >= 0) bag.set(slots.user, name);
+  if (workload === undefined) return;
+  if (slots.namespace >= 0) bag.set(slots.namespace, workload.namespace);
+  if (slots.serviceAccount >= 0) bag.set(slots.serviceAccount, workload.serviceAccount);
 }

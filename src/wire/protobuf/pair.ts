@@ -11,10 +11,11 @@ export class Pair {
    * Finds the parts of the message that comes next and puts the reader behind it: the key is field 1, the value field 2,
    * or the field of the tag `other`. What is missing is empty.
    */
-  read(reader: Reader, other = 0x12): void {
+  read(reader: Reader, other = 0x12): this {
     const stop = reader.delimited();
     if (!this.#short(reader.buffer, reader.pos, stop, other)) this.#long(reader, stop, other);
     reader.pos = stop;
+    return this;
   }
 
   /** The usual form: key, then value; the length of the key in one byte, that of the value in one or two. */

@@ -1,4 +1,5 @@
 import { malformed, type Reader } from "./reader.ts";
+import { within } from "./within.ts";
 import type { Writer } from "./writer.ts";
 
 /** What a google.protobuf.Value holds. */
@@ -19,7 +20,8 @@ export function readStruct(reader: Reader, depth = 0): JsonObject {
       reader.skip(tag);
       continue;
     }
-    const end = enter(reader);
+    const { end } = reader;
+    reader.end = reader.delimited();
     let key = "";
     let value: Json = null;
     while (reader.more) {
@@ -61,20 +63,6 @@ function readList(reader: Reader, depth: number): readonly Json[] {
     else reader.skip(tag);
   }
   return values;
-}
-
-/** Narrows the reader to the message that comes; gives what its end was. */
-function enter(reader: Reader): number {
-  const { end } = reader;
-  reader.end = reader.delimited();
-  return end;
-}
-
-function within<T>(reader: Reader, read: (reader: Reader, depth: number) => T, depth: number): T {
-  const end = enter(reader);
-  const value = read(reader, depth);
-  reader.end = end;
-  return value;
 }
 
 /** A value as JSON text. */

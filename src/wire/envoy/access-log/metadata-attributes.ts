@@ -1,8 +1,8 @@
 import type { Bag } from "../../../attributes/bag.ts";
 import { setMap } from "../../../attributes/set-map.ts";
-import { readStruct, type JsonObject } from "../../protobuf/struct.ts";
+import type { JsonObject } from "../../protobuf/struct.ts";
 import { grpcCodeOf } from "../../status.ts";
-import { flattened } from "../metadata.ts";
+import { flattened, readFilters } from "../metadata.ts";
 import { jwtFilter, setToken } from "../token.ts";
 import type { EntrySlots } from "./entry-slots.ts";
 import type { Entry } from "./entry.ts";
@@ -15,7 +15,7 @@ const decisionId = "decision_id";
 /** Puts into a bag what filters of the proxy found out: all of it, the verified token, and what a check decided. */
 export function fillMetadata(bag: Bag, slots: EntrySlots, entry: Entry): void {
   if (!entry.common.has(17)) return;
-  const filters = readFilters(entry);
+  const filters = readFilters(entry.at(entry.common, 17));
   setMap(bag, "context.metadata", flattened(filters));
   const token = filters.get(jwtFilter);
   if (token !== undefined) setToken(bag, token);
@@ -38,26 +38,4 @@ function putDecision(bag: Bag, { check }: EntrySlots, decision: JsonObject): voi
   }
   const code = grpcCodeOf(text("code") ?? "");
   if (check.errorCode >= 0 && code !== undefined && code !== 0) bag.set(check.errorCode, code);
-}
-
-/** The `filter_metadata` of a config.core.v3.Metadata. */
-function readFilters(entry: Entry): Map<string, JsonObject> {
-  const filters = new Map<string, JsonObject>();
-  const reader = entry.at(entry.common, 17);
-  const { end } = reader;
-  while (reader.more) {
-    const tag = reader.tag();
-    if (tag !== 0x0a) {
-      reader.skip(tag);
-      continue;
-    }
-    const stop = reader.delimited();
-    const { pair } = entry;
-    pair.read(reader, reader.pos, stop);
-    const name = entry.text(pair, 1);
-    filters.set(name, pair.has(2) ? readStruct(entry.at(pair, 2)) : new Map());
-    reader.pos = stop;
-    reader.end = end;
-  }
-  return filters;
 }

@@ -1,6 +1,6 @@
 import type { Bag } from "../../../attributes/bag.ts";
 import { FieldIndex, want } from "../../protobuf/field-index.ts";
-import { principalOf, type Principal } from "../principal.ts";
+import { Principals, putPrincipal, type Principal } from "../principal.ts";
 import type { Direction, Service } from "../service-name.ts";
 import type { EntrySlots } from "./entry-slots.ts";
 import type { Entry } from "./entry.ts";
@@ -11,13 +11,10 @@ import type { Workload } from "./workload.ts";
 /** By TLSProperties.TLSVersion. */
 const tlsVersions = [undefined, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
-/** How many identities are remembered with what they say. */
-const maxPrincipals = 2048;
-
 /** Puts into a bag who calls and who is called, and what TLS between them says. */
 export class PartyAttributes {
   readonly #workloads = new WorkloadCache();
-  readonly #principals = new Map<string, Principal>();
+  readonly #principals = new Principals();
   readonly #tls = new FieldIndex({ 1: want.varint, 3: want.delimited, 4: want.delimited, 5: want.delimited });
   readonly #certificate = new FieldIndex({ 1: want.repeated, 2: want.delimited });
 
@@ -75,14 +72,7 @@ export class PartyAttributes {
   #principal(entry: Entry, field: number): Principal | undefined {
     if (!this.#tls.has(field)) return undefined;
     const identity = this.#identity(entry, field);
-    if (identity === "") return undefined;
-    let principal = this.#principals.get(identity);
-    if (principal === undefined) {
-      principal = principalOf(identity);
-      if (this.#principals.size >= maxPrincipals) this.#principals.clear();
-      this.#principals.set(identity, principal);
-    }
-    return principal;
+    return identity === "" ? undefined : this.#principals.of(identity);
   }
 
   /** A certificate's first URI, else its first DNS name, else its subject; `""` when it has none. */
@@ -100,13 +90,4 @@ export class PartyAttributes {
     }
     return dns === "" ? entry.text(certificate, 2) : dns;
   }
-}
-
-function putPrincipal(bag: Bag, slots: EntrySlots["source"], principal: Principal): void {
-  if (slots.principal >= 0) bag.set(slots.principal, principal.name);
-  if (slots.user >= 0) bag.set(slots.user, principal.name);
-  const { workload } = principal;
-  if (workload === undefined) return;
-  if (slots.namespace >= 0) bag.set(slots.namespace, workload.namespace);
-  if (slots.serviceAccount >= 0) bag.set(slots.serviceAccount, workload.serviceAccount);
 }

@@ -1,10 +1,8 @@
 import type { Bag } from "../../../attributes/bag.ts";
-import { Fault } from "../../../attributes/fault.ts";
 import type { Layout } from "../../../attributes/layout.ts";
-import { setMap } from "../../../attributes/set-map.ts";
-import { parseValue } from "../../../attributes/text.ts";
 import type { Client } from "../../client.ts";
 import { serviceOfHost } from "../service-name.ts";
+import { setVouched } from "../vouched.ts";
 import type { EntrySlots } from "./entry-slots.ts";
 import type { Entry } from "./entry.ts";
 import { StringMapSlots } from "./string-map.ts";
@@ -49,7 +47,6 @@ export class TagAttributes {
   /** Sets the attributes that tags name. From the host of the service follow its name and namespace. */
   fill(bag: Bag, { service: slots, destination }: EntrySlots): void {
     if (this.#attributes.size === 0) return;
-    const { layout } = bag;
     const host = this.#attributes.get(serviceHost);
     if (host !== undefined) {
       const service = serviceOfHost(host);
@@ -59,15 +56,7 @@ export class TagAttributes {
         bag.set(destination.namespace, service.namespace);
       }
     }
-    for (const [name, text] of this.#attributes) {
-      const slot = layout.find(name);
-      if (slot === undefined) continue;
-      const { type } = layout.slots[slot]!;
-      const value = parseValue(type, text) ?? new Fault(`${name} came as a custom tag that is no ${type}`);
-      if (type !== "string_map") bag.set(slot, value);
-      else if (value instanceof Map) setMap(bag, name, value);
-      else for (const each of [slot, ...(layout.keysOf(name)?.values() ?? [])]) bag.set(each, value);
-    }
+    for (const [name, text] of this.#attributes) setVouched(bag, name, text, "a custom tag");
   }
 }
 

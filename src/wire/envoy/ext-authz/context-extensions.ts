@@ -1,11 +1,10 @@
 import type { Bag } from "../../../attributes/bag.ts";
-import { Fault } from "../../../attributes/fault.ts";
 import { setMap } from "../../../attributes/set-map.ts";
-import { parseValue } from "../../../attributes/text.ts";
 import type { Vocabulary } from "../../../attributes/vocabulary.ts";
 import type { Observer } from "../../../util/observer.ts";
 import type { Call } from "../../call.ts";
 import { notPermitted } from "../../permit.ts";
+import { setVouched } from "../vouched.ts";
 import { doorName } from "./name.ts";
 
 const wholeMap = "context.extensions";
@@ -33,18 +32,7 @@ export function setExtensions(
     if (client !== undefined && vocabulary.has(name) && !client.maySet(name)) {
       throw notPermitted(doorName, observer, "attribute", name);
     }
-    const slot = name === wholeMap ? undefined : layout.find(name);
-    if (slot === undefined) continue;
-    const { type } = layout.slots[slot]!;
-    const value = parseValue(type, text);
-    if (value instanceof Map) setMap(bag, name, value);
-    else if (value !== undefined) bag.set(slot, value);
-    else setFault(bag, name, slot, new Fault(`${name} came as a context extension that is no ${type}`));
+    if (name !== wholeMap) setVouched(bag, name, text, "a context extension");
   }
   if (map !== undefined) setMap(bag, wholeMap, map);
-}
-
-function setFault(bag: Bag, name: string, slot: number, fault: Fault): void {
-  bag.set(slot, fault);
-  for (const key of bag.layout.keysOf(name)?.values() ?? []) bag.set(key, fault);
 }

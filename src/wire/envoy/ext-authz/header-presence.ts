@@ -1,4 +1,5 @@
 import { Reader } from "../../protobuf/reader.ts";
+import { within } from "../../protobuf/within.ts";
 
 /** The fields that lead from a CheckRequest to its headers: attributes, request, http; then `headers` or `header_map`. */
 const way = [0x0a, 0x22, 0x12] as const;
@@ -38,13 +39,4 @@ export function headersAmong(message: Buffer, names: readonly string[]): Set<str
   };
   visit(0);
   return there;
-}
-
-function within(reader: Reader, read: () => void): void {
-  const { end } = reader;
-  const stop = reader.delimited();
-  reader.end = stop;
-  read();
-  reader.end = end;
-  reader.pos = stop;
 }

@@ -4,19 +4,14 @@ import type { Layout } from "../../../attributes/layout.ts";
 import { setMap } from "../../../attributes/set-map.ts";
 import { Timestamp } from "../../../attributes/timestamp.ts";
 import { WordCache } from "../../mixer/word-cache.ts";
+import { Pair } from "../../protobuf/pair.ts";
 import { Reader } from "../../protobuf/reader.ts";
-import { type JsonObject, readStruct } from "../../protobuf/struct.ts";
-import { AddressReader } from "../address-reader.ts";
-import { Certificates } from "../certificate.ts";
-import { flattened } from "../metadata.ts";
-import { type Principal, principalOf } from "../principal.ts";
+import { flattened, readFilters } from "../metadata.ts";
 import { jwtFilter, setToken } from "../token.ts";
 import { HeaderReader } from "./header-reader.ts";
+import { PeerReader } from "./peer-reader.ts";
 import { PrincipalReader, unusual } from "./principal-reader.ts";
-import { type PeerSlots, RequestTable } from "./request-table.ts";
-
-/** How many principals are remembered. */
-const maxPrincipals = 1024;
+import { RequestTable } from "./request-table.ts";
 
 /** What a request is beside its attributes. */
 export interface Decoded {
@@ -36,9 +31,8 @@ export interface Decoded {
 export class RequestDecoder {
   readonly #reader = new Reader();
   readonly #cache = new WordCache();
-  readonly #addresses = new AddressReader();
-  readonly #certificates = new Certificates();
-  readonly #principals = new Map<string, Principal>();
+  readonly #pair = new Pair();
+  readonly #peers = new PeerReader(this.#cache);
   readonly #tokenPrincipals = new PrincipalReader(this.#cache);
   readonly #headers = new HeaderReader(this.#cache);
   readonly #tables = new WeakMap<Layout, RequestTable>();
@@ -48,7 +42,6 @@ export class RequestDecoder {
   #view = new DataView(new ArrayBuffer(0) as ArrayBufferLike);
   #bag!: Bag;
   #bodyBytes = 0;
-  #hasIdentity = false;
 
   /**
    * Fills an empty bag. What it gives holds until the next request. A body of more than `bodyBytes` is a fault of its
@@ -63,7 +56,7 @@ export class RequestDecoder {
     this.#bag = bag;
     if (this.#view.buffer !== buffer.buffer) this.#view = new DataView(buffer.buffer);
     this.#bodyBytes = bodyBytes;
-    this.#hasIdentity = false;
+    this.#peers.begin();
     this.#headers.begin();
     const reader = this.#reader.reset(buffer);
     while (reader.more) {
@@ -72,7 +65,7 @@ export class RequestDecoder {
       else reader.skip(tag);
     }
     this.#headers.end(bag, table);
-    if (table.mtls >= 0) bag.set(table.mtls, this.#hasIdentity);
+    if (table.mtls >= 0) bag.set(table.mtls, this.#peers.hasIdentity);
     if (table.protocol >= 0) {
       bag.set(table.protocol, !decoded.isHttp ? "tcp" : this.#headers.isGrpc ? "grpc" : "http");
     }
@@ -116,7 +109,7 @@ export class RequestDecoder {
           this.#within(this.#request);
           break;
         case 0x52:
-          this.#within(this.#extension);
+          this.#extension();
           break;
         case 0x5a:
           if (table.readsMetadata || table.readsToken) this.#within(this.#metadata);
@@ -135,68 +128,12 @@ export class RequestDecoder {
     }
   }
 
-  #source({ source, readsCertificate }: RequestTable): void {
-    this.#peer(source, readsCertificate);
+  #source(table: RequestTable): void {
+    this.#peers.read(this.#reader, this.#view, this.#bag, table, true);
   }
 
-  #destination({ destination }: RequestTable): void {
-    this.#peer(destination, false);
-  }
-
-  /**
-   * AttributeContext.Peer. `service` is a header of the request, which its caller may write, and says nothing here.
-   */
-  #peer(slots: PeerSlots, readsCertificate: boolean): void {
-    const reader = this.#reader;
-    const isSource = slots === this.#table!.source;
-    let labels: Map<string, string> | undefined;
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x0a && (slots.ip >= 0 || slots.port >= 0)) {
-        const stop = reader.delimited();
-        this.#addresses.read(reader, stop, this.#bag, slots.ip, slots.port);
-        reader.pos = stop;
-      } else if (tag === 0x1a && slots.readsLabels) {
-        labels ??= new Map();
-        this.#textEntry(labels);
-      } else if (tag === 0x22) {
-        const stop = reader.delimited();
-        if (stop > reader.pos) {
-          if (isSource) this.#hasIdentity = true;
-          if (slots.readsIdentity) this.#principal(slots, stop);
-        }
-        reader.pos = stop;
-      } else if (tag === 0x2a && isSource) {
-        const stop = reader.delimited();
-        if (stop > reader.pos) this.#hasIdentity = true;
-        if (readsCertificate) {
-          this.#certificates.set(this.#bag, reader.buffer.toString("latin1", reader.pos, stop));
-        }
-        reader.pos = stop;
-      } else reader.skip(tag);
-    }
-    if (labels !== undefined) setMap(this.#bag, slots.labels, labels);
-  }
-
-  #principal(slots: PeerSlots, stop: number): void {
-    const reader = this.#reader;
-    const identity = this.#cache.text(reader.buffer, this.#view, reader.pos, stop);
-    const { name, workload } = this.#principalOf(identity);
-    const bag = this.#bag;
-    if (slots.principal >= 0) bag.set(slots.principal, name);
-    if (slots.user >= 0) bag.set(slots.user, name);
-    if (slots.namespace >= 0) bag.set(slots.namespace, workload?.namespace);
-    if (slots.serviceAccount >= 0) bag.set(slots.serviceAccount, workload?.serviceAccount);
-  }
-
-  /** Few callers make most requests, and taking a name apart costs more than knowing it. */
-  #principalOf(identity: string): Principal {
-    let principal = this.#principals.get(identity);
-    if (principal === undefined) {
-      if (this.#principals.size === maxPrincipals) this.#principals.clear();
-      this.#principals.set(identity, (principal = principalOf(identity)));
-    }
-    return principal;
+  #destination(table: RequestTable): void {
+    this.#peers.read(this.#reader, this.#view, this.#bag, table, false);
   }
 
   #request(table: RequestTable): void {
@@ -300,17 +237,12 @@ export class RequestDecoder {
   }
 
   #extension(): void {
-    const { extensions } = this.#decoded;
-    const reader = this.#reader;
-    let key = "";
-    let value = "";
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x0a) key = this.#text();
-      else if (tag === 0x12) value = this.#text();
-      else reader.skip(tag);
-    }
-    extensions.push(key, value);
+    const { buffer } = this.#reader;
+    const { keyStart, keyEnd, valueStart, valueEnd } = this.#pair.read(this.#reader);
+    this.#decoded.extensions.push(
+      this.#cache.text(buffer, this.#view, keyStart, keyEnd),
+      this.#cache.text(buffer, this.#view, valueStart, valueEnd),
+    );
   }
 
   #metadata({ readsMetadata, readsToken, onlyPrincipal }: RequestTable): void {
@@ -322,43 +254,14 @@ export class RequestDecoder {
         return;
       }
     }
-    const filters = this.#filters();
+    const filters = readFilters(reader);
     if (readsMetadata) setMap(this.#bag, "context.metadata", flattened(filters));
     const token = readsToken ? filters.get(jwtFilter) : undefined;
     if (token !== undefined) setToken(this.#bag, token);
   }
 
   #routeMetadata(): void {
-    setMap(this.#bag, "context.route_metadata", flattened(this.#filters()));
-  }
-
-  /** The `filter_metadata` of a config.core.v3.Metadata. */
-  #filters(): ReadonlyMap<string, JsonObject> {
-    const filters = new Map<string, JsonObject>();
-    const reader = this.#reader;
-    const { end } = reader;
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag !== 0x0a) {
-        reader.skip(tag);
-        continue;
-      }
-      const stop = (reader.end = reader.delimited());
-      let name = "";
-      let fields: JsonObject = new Map();
-      while (reader.more) {
-        const inner = reader.tag();
-        if (inner === 0x0a) name = reader.string();
-        else if (inner === 0x12) {
-          reader.end = reader.delimited();
-          fields = readStruct(reader);
-          reader.end = stop;
-        } else reader.skip(inner);
-      }
-      reader.end = end;
-      filters.set(name, fields);
-    }
-    return filters;
+    setMap(this.#bag, "context.route_metadata", flattened(readFilters(this.#reader)));
   }
 
   /** Reads a text into a slot; one that is empty is absent, since nothing tells the two apart on the wire. */
@@ -378,23 +281,5 @@ export class RequestDecoder {
     const text = this.#cache.text(reader.buffer, this.#view, reader.pos, stop);
     reader.pos = stop;
     return text;
-  }
-
-  /** An entry of a map of texts. */
-  #textEntry(map: Map<string, string>): void {
-    const reader = this.#reader;
-    const { end } = reader;
-    const stop = (reader.end = reader.delimited());
-    let key = "";
-    let value = "";
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x0a) key = this.#text();
-      else if (tag === 0x12) value = this.#text();
-      else reader.skip(tag);
-    }
-    reader.end = end;
-    reader.pos = stop;
-    map.set(key, value);
   }
 }

@@ -1,6 +1,7 @@
 import type { Layout } from "../../../attributes/layout.ts";
 import { KeyTable } from "../../key-table.ts";
 import { certificateAttributes } from "../certificate.ts";
+import type { PrincipalSlots } from "../principal.ts";
 import { tokenAttributes } from "../token.ts";
 
 /** What a header of the request fills. A slot of -1: nothing. */
@@ -23,13 +24,9 @@ const headerAttributes: Readonly<Record<string, string>> = {
 const contentType = "content-type";
 
 /** What of a peer is read. */
-export interface PeerSlots {
+export interface PeerSlots extends PrincipalSlots {
   readonly ip: number;
   readonly port: number;
-  readonly principal: number;
-  readonly user: number;
-  readonly namespace: number;
-  readonly serviceAccount: number;
   /** The attribute, whether its map is read or not. */
   readonly labels: string;
   readonly readsLabels: boolean;
