@@ -14,6 +14,8 @@ export const entryWidth = 4;
 
 /** An envoy.extensions.common.ratelimit.v3.RateLimitDescriptor; its texts are left as bytes. One is kept and read into again. */
 export class Descriptor {
+  /** How many numbers of {@link Descriptor.entries} count. */
+  entriesEnd = 0;
   /** For each entry: where its key begins and ends, and where its value begins and ends. */
   readonly entries: number[] = [];
   /** Its own hits; `undefined` when it says none. A number beyond 2^53 - 1 becomes that one. */
@@ -54,7 +56,7 @@ export class Descriptor {
       }
       reader.end = end;
     }
-    entries.length = count;
+    this.entriesEnd = count;
   }
 }
 

@@ -63,7 +63,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
     const mayGiveBack = call.client !== undefined;
     const mayOverride = ratelimit.overrides === "all" || (ratelimit.overrides === "clients" && mayGiveBack);
     const judgement = session.rateLimit({ each: ratelimit.charge === "each", deadlineMs: call.deadlineMs });
-    for (let i = 0; i < request.starts.length; i++) {
+    for (let i = 0; i < request.count; i++) {
       descriptor.read(reader.reset(buffer, request.starts[i], request.ends[i]));
       fill(filler, buffer, domain, call.client);
       const { hits, isNegative } = descriptor;
@@ -83,10 +83,10 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
 
   /** Makes of a descriptor what is known of a request. */
   function fill({ bag, table }: Filler, buffer: Buffer, domain: string, client: Client | undefined): void {
-    const { entries } = descriptor;
+    const { entries, entriesEnd } = descriptor;
     bag.clear();
     table.begin(bag, domain);
-    for (let i = 0; i < entries.length; i += entryWidth) {
+    for (let i = 0; i < entriesEnd; i += entryWidth) {
       const key = words.text(buffer, view, entries[i]!, entries[i + 1]!);
       const known = table.find(key);
       if (known === undefined) continue;

@@ -11,7 +11,8 @@ export class RateLimitRequest {
   domainEnd = 0;
   /** Hits of descriptors that say none themselves; 0 when it was not said. */
   hits = 0;
-  /** Where each descriptor begins and ends. */
+  /** How many descriptors there are, and where each begins and ends. */
+  count = 0;
   readonly starts: number[] = [];
   readonly ends: number[] = [];
 
@@ -44,7 +45,7 @@ export class RateLimitRequest {
           reader.skip(tag);
       }
     }
-    starts.length = ends.length = count;
+    this.count = count;
     if (this.domainStart === this.domainEnd) throw wrong("rate limit domain must not be empty");
     if (count === 0) throw wrong("rate limit descriptor list must not be empty");
     return this;
