@@ -134,7 +134,7 @@ export const errorCodes = {
   },
   WEIR_CONSOLE_BUSY: { summary: "too many long answers of the console at once", grpc: 8, http: 503, retry: true },
   WEIR_OVERLOADED: {
-    summary: "too much is held of messages that have begun to come and did not end",
+    summary: "too much is held of messages that have not come whole, or whose calls do not end",
     grpc: 8,
     http: 503,
     retry: true,

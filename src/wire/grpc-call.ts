@@ -5,7 +5,7 @@ import type { Client } from "./client.ts";
 import type { Deadlines, Expiring } from "./deadlines.ts";
 import { fieldOf, type GrpcHead, type Method } from "./grpc-head.ts";
 import { okTrailers, responseHeaders, statusFrame } from "./grpc-status.ts";
-import type { HeldBytes, Holder } from "./held-bytes.ts";
+import { ownBytes, type HeldBytes, type Holder } from "./held-bytes.ts";
 import { uint32At } from "./http2/frame.ts";
 import type { Stream, StreamHandler } from "./http2/stream.ts";
 import type { Inflater, InflateFailure } from "./inflater.ts";
@@ -27,7 +27,7 @@ export interface CallOwner {
   readonly now: () => number;
   readonly monotonic: () => number;
   readonly maxMessageBytes: number;
-  /** Bounds what is held of messages that have not come whole or were not taken yet. */
+  /** Bounds what is held of messages that have not come whole, were not taken yet, or are not answered. */
   readonly held: HeldBytes;
   readonly messages: MessagePool;
   readonly deadlines: Deadlines;
@@ -66,6 +66,8 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
   protected ended = false;
   /** Whether the caller has sent all it will, and all of it was handed on. */
   protected isComplete = false;
+  /** Bytes of messages that the call itself keeps until it ends. */
+  protected keptBytes = 0;
   readonly #head: GrpcHead;
   readonly #caller: Caller;
   #headersSent = false;
@@ -126,7 +128,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
 
   // What comes.
 
-  data(bytes: Buffer, start: number, end: number): void {
+  data(bytes: Buffer, start: number, end: number, isLast: boolean): void {
     if (this.ended) return;
     const body = start + prefixBytes;
     const isWhole = end >= body && uint32At(bytes, start + 1) === end - body;
@@ -136,13 +138,16 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
       this.#reader ??= new MessageReader(this.owner.maxMessageBytes, this, this.owner.messages);
       this.#reader.write(bytes, start, end);
     }
+    // Most calls end right after their last data, and need not be counted.
+    if (isLast || this.ended) return;
+    this.keep();
     this.#count();
   }
 
   message(bytes: Buffer, flag: number): void {
     if (this.ended) return;
     if (!this.#isBusy && this.#waiting === undefined) return this.#hand(bytes, flag);
-    (this.#waiting ??= []).push({ bytes, flag });
+    (this.#waiting ??= []).push({ bytes: ownBytes(bytes), flag });
     this.#waitingBytes += waitingCost + bytes.length;
   }
 
@@ -153,7 +158,9 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
 
   end(): void {
     this.isComplete = true;
-    if (!this.ended && !this.#isBusy && this.#waiting === undefined) this.finish();
+    if (this.ended) return;
+    if (!this.#isBusy && this.#waiting === undefined) this.finish();
+    this.#count();
   }
 
   get isReady(): boolean {
@@ -170,7 +177,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
   }
 
   refuse(): void {
-    this.#refused(statusOf("WEIR_OVERLOADED", "too many messages have begun to come and did not end"));
+    this.#refused(statusOf("WEIR_OVERLOADED", "too much is held of messages whose calls do not end"));
   }
 
   drained(): void {}
@@ -182,6 +189,9 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
   protected release(message: Uint8Array): void {
     if (!this.stream.isWaiting) this.#reader?.release(message);
   }
+
+  /** More is to come: what the call keeps is kept for longer. */
+  protected keep(): void {}
 
   /** The caller has sent all it will. */
   protected abstract finish(): void;
@@ -198,7 +208,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
     }
     this.#isBusy = true;
     this.#waitingBytes += waitingCost + bytes.length;
-    this.owner.inflater.inflate(bytes, encoding, (outcome) => {
+    this.owner.inflater.inflate(ownBytes(bytes), encoding, (outcome) => {
       this.#isBusy = false;
       this.#waitingBytes -= waitingCost + bytes.length;
       if (this.ended) return;
@@ -241,6 +251,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
       if (this.#waiting?.length === 0) this.#waiting = undefined;
     }
     if (this.ended) return;
+    if (!this.isComplete) this.keep();
     this.#count();
     if (this.#waiting !== undefined) return;
     this.stream.taken();
@@ -248,7 +259,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
   }
 
   #count(): void {
-    const bytes = this.ended ? 0 : this.#waitingBytes + (this.#reader?.heldBytes ?? 0);
+    const bytes = this.ended ? 0 : this.keptBytes + this.#waitingBytes + (this.#reader?.heldBytes ?? 0);
     if (bytes !== this.#heldBytes) this.owner.held.set(this, (this.#heldBytes = bytes));
   }
 

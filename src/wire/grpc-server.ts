@@ -54,8 +54,11 @@ export interface GrpcServer {
 
 /** Connections on one address; a mesh has one or a few a proxy. */
 const maxConnections = 10_000;
-/** How many messages of the largest size may be on their way at once, over all connections. */
-const messagesOnTheWay = 64;
+/**
+ * How many messages of the largest size may be held at once, over all connections: so many, but of large ones no more
+ * than the bytes allow, or than are needed to go on.
+ */
+const messagesHeld = { most: 64, least: 4, bytes: 256 * 1024 * 1024 } as const;
 /** Bytes of frames that have not come whole, and of answers that are not taken, over all connections. */
 const maxFrameBytes = 16 * 1024 * 1024;
 const maxUnreadBytes = 64 * 1024 * 1024;
@@ -83,7 +86,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     now,
     monotonic,
     maxMessageBytes: messageBytes,
-    held: new HeldBytes(messagesOnTheWay * messageBytes, dropped("call", "messages_unfinished")),
+    held: new HeldBytes(maxHeldBytes(messageBytes), dropped("call", "messages_unfinished")),
     messages: new MessagePool(),
     deadlines: new Deadlines(timers, monotonic),
     inflater: new Inflater(messageBytes),
@@ -146,6 +149,11 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       force.removeEventListener("abort", cut);
     },
   };
+}
+
+function maxHeldBytes(messageBytes: number): number {
+  const { most, least, bytes } = messagesHeld;
+  return Math.max(least * messageBytes, Math.min(most * messageBytes, bytes));
 }
 
 function createListener(gate: Gate, serveConnection: (socket: Socket) => void): TcpServer {

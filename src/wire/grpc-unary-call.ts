@@ -1,15 +1,21 @@
 import { ServedCall } from "./grpc-call.ts";
+import { ownBytes } from "./held-bytes.ts";
 import { statusOf } from "./status.ts";
 
 /** A call with one message each way. A handler that answers at once costs no promise. */
 export class UnaryCall extends ServedCall {
-  #message: Uint8Array | undefined;
+  #message: Buffer | undefined;
 
-  protected override take(message: Uint8Array): void {
+  protected override take(message: Buffer): void {
     if (this.#message !== undefined) {
       return this.fail(statusOf("WEIR_REQUEST_MALFORMED", "the method takes one message, and a second one came"));
     }
     this.#message = message;
+    this.keptBytes = message.length;
+  }
+
+  protected override keep(): void {
+    if (this.#message !== undefined) this.#message = ownBytes(this.#message);
   }
 
   protected override finish(): void {

@@ -311,7 +311,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     stream.unreturnedBytes += length;
     stream.receivedBytes += to - from;
     if (stream.unreturnedBytes > streamWindow) return this.#refuse(stream, errorCode.flowControl);
-    if (from < to) stream.handler.data(bytes, from, to);
+    if (from < to) stream.handler.data(bytes, from, to, endStream);
     if (stream.isOver) return;
     if (endStream) this.#remoteEnd(stream);
     else this.reopen(stream);

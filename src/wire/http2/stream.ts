@@ -7,8 +7,11 @@ const lowWater = 16 * 1024;
 
 /** Who serves a stream. No method throws. */
 export interface StreamHandler {
-  /** A part of what the peer sends: `bytes[start]` to `bytes[end - 1]`, in memory that is never written again. */
-  data(bytes: Buffer, start: number, end: number): void;
+  /**
+   * A part of what the peer sends: `bytes[start]` to `bytes[end - 1]`, in memory that is never written again. `end` is
+   * called right after the last.
+   */
+  data(bytes: Buffer, start: number, end: number, isLast: boolean): void;
   /** The peer has sent all it will. */
   end(): void;
   /** Whether what came was taken. While it was not, the peer is given no window to send more. */

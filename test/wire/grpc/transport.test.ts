@@ -1,6 +1,7 @@
 import { connect as connectTcp } from "node:net";
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
+import { gzipSync } from "node:zlib";
 import { Client, credentials, status, type ServiceError } from "@grpc/grpc-js";
 import test from "ava";
 import type { Call, Incoming } from "../../../src/wire/call.ts";
@@ -112,11 +113,52 @@ test("calls whose message never comes whole are refused when they hold too much;
     const [headers] = (await once(request, "response")) as [Record<string, string>];
     return [headers["grpc-status"], decodeURIComponent(headers["grpc-message"] ?? "")];
   });
-  const refusal = ["8", "WEIR_OVERLOADED: too many messages have begun to come and did not end"];
+  const refusal = ["8", "WEIR_OVERLOADED: too much is held of messages whose calls do not end"];
   const first = await Promise.all([statuses[0]!, statuses[1]!]);
   t.deepEqual(first, [refusal, refusal]);
   t.is((await call(client, "/test.T/Echo", Buffer.alloc(100_000))).length, 100_000);
   t.true(observer.drops.includes("call messages_unfinished 1"));
+});
+
+test("messages that came whole are held no less while their calls do not end, as large as they are inflated", async (t) => {
+  const { client, address, observer } = await serve(t, [door({ unary: { "/test.T/Echo": echo } })], {
+    messageBytes: 100_000,
+  });
+  const session = connectHttp2(`http://${address}`);
+  t.teardown(() => session.destroy());
+  const zeros = gzipSync(Buffer.alloc(100_000));
+  const prefix = Buffer.of(1, 0, 0, 0, zeros.length);
+  const requests = Array.from({ length: 80 }, () =>
+    session.request({
+      ":method": "POST",
+      ":path": "/test.T/Echo",
+      "content-type": "application/grpc",
+      "grpc-encoding": "gzip",
+      te: "trailers",
+    }),
+  );
+  const refused = requests.map(async (request) => {
+    t.teardown(() => request.destroy());
+    request.on("error", () => {});
+    request.write(prefix);
+    request.write(zeros);
+    const [headers] = (await once(request, "response")) as [Record<string, string>];
+    return headers["grpc-status"];
+  });
+  t.is(await Promise.race(refused), "8");
+  while (observer.drops.length < 16) await Promise.race(refused.splice(0, 1));
+  t.deepEqual(new Set(observer.drops), new Set(["call messages_unfinished 1"]));
+  t.is((await call(client, "/test.T/Echo", Buffer.alloc(100_000))).length, 100_000);
+});
+
+test("messages on which a door works for long are held, too, and the oldest gives way", async (t) => {
+  const never = new Promise<Uint8Array>(() => {});
+  const { client } = await serve(t, [door({ unary: { "/test.T/Never": () => never, "/test.T/Echo": echo } })], {
+    messageBytes: 1000,
+  });
+  const calls = Array.from({ length: 65 }, () => failure(call(client, "/test.T/Never", Buffer.alloc(1000))));
+  t.is((await Promise.race(calls)).code, status.RESOURCE_EXHAUSTED);
+  t.is((await call(client, "/test.T/Echo", Buffer.alloc(1000))).length, 1000);
 });
 
 test("an unknown method is UNIMPLEMENTED", async (t) => {
