@@ -50,6 +50,7 @@ export async function readConfig(
   const raw = documents[0] && reading && weirShape.read(documents[0], reading);
   const vocabulary = vocabularyOf(raw, reading);
   const listeners = listenersOf(raw?.listen, vocabulary, reading, options);
+  if (raw !== undefined && reading !== undefined) tellBodyBeyondMessage(raw, reading);
   if (reading !== undefined) await options.tryCredentials?.(raw?.listen, listeners, reading);
   return {
     settings: settingsOf(raw, listeners, options),
@@ -70,7 +71,7 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
       adapterTimeoutMs: raw?.check?.adapterTimeout?.value ?? 1000,
     },
     limits: {
-      messageBytes: raw?.limits?.message?.value ?? 1024 * 1024,
+      messageBytes: raw?.limits?.message?.value ?? defaultMessageBytes,
       streamsPerConnection: raw?.limits?.streams?.value ?? 1024,
       policyBytes: raw?.limits?.policy?.value ?? defaultPolicyBytes,
       expressionLength: raw?.limits?.expression?.value ?? 16 * 1024,
@@ -80,6 +81,26 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
     telemetry: { buffer: "memory", queueEntries: raw?.telemetry?.queue?.value ?? 10_000 },
     shutdown: { deadlineMs: raw?.shutdown?.deadline?.value ?? 10_000 },
   };
+}
+
+const defaultMessageBytes = 1024 * 1024;
+
+/** What a message holds beside a body: the headers that Envoy takes by default (60 KiB), and the rest. */
+const besideBodyBytes = 128 * 1024;
+
+/**
+ * A body that makes a message too large is a call that fails, which a proxy may have been told to let pass: its caller
+ * could get by every rule with a large body.
+ */
+function tellBodyBeyondMessage({ doors, limits }: RawWeir, reading: Reading): void {
+  const body = doors?.body;
+  const message = limits?.message?.value ?? defaultMessageBytes;
+  if (body === undefined || body.value + besideBodyBytes <= message) return;
+  reading.tell(body.node, {
+    code: "WEIR_POLICY_SHAPE",
+    message: "a body of this size does not fit into a message with the headers beside it",
+    hint: `limits.message must be larger by ${besideBodyBytes / 1024}KiB or more; it is ${message} bytes`,
+  });
 }
 
 /** The largest policy file, and the largest `weir.yaml`, in bytes. */

@@ -67,7 +67,8 @@ export const doorsShape = record("settings of doors", {
   authz: { shape: authzShape, description: "HTTP authorization for nginx, Traefik, Caddy, Envoy.", default: "below" },
   body: {
     shape: bytes(0, 64 * 1024 * 1024),
-    description: "The largest body of a request that rules may read; that of a larger one is an error of the rule.",
+    description:
+      "The largest body of a request that rules may read; that of a larger one is an error of the rule. `limits.message` must be larger by 128 KiB.",
     default: "`64KiB`",
   },
 });

@@ -86,7 +86,7 @@ attributes: { tenant.plan: string, tenant.since: timestamp }
 adapters:
   memory: { maxKeys: 7 }
   partners: { adapter: list, entries: [a] }
-limits: { message: 64KiB, streams: 5, policy: 2MiB, expression: 1KiB, cost: 1000 }
+limits: { message: 256KiB, streams: 5, policy: 2MiB, expression: 1KiB, cost: 1000 }
 check: { validFor: 1m30s, validUses: 3, adapterTimeout: 250ms }
 doors: { rateLimitFields: { style: both, on: always }, encodedSlash: refuse, body: 1KiB, authz: { trusted: [10.0.0.0/8] } }
 telemetry: { buffer: memory, queue: 9 }
@@ -112,7 +112,7 @@ shutdown: { deadline: 1s }
     folder: "/etc/weir",
     check: { validForMs: 90_000, validUses: 3, adapterTimeoutMs: 250 },
     limits: {
-      messageBytes: 65_536,
+      messageBytes: 262_144,
       streamsPerConnection: 5,
       policyBytes: 2_097_152,
       expressionLength: 1024,

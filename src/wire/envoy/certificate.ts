@@ -22,6 +22,8 @@ export const certificateAttributes = Object.keys(fieldsOf);
 
 /** How many certificates are remembered: reading one takes longer than judging a request. */
 const maxKnown = 256;
+/** A longer one is read anew each time. Certificates take 1 to 3 KiB. */
+const maxKnownLength = 16 * 1024;
 
 /** Reads certificates as Envoy sends them: PEM, percent-encoded. Remembers those of late. */
 export class Certificates {
@@ -40,6 +42,7 @@ export class Certificates {
     const known = this.#known.get(text);
     if (known !== undefined) return known;
     const read = readCertificate(text);
+    if (text.length > maxKnownLength) return read;
     if (this.#known.size >= maxKnown) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(text, read);
     return read;

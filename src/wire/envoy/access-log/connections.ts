@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** Bytes of a connection's life up to some entry. */
 interface Totals {
   received: number;
@@ -26,7 +28,7 @@ export interface Difference {
 
 const unknown: Difference = { received: 0, sent: 0, isFirst: false, isUnknown: true };
 
-/** What is kept of an id. Proxies write UUIDs. */
+/** A longer id is kept as its hash. Names of proxies and UUIDs of connections are seldom as long. */
 const maxId = 256;
 
 /**
@@ -54,7 +56,7 @@ export class Connections {
    * have come before and the connection is older than this table, or than one that had to be forgotten.
    */
   difference(id: string, entry: ConnectionEntry, mayLack: boolean): Difference {
-    const totals = this.#totals.get(id.slice(0, maxId));
+    const totals = this.#totals.get(keyOf(id));
     const { receivedBytes, sentBytes, startMs } = entry;
     if (totals === undefined) {
       if (mayLack && startMs < this.#knownSinceMs) return unknown;
@@ -68,7 +70,7 @@ export class Connections {
 
   /** Remembers what is reported of a connection now, and that it was heard of. */
   remember(id: string, receivedBytes: number, sentBytes: number, startMs: number): void {
-    const key = id.slice(0, maxId);
+    const key = keyOf(id);
     const totals = this.#totals.get(key);
     if (totals !== undefined) {
       totals.received = Math.max(totals.received, receivedBytes);
@@ -88,6 +90,11 @@ export class Connections {
 
   /** The connection has ended. */
   forget(id: string): void {
-    this.#totals.delete(id.slice(0, maxId));
+    this.#totals.delete(keyOf(id));
   }
+}
+
+/** The end of an id is what tells connections apart, so none of it is cut. */
+function keyOf(id: string): string {
+  return id.length <= maxId ? id : createHash("sha256").update(id).digest("base64url");
 }
