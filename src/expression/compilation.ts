@@ -6,6 +6,7 @@ import type { Meter } from "./meter.ts";
 import type { Node } from "./node.ts";
 import type { Part } from "./part.ts";
 import type { PatternCache } from "./pattern.ts";
+import type { Shared } from "./shared.ts";
 import type { Type } from "./type.ts";
 import { types } from "./typing.ts";
 
@@ -51,6 +52,7 @@ export interface Local {
 export class Compilation {
   readonly environment: Environment;
   readonly extras: Extras;
+  readonly shared: Shared;
   readonly patterns: PatternCache;
   readonly problems: ExpressionProblem[] = [];
   readonly #meter: Meter;
@@ -64,13 +66,14 @@ export class Compilation {
     environment: Environment;
     extras: Extras;
     meter: Meter;
-    patterns: PatternCache;
+    shared: Shared;
     compile: (c: Compilation, node: Node) => Part;
   }) {
     this.environment = options.environment;
     this.extras = options.extras;
     this.#meter = options.meter;
-    this.patterns = options.patterns;
+    this.shared = options.shared;
+    this.patterns = options.shared.patterns;
     this.#compile = options.compile;
   }
 

@@ -1,5 +1,4 @@
 import { Fault } from "../attributes/fault.ts";
-import type { Layout } from "../attributes/layout.ts";
 import { Compilation, type Extras } from "./compilation.ts";
 import { type Dynamic, dynamicTypeName, unbox } from "./dynamic.ts";
 import type { Environment, Equality, Expression, ExpressionProblem } from "./expression.ts";
@@ -8,7 +7,7 @@ import type { Node } from "./node.ts";
 import { attributeOf, mapAttributeOf } from "./names.ts";
 import { parse } from "./parser.ts";
 import { type Part, type Run, accepts, isMissing } from "./part.ts";
-import { PatternCache } from "./pattern.ts";
+import { sharedBy } from "./shared.ts";
 import { SyntaxProblem } from "./syntax-problem.ts";
 import { compileNode } from "./tree.ts";
 import type { Type } from "./type.ts";
@@ -70,12 +69,12 @@ function compileTree<T>(
   options?: CompileOptions,
 ): Compiled<T> {
   const meter = new Meter(options?.maxCost ?? 100_000);
-  const patterns = patternsOf(environment.layout);
-  const c = new Compilation({ environment, extras, meter, patterns, compile: compileNode });
+  const shared = sharedBy(environment.layout);
+  const c = new Compilation({ environment, extras, meter, shared, compile: compileNode });
   const part = c.part(tree);
   const run = expect(c, tree, part, options?.expected);
   if (c.problems.length > 0) return { problems: c.problems };
-  const { slot, constant, type } = part;
+  const { slot, constant, type, guard } = part;
   const equalities = equalitiesOf(c, tree);
   const expression: Expression<T> = {
     source,
@@ -86,6 +85,7 @@ function compileTree<T>(
     equalitiesOnly: equalities.length === operandsOf(tree).length,
     ...(constant === undefined ? undefined : { constant: { value: constant.value as T } }),
     ...(slot === undefined ? undefined : { slot }),
+    ...(guard === undefined ? undefined : { guard: guard as Expression<boolean>["evaluate"] }),
   };
   return { expression };
 }
@@ -151,13 +151,4 @@ function stringSlot(c: Compilation, node: Node): number | undefined {
       return layout.declareKey(map.name, node.index.value);
   }
   return undefined;
-}
-
-/** Patterns are shared by all expressions of a layout, which is to say of a policy set, and go with it. */
-const patternCaches = new WeakMap<Layout, PatternCache>();
-
-function patternsOf(layout: Layout): PatternCache {
-  let patterns = patternCaches.get(layout);
-  if (patterns === undefined) patternCaches.set(layout, (patterns = new PatternCache()));
-  return patterns;
 }

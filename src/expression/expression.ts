@@ -46,6 +46,11 @@ export interface Expression<T = unknown> {
   readonly equalities: readonly Equality[];
   /** Whether the expression says nothing but those tests: where all of them hold, it is true. */
   readonly equalitiesOnly: boolean;
+  /**
+   * Set when the expression is `has(...) && ...`: its first operand, one function for all expressions of a layout. Where
+   * it gives false, so does the expression, having read the same.
+   */
+  readonly guard?: (bag: Bag) => boolean | undefined | Fault;
   /** Set when the expression is a constant: `"gold"`, `1`. */
   readonly constant?: { readonly value: T };
   /** Set when the expression is nothing but one slot: `request.path`, `request.headers["x"]`. */

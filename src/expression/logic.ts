@@ -21,10 +21,11 @@ export function compileLogic(c: Compilation, node: LogicNode): Part {
   // Where an attribute is absent its has() decides the whole chain, so no operand's read of it can.
   const tests = node.operands.flatMap((operand) => presenceTests(c, operand, isAnd));
   const symbol = isAnd ? "&&" : "||";
-  const runs = node.operands.map((operand) =>
-    condition(c, operand, c.guarded(tests, operand), `on each side of ${symbol}`),
-  );
-  return { type: types.bool, run: runs.length === 2 ? pair(runs[0]!, runs[1]!, !isAnd) : chain(runs, !isAnd) };
+  const parts = node.operands.map((operand) => c.guarded(tests, operand));
+  const runs = parts.map((part, i) => condition(c, node.operands[i]!, part, `on each side of ${symbol}`));
+  const run = runs.length === 2 ? pair(runs[0]!, runs[1]!, !isAnd) : chain(runs, !isAnd);
+  const isGuarded = isAnd && parts[0]!.isShared === true;
+  return { type: types.bool, run, ...(isGuarded ? { guard: runs[0]! } : undefined) };
 }
 
 function pair(first: Run, second: Run, decisive: boolean): Run {

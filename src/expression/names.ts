@@ -225,12 +225,20 @@ function declareKey(
 export function testPresence(c: Compilation, attribute: Attribute, key: string | undefined, at: Node): Part {
   if (key !== undefined) {
     const [slot, map] = declareKey(c, attribute, key, at, true);
-    return { type: types.bool, run: (bag) => present(bag.get(slot) ?? faultOnly(bag.peek(map))) };
+    return presence(c, slot, (bag) => present(bag.get(slot) ?? faultOnly(bag.peek(map))));
   }
   checkPhase(c, attribute, at);
   c.use(attribute.name, undefined, true);
   const slot = c.environment.layout.declare(attribute.name, attribute.type);
-  return { type: types.bool, run: (bag) => present(bag.get(slot)) };
+  return presence(c, slot, (bag) => present(bag.get(slot)));
+}
+
+/** The test of a slot that was made first. */
+function presence(c: Compilation, slot: number, run: Run): Part {
+  const made = c.shared.presence;
+  let part = made.get(slot);
+  if (part === undefined) made.set(slot, (part = { type: types.bool, run, isShared: true }));
+  return part;
 }
 
 /** `a.?b` and `a[?"b"]` on attributes: an optional that is none when the attribute or its key is absent. */

@@ -17,6 +17,10 @@ export interface Part {
   readonly constant?: { readonly value: unknown };
   /** Set when the part is nothing but a slot of the bag. */
   readonly slot?: number;
+  /** Set when `run` is one function for all expressions of a layout. */
+  readonly isShared?: true;
+  /** Set when the part begins with a shared operand of `&&`: see `Expression.guard`. */
+  readonly guard?: Run;
 }
 
 export function constantPart(type: Type, value: unknown): Part {

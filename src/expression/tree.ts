@@ -12,7 +12,7 @@ import { type Part, constantPart } from "./part.ts";
 export function compileNode(c: Compilation, node: Node): Part {
   switch (node.kind) {
     case "literal":
-      return constantPart({ kind: node.type }, node.value);
+      return constantPart({ kind: node.type }, typeof node.value === "string" ? c.shared.text(node.value) : node.value);
     case "name":
       return compileName(c, node)!;
     case "select":

@@ -19,6 +19,7 @@ export class RuleTable {
   readonly traits: Uint8Array;
   /** For each rule the ordinal of the first rule of its policy. */
   readonly policies: Int32Array;
+  /** Three for each rule: the guard of its `when`, `when`, `unless`. */
   readonly #conditions: readonly (Condition | undefined)[];
 
   constructor(snapshot: Snapshot) {
@@ -29,7 +30,7 @@ export class RuleTable {
       return traits[kind] | (enforced && cacheMs === undefined ? traits.usual : 0);
     });
     this.policies = Int32Array.from(rules, ({ policy }) => firsts.get(policy)!);
-    this.#conditions = rules.flatMap(({ when, unless }) => [when, unless]);
+    this.#conditions = rules.flatMap(({ rule, when, unless }) => [rule.when?.guard, when, unless]);
   }
 
   /** Whether a rule takes part in a decision as most do: it is enforced, and has the defaults for how long that is valid. */
@@ -39,11 +40,14 @@ export class RuleTable {
 
   /** The same as {@link applies} of the rule. */
   applies(ordinal: number, matched: Applies, bag: Bag): Applies {
-    const held = holds(this.#conditions[ordinal * 2], matched, bag);
+    if (matched === false) return false;
+    const guard = this.#conditions[ordinal * 3];
+    if (guard !== undefined && guard(bag) === false) return false;
+    const held = holds(this.#conditions[ordinal * 3 + 1], matched, bag);
     return held instanceof Fault && isRuledOut(this.rules[ordinal]!.equalities, bag) ? false : held;
   }
 
   unless(ordinal: number): Condition | undefined {
-    return this.#conditions[ordinal * 2 + 1];
+    return this.#conditions[ordinal * 3 + 2];
   }
 }
