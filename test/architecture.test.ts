@@ -173,3 +173,22 @@ test("no import makes a circle between rooms", (t) => {
     undefined,
   );
 });
+
+test("ARCHITECTURE.md names every folder of doors and transports, and no file that is not there", (t) => {
+  const page = readFileSync(join(root, "ARCHITECTURE.md"), "utf8");
+  const section = /^## Doors and transports\n(.*?)^## /ms.exec(page)![1]!;
+  const there = readdirSync(join(root, "src/wire"), { recursive: true, encoding: "utf8" })
+    .map((path) => path.split(sep).join("/"))
+    .filter((path) => !path.startsWith("gen/"));
+  const named = [...section.matchAll(/`([a-z0-9*/-]+(?:\/|\.ts))`/g)].map(([, name]) => name!);
+  const missing = named
+    .filter((name) => name !== "src/wire/")
+    .filter((name) => {
+      const pattern = new RegExp(`^${name.replace(/\/$/, "").replaceAll(".", "\\.").replaceAll("*", "[^/]*")}$`);
+      return !there.some((path) => pattern.test(path));
+    });
+  t.deepEqual(missing, []);
+  const folders = there.filter((path) => !path.endsWith(".ts"));
+  const unnamed = folders.filter((path) => !named.some((name) => name.startsWith(`${path}/`)));
+  t.deepEqual(unnamed, []);
+});

@@ -18,8 +18,7 @@ export interface RedisServer {
   kill(): Promise<void>;
 }
 
-export const redisProgram = () =>
-  program("redis-server", debian(["redis-server", "redis-tools"], "usr/bin/redis-server"));
+const redisProgram = () => program("redis-server", debian(["redis-server", "redis-tools"], "usr/bin/redis-server"));
 
 /** Starts a server and waits until it takes connections. `port`: one that a server that was killed had. */
 export async function startRedis(

@@ -1,6 +1,7 @@
 import { Bag } from "../../attributes/bag.ts";
 import { Ip } from "../../attributes/ip.ts";
 import type { HeaderOperation } from "../../runtime/decision.ts";
+import { seldom } from "../../util/seldom.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions } from "../call.ts";
 import type { HttpAnswer, HttpDoor, HttpRequest, HttpRoute } from "../http/route.ts";
@@ -19,7 +20,7 @@ import { readRefusalToken, refusalAnswer } from "./refusal.ts";
 import { refusedAnswer } from "./refused-answer.ts";
 
 /** The door's name, for metrics and for the lists of who may use it. */
-export const authzDoorName = "authz";
+const authzDoorName = "authz";
 
 export interface AuthzDoorOptions extends DoorOptions {
   /** Epoch milliseconds. */
@@ -131,15 +132,16 @@ function refusalRoute({ open, observer }: AuthzDoorOptions, requireTrusted: Requ
 
 /** Throws WEIR_NOT_PERMITTED for a peer that is no trusted proxy; counts each, and logs one now and then. */
 function trustGuard({ observer, log, now }: AuthzDoorOptions): RequireTrusted {
-  let loggedMs = -Infinity;
+  const mayTell = seldom(now, logEveryMs);
   return (session, peer) => {
     // A link-local address may come with its zone.
     const ip = Ip.parse(peer.replace(/%.*$/, ""));
     if (ip !== undefined && isTrusted(session.doors.authz.trusted, ip)) return;
     observer.callerRefused(authzDoorName, "proxy");
-    if (now() - loggedMs >= logEveryMs) {
-      loggedMs = now();
-      log.warn({ peer }, "a proxy that doors.authz.trusted does not name asked for authorization and was refused");
+    const heldBack = mayTell("proxy");
+    if (heldBack !== undefined) {
+      const fields = { peer, ...(heldBack > 0 && { notLogged: heldBack }) };
+      log.warn(fields, "a proxy that doors.authz.trusted does not name asked for authorization and was refused");
     }
     throw new WeirError("WEIR_NOT_PERMITTED", "not permitted");
   };

@@ -38,6 +38,7 @@ test("whoever is no trusted proxy is refused, counted each time, and logged once
   at(60_000);
   await ask({ path: "/v1/authz", headers: asForward });
   t.is(log.lines.length, 2);
+  t.regex(JSON.stringify(log.lines[1]), /"notLogged":3/);
   t.is(hub.live, 0);
 });
 

@@ -16,7 +16,7 @@ export interface Frame {
 }
 
 /** Cuts bytes into frames; throws where they are none. */
-export function framesOf(bytes: Buffer): Frame[] {
+function framesOf(bytes: Buffer): Frame[] {
   const frames: Frame[] = [];
   for (let at = 0; at < bytes.length;) {
     const end = at + 9 + bytes.readUIntBE(at, 3);
