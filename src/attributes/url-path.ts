@@ -39,7 +39,7 @@ const hash = 0x23;
  * What services are known to read in different ways is a fault, which opens no door: a dot segment that has parameters
  * (`/..;/`), follows an empty segment (`//../`), or lies beside or goes back over an encoded slash or a backslash
  * (`/a%2F../`); a fragment (`/a#/../b`), which a request does not have (RFC 9112, 3.2); a NUL; bytes of overlong UTF-8
- * (`%C0%AE`).
+ * (`%C0%AE`), and bytes that are no UTF-8 at all and came without being escaped.
  */
 export function normalisedPath(target: string): string | Fault {
   if (target.charCodeAt(0) !== slash) return slowly(target);
@@ -67,6 +67,8 @@ function withEscapes(path: string): string | Fault {
   for (let i = 0; i < path.length; i++) {
     const code = path.charCodeAt(i);
     if (code === 0) return nul;
+    // What a door read of bytes that are no UTF-8.
+    if (code === 0xfffd) return overlong;
     if (code === 0x25) {
       const value = hexPair(path, i + 1);
       if (value < 0) {

@@ -65,6 +65,7 @@ const cases: readonly [what: string, path: string, normalised: string | RegExp][
   ["dots with parameters behind an encoded slash likewise", "/a%2f..;x", /dot segment/],
   ["an encoded NUL likewise", "/admin%00.png", /NUL/],
   ["a NUL likewise", "/admin\0.png", /NUL/],
+  ["bytes that are no UTF-8 likewise", Buffer.from("/public/\xc0\xae\xc0\xae/admin", "latin1").toString(), /UTF-8/],
   ["overlong UTF-8 likewise", "/%c0%ae%c0%ae/admin", /UTF-8/],
 ];
 
