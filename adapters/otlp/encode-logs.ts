@@ -5,23 +5,40 @@ import { MessageWriter } from "./message-writer.ts";
 /** `SeverityNumber` of opentelemetry/proto/logs/v1/logs.proto. */
 const severityNumbers: Readonly<Record<LogEntry["severity"], number>> = { debug: 5, info: 9, warning: 13, error: 17 };
 
+/** The bytes beyond which a request gets no more records: receivers take 4 MiB over gRPC. */
+const maxBytes = 1024 * 1024;
+
+/** Part of a batch, in one request. */
+export interface LogsRequest {
+  readonly message: Uint8Array;
+  /** The index after that of the last entry in it. */
+  readonly end: number;
+}
+
 /**
  * An `ExportLogsServiceRequest` (opentelemetry/proto/collector/logs/v1/logs_service.proto) with one record an entry, in
- * order. The log's name is the record's event name, and its body too, for receivers that show nothing else.
+ * order, from one entry on and for as many as have room. The log's name is the record's event name, and its body too, for receivers that show nothing else.
  *
+ * @param from the index of the first entry
  * @param resource a `Resource`, whole
  * @param scope an `InstrumentationScope`, whole
  */
-export function encodeLogs(entries: readonly LogEntry[], resource: Uint8Array, scope: Uint8Array): Uint8Array {
-  const writer = new MessageWriter(256 * entries.length);
+export function encodeLogs(
+  entries: readonly LogEntry[],
+  from: number,
+  resource: Uint8Array,
+  scope: Uint8Array,
+): LogsRequest {
+  const writer = new MessageWriter(256 * (entries.length - from));
   writer.begin(1);
   writer.bytes(1, resource);
   writer.begin(2);
   writer.bytes(1, scope);
-  for (const entry of entries) writeRecord(writer, entry);
+  let end = from;
+  while (end < entries.length && writer.length < maxBytes) writeRecord(writer, entries[end++]!);
   writer.end();
   writer.end();
-  return writer.finish();
+  return { message: writer.finish(), end };
 }
 
 /**

@@ -12,8 +12,8 @@ export interface LogExportOptions {
 }
 
 /**
- * Sends log entries, one request a batch. The hub's queue is the one that waits, tries again and tells of failures; what
- * the receiver took but for some records is not sent again.
+ * Sends log entries, in as few requests as hold them. The hub's queue is the one that waits, tries again and tells of
+ * failures; what the receiver took but for some records is not sent again.
  */
 export function createLogExport({
   transport,
@@ -23,15 +23,18 @@ export function createLogExport({
   notices,
 }: LogExportOptions): Methods<never>["logs"] {
   return async (entries, { signal }) => {
-    if (entries.length === 0) return;
-    const outcome = await transport.send("logs", encodeLogs(entries, resource, scope), signal);
-    if (outcome.kind === "taken") {
-      if (outcome.rejected > 0) host.count("log_records_rejected", Math.min(outcome.rejected, entries.length));
+    for (let delivered = 0; delivered < entries.length;) {
+      const { message, end } = encodeLogs(entries, delivered, resource, scope);
+      const outcome = await transport.send("logs", message, signal);
+      if (outcome.kind !== "taken") {
+        const { kind, reason } = outcome;
+        const asked = kind === "retry" && outcome.afterMs !== undefined ? { retryAfterMs: outcome.afterMs } : {};
+        return { delivered, retry: kind === "retry", reason, ...asked };
+      }
+      if (outcome.rejected > 0) host.count("log_records_rejected", Math.min(outcome.rejected, end - delivered));
       if (outcome.rejected > 0 || outcome.message !== "") notices.partial("logs", outcome.rejected, outcome.message);
-      return;
+      delivered = end;
     }
-    const { kind, reason } = outcome;
-    const asked = kind === "retry" && outcome.afterMs !== undefined ? { retryAfterMs: outcome.afterMs } : {};
-    return { delivered: 0, retry: kind === "retry", reason, ...asked };
+    return undefined;
   };
 }

@@ -89,6 +89,7 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
   async function begin(deadlineMs: number): Promise<void> {
     const controller = new AbortController();
     const abort = (): void => controller.abort();
+    if (host.signal.aborted) abort();
     host.signal.addEventListener("abort", abort);
     const done = exportAll(deadlineMs, controller.signal).finally(() => {
       host.signal.removeEventListener("abort", abort);

@@ -118,6 +118,7 @@ export type GrpcAnswer =
 export interface GrpcReceiverOptions {
   readonly answer?: (request: Received) => GrpcAnswer;
   readonly credentials?: ServerCredentials;
+  readonly port?: number;
 }
 
 export async function grpcReceiver(options: GrpcReceiverOptions = {}): Promise<Receiver> {
@@ -156,8 +157,10 @@ export async function grpcReceiver(options: GrpcReceiverOptions = {}): Promise<R
     );
   }
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync("127.0.0.1:0", options.credentials ?? ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
+    server.bindAsync(
+      `127.0.0.1:${options.port ?? 0}`,
+      options.credentials ?? ServerCredentials.createInsecure(),
+      (error, bound) => (error === null ? resolve(bound) : reject(error)),
     ),
   );
   return {

@@ -1,10 +1,14 @@
+import { readFileSync } from "node:fs";
 import { createServer as createNetServer, type AddressInfo } from "node:net";
-import { status } from "@grpc/grpc-js";
+import { setImmediate } from "node:timers/promises";
+import { ServerCredentials, status } from "@grpc/grpc-js";
 import test, { type ExecutionContext } from "ava";
 import type { Instance, JsonValue, LogEntry, MetricGroup } from "weir/sdk";
 import { fakeCall, fakeHost, makeInstance, testAdapter, type FakeHost } from "weir/sdk/testing";
+import { otlpConfig } from "../../adapters/otlp/config.ts";
 import otlp from "../../adapters/otlp/index.ts";
-import { writeFolder } from "../e2e/hub.ts";
+import { createAuthority } from "../e2e/certificates.ts";
+import { projectRoot, writeFolder } from "../e2e/hub.ts";
 import { attributes, partialSuccess, plain, type Metric, type Point } from "./otlp-decoder.ts";
 import { grpcReceiver, httpReceiver, type GrpcAnswer, type HttpAnswer, type Receiver } from "./otlp-receiver.ts";
 
@@ -400,7 +404,7 @@ const logCases: readonly LogCase[] = [
     title: "an answer that breaks off",
     answer: (_, r) => {
       r.writeHead(200, { "content-length": "100" }).write("abc");
-      setImmediate(() => r.socket!.destroy());
+      r.socket!.end();
     },
     expect: { retry: true, reason: /abort|reset|terminated|hang up/ },
   },
@@ -529,10 +533,42 @@ for (const protocol of protocols) {
     await new Promise((resolve) => probe.close(resolve));
     const { instance } = await setUp(t, port, { protocol });
     t.like(await instance.logs([entry({ n: 1 })], fakeCall()), { delivered: 0, retry: true });
-    if (protocol === "grpc") return;
-    const receiver = await httpReceiver({ port });
+    const receiver = await (protocol === "http" ? httpReceiver({ port }) : grpcReceiver({ port }));
     t.teardown(() => receiver.close());
-    t.is(await instance.logs([entry({ n: 1 })], fakeCall()), undefined);
+    // A gRPC channel pauses before it connects anew, and refuses calls meanwhile.
+    const delivered = async () => (await instance.logs([entry({ n: 1 })], fakeCall())) === undefined;
+    while (!(await delivered())) await setImmediate();
+    t.is(receiver.logs().length, 1);
+  });
+
+  test(`over ${protocol}, a peer that speaks something else is like one that is away`, async (t) => {
+    const peer = createNetServer((socket) => socket.on("error", () => undefined).end("220 mail.example.com ESMTP\r\n"));
+    peer.listen(0, "127.0.0.1");
+    await new Promise((resolve) => peer.once("listening", resolve));
+    t.teardown(() => peer.close());
+    const { instance } = await setUp(t, (peer.address() as AddressInfo).port, { protocol });
+    t.like(await instance.logs([entry({ n: 1 })], fakeCall()), { delivered: 0, retry: true });
+  });
+
+  test(`over ${protocol}, a batch that is too large for a receiver is sent in several requests, in order`, async (t) => {
+    let refuse = false;
+    const receiver =
+      protocol === "http"
+        ? await httpReceiver({ answer: (_, response) => response.writeHead(refuse ? 503 : 200).end() })
+        : await grpcReceiver({
+            answer: () => (refuse ? { code: status.UNAVAILABLE } : { message: new Uint8Array() }),
+          });
+    t.teardown(() => receiver.close());
+    const { instance } = await setUp(t, receiver.port, { protocol });
+    const batch = Array.from({ length: 100 }, (_, n) => entry({ n, text: "x".repeat(50_000) }));
+    t.is(await instance.logs(batch, fakeCall()), undefined);
+    t.true(receiver.received.every(({ body }) => body.length < 1.2 * 1024 * 1024));
+    t.deepEqual(
+      receiver.logs().map(({ attributes: list }) => attributes(list)["n"]),
+      batch.map(({ fields }) => fields["n"]),
+    );
+    refuse = true;
+    t.like(await instance.logs(batch, fakeCall()), { delivered: 0, retry: true });
   });
 
   test(`over ${protocol}, a call that is aborted ends at once, to be tried again`, async (t) => {
@@ -548,6 +584,52 @@ for (const protocol of protocols) {
     controller.abort();
     t.like(await underway, { delivered: 0, retry: true });
     t.like(await instance.logs([entry({ n: 1 })], fakeCall(controller)), { delivered: 0, retry: true });
+  });
+}
+
+test("the README has every key of the configuration and every event", (t) => {
+  const page = readFileSync(`${projectRoot}/adapters/otlp/README.md`, "utf8");
+  for (const key of Object.keys(otlpConfig.shape)) t.regex(page, new RegExp(`^\\| \`${key}\` `, "m"));
+  const events = ["export_failed", "points_rejected", "log_records_rejected", "points_lost"];
+  for (const event of [...events, "series_overflow", "series_expired", "label_cut"])
+    t.true(page.includes(`\`${event}\``));
+});
+
+const authority = createAuthority();
+
+for (const protocol of protocols) {
+  test(`over ${protocol} with TLS, the receiver's certificate is checked, and the hub shows its own`, async (t) => {
+    const server = authority.issue();
+    const client = authority.issue({ name: "hub" });
+    const receiver =
+      protocol === "http"
+        ? await httpReceiver({ tls: { ...server, ca: authority.cert } })
+        : await grpcReceiver({
+            credentials: ServerCredentials.createSsl(
+              Buffer.from(authority.cert),
+              [{ cert_chain: Buffer.from(server.cert), private_key: Buffer.from(server.key) }],
+              true,
+            ),
+          });
+    t.teardown(() => receiver.close());
+    const folder = await writeFolder({
+      "ca.pem": authority.cert,
+      "other.pem": createAuthority("another").cert,
+      "hub.pem": client.cert,
+      "hub.key": client.key,
+    });
+    const own = { cert: "hub.pem", key: "hub.key" };
+    const send = async (tls: Config) => {
+      const { instance } = await setUp(t, receiver.port, { protocol, scheme: "https", folder, tls });
+      return instance.logs([entry({ n: 1 })], fakeCall());
+    };
+    t.is(await send({ ca: "ca.pem", ...own }), undefined);
+    t.is(await send({ ca: "ca.pem", serverName: "localhost", ...own }), undefined);
+    t.like(await send({ ca: "ca.pem", serverName: "elsewhere.example", ...own }), { delivered: 0, retry: true });
+    t.like(await send({ ca: "other.pem", ...own }), { delivered: 0, retry: true });
+    t.like(await send({ ca: "ca.pem" }), { delivered: 0, retry: true });
+    t.is(receiver.received.length, 2);
+    await t.throwsAsync(send({ ca: "missing.pem" }), { message: /missing\.pem/ });
   });
 }
 

@@ -1,0 +1,88 @@
+import test from "ava";
+import { SeriesStore, type MetricGroup, type SeriesFamily } from "weir/sdk";
+import { fakeHost } from "weir/sdk/testing";
+
+const group: MetricGroup = {
+  labels: ["path"],
+  metrics: [
+    { name: "requests", kind: "counter", help: "" },
+    { name: "seconds", kind: "histogram", help: "", buckets: [1] },
+  ],
+};
+
+function newStore(linger = false) {
+  const host = fakeHost({ now: 1000 });
+  const { log, now } = host;
+  const count = host.count.bind(host);
+  const store = new SeriesStore({ maxSeries: 10, maxLabelLength: 100, prefix: "", linger, log, now, count });
+  const names = (): string[] => store.families.map(({ name }) => name);
+  return { host, store, names };
+}
+
+function rowOf(family: SeriesFamily, path: string): number {
+  for (let row = 0; row < family.table.rows; row++)
+    if (family.has(row) && family.table.value(row, 0) === path) return row;
+  return -1;
+}
+
+test("a series counts from when it began, and anew from when it was taken", (t) => {
+  const { host, store } = newStore();
+  const recorder = store.recorder(group);
+  recorder.record(["/a"], [2, 0.5]);
+  host.setTime(2000);
+  recorder.record(["/a"], [3, 5]);
+  const [requests, seconds] = store.families as [SeriesFamily, SeriesFamily];
+  const row = rowOf(requests, "/a");
+  t.is(requests.startMs(row), 1000);
+  t.deepEqual(requests.take(row, 2000), { startMs: 1000, value: 5, counts: [] });
+  t.deepEqual(seconds.take(row, 2000), { startMs: 1000, value: 5.5, counts: [1, 1] });
+  recorder.record(["/a"], [1, 0]);
+  t.deepEqual([requests.value(row), requests.startMs(row)], [1, 2000]);
+  t.deepEqual([seconds.count(row, 0), seconds.count(row, 1), seconds.value(row)], [1, 0, 0]);
+});
+
+test("what was taken can be given back while its series is there and was not taken again", (t) => {
+  const { store } = newStore();
+  const recorder = store.recorder(group);
+  recorder.record(["/a"], [2, 0.5]);
+  const [requests, seconds] = store.families as [SeriesFamily, SeriesFamily];
+  const row = rowOf(requests, "/a");
+  const [counted, observed] = [requests.take(row, 2000), seconds.take(row, 2000)];
+  recorder.record(["/a"], [1, 3]);
+  t.true(requests.giveBack(row, counted, 2000));
+  t.true(seconds.giveBack(row, observed, 2000));
+  t.deepEqual([requests.value(row), requests.startMs(row)], [3, 1000]);
+  t.deepEqual([seconds.count(row, 0), seconds.count(row, 1), seconds.value(row)], [1, 1, 3.5]);
+  t.false(requests.giveBack(row, counted, 2000), "twice");
+
+  const again = requests.take(row, 3000);
+  requests.take(row, 4000);
+  t.false(requests.giveBack(row, again, 3000), "it was taken again");
+  const last = requests.take(row, 5000);
+  store.sweep(0);
+  t.false(requests.giveBack(row, last, 5000), "the series is gone");
+});
+
+test("a metric that nobody records is gone at once, or lingers until it is dropped", (t) => {
+  const plain = newStore();
+  plain.store.recorder(group).close!();
+  t.deepEqual(plain.names(), []);
+
+  const { store, names } = newStore(true);
+  const recorder = store.recorder(group);
+  recorder.record(["/a"], [2, 1]);
+  t.deepEqual(store.unused(), []);
+  recorder.close!();
+  t.deepEqual(names(), ["requests", "seconds"]);
+  const unused = store.unused();
+  t.is(unused.length, 2);
+
+  const again = store.recorder({ labels: ["path"], metrics: [group.metrics[0]!] });
+  store.drop(unused);
+  t.deepEqual(names(), ["requests"], "the one that is recorded again keeps its series");
+  t.is(store.families[0]!.value(rowOf(store.families[0]!, "/a")), 2);
+  again.close!();
+  store.drop(store.unused());
+  store.drop(unused);
+  t.deepEqual([names(), store.values], [[], 0]);
+});
