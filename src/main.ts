@@ -5,7 +5,7 @@
  * V8 lets a heap grow to several times what lives in it before it cleans up. A hub is one of many processes on its
  * machine, so its heap is kept nearer to what it needs: 10,000 rules and 100,000 live limit keys then take little more
  * than half of the memory, for some 2 us of CPU a check under full load. The space for what is new, 32 MB, can be set
- * only where Node is started: `npm start` and the image do so by `--max-semi-space-size=4`, which is 24 MB less.
+ * only where Node is started: `npm start` and the image do so by `--max-semi-space-size=4` (ARCHITECTURE.md, "Memory").
  */
 import { Command, CommanderError } from "commander";
 import { setFlagsFromString } from "node:v8";

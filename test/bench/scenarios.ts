@@ -101,10 +101,10 @@ const check: Scenario = {
         target: "",
       },
       {
-        scenario: "for scale: echo on plain @grpc/grpc-js",
-        weir: "",
+        scenario: "for scale: beside an echo on plain @grpc/grpc-js",
+        weir: `${rate(throughput(w))}, ${micros(cpu(w))}`,
         beside: `${rate(throughput(p))}, ${micros(cpu(p))}`,
-        figure: `${ratio(e, p).toFixed(2)}: our echo to it`,
+        figure: `${ratio(w, p).toFixed(2)} of that echo; our echo ${ratio(e, p).toFixed(2)}`,
         target: "",
       },
     ];

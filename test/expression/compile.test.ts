@@ -319,6 +319,27 @@ test("equality tests of slots with constants are told, from whichever side and p
   t.deepEqual(told("test.host == 'a'"), [], "a host has an equality of its own");
 });
 
+test("an expression of nothing but equality tests is told from one that says more", (t) => {
+  const isOnly = (expression: string): boolean => compile(expression).expression!.equalitiesOnly;
+  t.true(isOnly("plan == 'a'"));
+  t.true(isOnly("plan == 'a' && 'b' == source.name"));
+  t.false(isOnly("plan == 'a' && response.code == 1"));
+  t.false(isOnly("plan == 'a' || source.name == 'b'"));
+  t.false(isOnly("has(plan)"));
+});
+
+test("a test of presence that an && begins with is told, and is one for all expressions of a layout", (t) => {
+  const layout = new Layout();
+  const guard = (expression: string): unknown => compile(expression, { layout }).expression!.guard;
+  const key = guard("has(request.headers['k']) && request.headers['k'] == 'v'");
+  t.truthy(key);
+  t.is(guard("has(request.headers['k']) && request.headers['k'] == 'w' && plan == 'a'"), key);
+  t.not(guard("has(plan) && plan == 'a'"), key);
+  t.is(guard("has(plan) || plan == 'a'"), undefined);
+  t.is(guard("plan == 'a' && has(plan)"), undefined);
+  t.is(guard("!has(plan) && plan == 'a'"), undefined);
+});
+
 test("a constant and a single slot are told", (t) => {
   t.deepEqual(compile("'gold'").expression!.constant, { value: "gold" });
   t.deepEqual(compile("1 + 2 * 3").expression!.constant, { value: 7 });
