@@ -15,9 +15,9 @@ test.before(async () => {
 
 test.after.always(() => hub?.dispose());
 
-test("npm start serves the example policies", (t) => {
+test("npm start serves the example policies, as the process that gets the signals", (t) => {
   const { scripts } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as any;
-  t.regex(scripts.start, /build.*&& node .*dist\/src\/main\.js serve --config policies\/weir\.yaml$/);
+  t.regex(scripts.start, /build.*&& exec node .*dist\/src\/main\.js serve --config policies\/weir\.yaml$/);
 });
 
 test("every policy has its tests", (t) => {

@@ -32,6 +32,18 @@ test("the first policy is fine, and means what the text under it says", async (t
   t.is((await runWeir(["check", ...to])).code, 2);
 });
 
+test("npm start serves the first policy from where the page puts it", async (t) => {
+  const config = readFileSync(join(projectRoot, "policies/weir.yaml"), "utf8");
+  const folder = await writeFolder({
+    "policies/ratings.yaml": policy,
+    "policies/weir.yaml": config.replace("lists/blocked-networks.txt", "blocked-networks.txt"),
+    "policies/blocked-networks.txt": "192.0.2.0/24\n",
+  });
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const { stdout } = await runWeir(["validate", "--config", "policies/weir.yaml"], { cwd: folder });
+  t.regex(stdout, /^1 policy with 2 rules is fine/);
+});
+
 test("the configurations for proxies are printed as the page says", async (t) => {
   const folder = await writeFolder({ "policies/ratings.yaml": policy });
   t.teardown(() => rmSync(folder, { recursive: true }));
