@@ -10,7 +10,12 @@ export interface Client {
   maySpeakFor(domain: string): boolean;
   /** Whether it may set an attribute, by the attribute's name without a key. */
   maySet(attribute: string): boolean;
+  /** Says in the log, now and then, that a door refused what it spoke for. */
+  refused(door: string, what: "attribute" | "domain", value: string): void;
 }
+
+/** Hears what clients were refused at doors. */
+export type HearRefusal = (client: string, door: string, what: "attribute" | "domain", value: string) => void;
 
 /** A client of `weir.yaml`. */
 export interface NamedClient extends Client {
@@ -24,12 +29,12 @@ export type FindClient = (names: PeerNames) => NamedClient | undefined;
  * The clients of a listener. A whole name goes before a beginning with `*`, a longer beginning before a shorter one, and
  * a SPIFFE id before a DNS name, in whichever order the file has them.
  */
-export function createClients(settings: readonly ClientSettings[]): FindClient {
+export function createClients(settings: readonly ClientSettings[], hear: HearRefusal = () => undefined): FindClient {
   const spiffeIds = new Map<string, NamedClient>();
   const dnsNames = new Map<string, NamedClient>();
   const beginnings: { readonly beginning: string; readonly client: NamedClient }[] = [];
   for (const each of settings) {
-    const client = clientOf(each);
+    const client = clientOf(each, hear);
     if (each.name.endsWith("*")) beginnings.push({ beginning: each.name.slice(0, -1), client });
     else (each.name.startsWith("spiffe://") ? spiffeIds : dnsNames).set(each.name, client);
   }
@@ -47,7 +52,7 @@ export function createClients(settings: readonly ClientSettings[]): FindClient {
   };
 }
 
-function clientOf({ name, doors, domains, attributes }: ClientSettings): NamedClient {
+function clientOf({ name, doors, domains, attributes }: ClientSettings, hear: HearRefusal): NamedClient {
   const served = doors && new Set(doors);
   return {
     name,
@@ -55,5 +60,6 @@ function clientOf({ name, doors, domains, attributes }: ClientSettings): NamedCl
     mayUse: (door) => served === undefined || served.has(door) || door === "health",
     maySpeakFor: nameList(domains),
     maySet: nameList(attributes),
+    refused: (door, what, value) => hear(name, door, what, value),
   };
 }

@@ -6,7 +6,7 @@ import type { Observer } from "../util/observer.ts";
 import { seldom } from "../util/seldom.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { minVersionOf, type Certificates } from "./certificates.ts";
-import { createClients, type Client, type FindClient, type NamedClient } from "./client.ts";
+import { createClients, type Client, type FindClient, type HearRefusal, type NamedClient } from "./client.ts";
 import { watchHandshakes } from "./handshakes.ts";
 import { namesText, peerNames, type PeerNames } from "./peer-names.ts";
 import type { ClientSettings, TlsSettings } from "./settings.ts";
@@ -76,16 +76,23 @@ export function createGate(options: GateOptions): ManagedGate {
   /** The servers, and what gives up their handshakes. */
   const servers = new Map<Server, () => void>();
   let context = options.tls && options.certificates && contextOf(options.tls, options.certificates);
-  let clients = settingsOf(options.clients);
   /** Connections at a listener that names its clients. */
   const guests = new Set<Connected>();
 
-  const refused = (reason: string, message: string, fields: object): void => {
-    observer.callerRefused(listener, reason);
+  const tell = (reason: string, message: string, fields: object): void => {
     const heldBack = mayTell(reason);
     if (heldBack === undefined) return;
     log.warn({ listener, reason, ...fields, ...(heldBack > 0 && { notLogged: heldBack }) }, message);
   };
+  const refused = (reason: string, message: string, fields: object): void => {
+    observer.callerRefused(listener, reason);
+    tell(reason, message, fields);
+  };
+
+  // A door counts these itself.
+  const hear: HearRefusal = (client, door, what, value) =>
+    tell(what, "a call was refused", { client, door, [what]: value });
+  let clients = settingsOf(options.clients, hear);
 
   return {
     get tls() {
@@ -106,11 +113,12 @@ export function createGate(options: GateOptions): ManagedGate {
     guest(socket) {
       // Who shows no certificate can never be named.
       if (options.tls?.clientAuth !== "required") return undefined;
-      const guest = new Connected(socket, clients.find, (names, reason, client) =>
+      const guest = new Connected(socket, clients.find, (names, reason, client, door) =>
         refused(reason, "a call was refused", {
           peer: socket.remoteAddress,
           certificate: namesText(names),
           ...(client && { client: client.name }),
+          ...(door !== undefined && { door }),
         }),
       );
       guests.add(guest);
@@ -123,7 +131,7 @@ export function createGate(options: GateOptions): ManagedGate {
       for (const server of servers.keys()) server.setSecureContext(context);
     },
     setClients(changed) {
-      const next = settingsOf(changed);
+      const next = settingsOf(changed, hear);
       if (next.text === clients.text) return;
       const before = clients;
       clients = next;
@@ -132,19 +140,22 @@ export function createGate(options: GateOptions): ManagedGate {
   };
 }
 
+type Refused = (
+  names: PeerNames,
+  reason: "client" | "door",
+  client: NamedClient | undefined,
+  door: string | undefined,
+) => void;
+
 /** One connection. */
 class Connected implements Guest {
   readonly #socket: Socket;
   readonly #names: PeerNames;
-  readonly #refused: (names: PeerNames, reason: "client" | "door", client: NamedClient | undefined) => void;
+  readonly #refused: Refused;
   #isNamed: boolean;
   #client: NamedClient | undefined;
 
-  constructor(
-    socket: Socket,
-    find: FindClient | undefined,
-    refused: (names: PeerNames, reason: "client" | "door", client: NamedClient | undefined) => void,
-  ) {
+  constructor(socket: Socket, find: FindClient | undefined, refused: Refused) {
     this.#socket = socket;
     this.#names = namesOf(socket);
     this.#refused = refused;
@@ -156,7 +167,7 @@ class Connected implements Guest {
     if (!this.#isNamed) return undefined;
     const client = this.#client;
     if (client !== undefined && door !== undefined && client.mayUse(door)) return client;
-    this.#refused(this.#names, client === undefined ? "client" : "door", client);
+    this.#refused(this.#names, client === undefined ? "client" : "door", client, door);
     throw new WeirError("WEIR_NOT_PERMITTED", "not permitted");
   }
 
@@ -184,11 +195,11 @@ interface Clients {
   of(name: string): string | undefined;
 }
 
-function settingsOf(settings: readonly ClientSettings[] | undefined): Clients {
+function settingsOf(settings: readonly ClientSettings[] | undefined, hear: HearRefusal): Clients {
   const texts = new Map(settings?.map((each) => [each.name, JSON.stringify(each)]));
   return {
     text: settings === undefined ? "" : [...texts.values()].join("\n"),
-    find: settings && createClients(settings),
+    find: settings && createClients(settings, hear),
     of: (name) => texts.get(name),
   };
 }

@@ -25,16 +25,26 @@ export function refuseForeignAttributes(bag: Bag, client: Client | undefined, do
   let foreign = foreignSlots.get(client);
   if (foreign?.layout !== bag.layout) foreignSlots.set(client, (foreign = foreignOf(bag.layout, client)));
   for (const slot of foreign.slots) {
-    if (bag.peek(slot) !== undefined) throw notPermitted(door, observer, "attribute", bag.layout.slots[slot]!.name);
+    if (bag.peek(slot) !== undefined)
+      throw notPermitted(client, door, observer, "attribute", bag.layout.slots[slot]!.name);
   }
 }
 
 /**
- * The refusal of what a client says and may not, counted. It is told what it sent, and nothing of what others may.
+ * The refusal of what a client says and may not, counted and logged. It is told what it sent, and nothing of what others
+ * may.
  */
-export function notPermitted(door: string, observer: Observer, what: "attribute" | "domain", value: string): WeirError {
+export function notPermitted(
+  client: Client,
+  door: string,
+  observer: Observer,
+  what: "attribute" | "domain",
+  value: string,
+): WeirError {
+  const shown = value.slice(0, 100);
   observer.callerRefused(door, what);
-  return new WeirError("WEIR_NOT_PERMITTED", `this client may not speak for the ${what} ${value.slice(0, 100)}`);
+  client.refused(door, what, shown);
+  return new WeirError("WEIR_NOT_PERMITTED", `this client may not speak for the ${what} ${shown}`);
 }
 
 function foreignOf(layout: Layout, client: Client): Foreign {

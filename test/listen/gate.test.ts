@@ -141,6 +141,21 @@ function enter(gate: ManagedGate, socket: Socket): (door: string | undefined) =>
 
 const refusal = "WEIR_NOT_PERMITTED not permitted";
 
+test("what a door refuses a client is logged once in a while, and counted by the door alone", async (t) => {
+  const { gate, port, observer, log, accepted } = await serve(t, "required", { clients: listed });
+  const came = accepted();
+  open(t, port, web);
+  const client = gate.guest(await came)!.enter("mixer")!;
+  client.refused("mixer", "attribute", "source.ip");
+  client.refused("mixer", "attribute", "source.user");
+  t.is(log.lines.length, 1);
+  t.like(log.lines[0], {
+    level: "warn",
+    fields: { reason: "attribute", client: "spiffe://a.example/web", door: "mixer", attribute: "source.ip" },
+  });
+  t.deepEqual(observer.drops, []);
+});
+
 test("a guest uses the doors of its client; every refusal is in the same words, counted, and logged once in a while", async (t) => {
   let nowMs = 0;
   const { gate, port, observer, log, accepted } = await serve(t, "required", { clients: listed, now: () => nowMs });
@@ -151,7 +166,10 @@ test("a guest uses the doors of its client; every refusal is in the same words, 
   t.deepEqual([use("stream"), use(undefined)], [refusal, refusal]);
   t.deepEqual(observer.drops, ["caller grpc door", "caller grpc door"]);
   t.is(log.lines.length, 1);
-  t.like(log.lines[0], { level: "warn", fields: { reason: "door", certificate: "spiffe://a.example/web" } });
+  t.like(log.lines[0], {
+    level: "warn",
+    fields: { reason: "door", certificate: "spiffe://a.example/web", door: "stream" },
+  });
   nowMs = 10_000;
   use("stream");
   t.like(log.lines[1], { fields: { notLogged: 1 } });

@@ -16,6 +16,7 @@ const client: Client = {
   name: "web",
   maySpeakFor: () => true,
   maySet: (attribute) => attribute.startsWith("request."),
+  refused: () => undefined,
 };
 
 function callBy(by: Client | undefined): Call {

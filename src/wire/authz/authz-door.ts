@@ -79,8 +79,9 @@ function judge(
         certificateHeader: parameters.certificate,
         nowMs: now(),
       });
+      const { client } = asked.call;
       for (const name of parameters.attributes.keys()) {
-        if (asked.call.client?.maySet(name) === false) throw notPermitted(authzDoorName, observer, "attribute", name);
+        if (client?.maySet(name) === false) throw notPermitted(client, authzDoorName, observer, "attribute", name);
       }
       fillConfigured(bag, session.vocabulary, parameters.attributes);
       const decision = await session.check(bag, { caller: asked.call.peer });

@@ -192,6 +192,7 @@ const gateway: Client = {
   name: "gateway",
   maySpeakFor: (domain) => domain === "edge",
   maySet: (attribute) => attribute.startsWith("request."),
+  refused: () => undefined,
 };
 
 test("a named client speaks for its domains and attributes, and may give hits back", async (t) => {

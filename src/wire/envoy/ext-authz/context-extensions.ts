@@ -30,7 +30,7 @@ export function setExtensions(
     const text = extensions[i + 1]!;
     map?.set(name, text);
     if (client !== undefined && vocabulary.has(name) && !client.maySet(name)) {
-      throw notPermitted(doorName, observer, "attribute", name);
+      throw notPermitted(client, doorName, observer, "attribute", name);
     }
     if (name !== wholeMap) setVouched(bag, name, text, "a context extension");
   }

@@ -91,7 +91,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
       const known = table.find(key);
       if (known === undefined) continue;
       if (client !== undefined && known.target !== undefined && !client.maySet(known.target.name))
-        throw notPermitted(name, observer, "attribute", known.target.name);
+        throw notPermitted(client, name, observer, "attribute", known.target.name);
       table.put(bag, known, key, buffer.toString("utf8", entries[i + 2]!, entries[i + 3]!));
     }
   }
@@ -107,7 +107,8 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
     request.read(reader.reset(buffer));
     if (view.buffer !== buffer.buffer) view = new DataView(buffer.buffer);
     const domain = words.text(buffer, view, request.domainStart, request.domainEnd);
-    if (call.client?.maySpeakFor(domain) === false) throw notPermitted(name, observer, "domain", domain);
+    const { client } = call;
+    if (client?.maySpeakFor(domain) === false) throw notPermitted(client, name, observer, "domain", domain);
     const session = open();
     let pending = false;
     try {

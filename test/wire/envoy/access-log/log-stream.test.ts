@@ -1,4 +1,5 @@
 import test from "ava";
+import { createClients } from "../../../../src/listen/client.ts";
 import fc from "fast-check";
 import { AccessLogType } from "../../../../src/wire/gen/envoy/data/accesslog/v3/accesslog.ts";
 import { fuzzRuns } from "../../../fuzz-runs.ts";
@@ -151,7 +152,10 @@ test("a tag that names an attribute sets it, and the host of a service tells nam
 });
 
 test("a client sets by tags only what it may set; the rest is counted", (t) => {
-  const client = { name: "edge", maySpeakFor: () => true, maySet: (name: string) => name.startsWith("destination.") };
+  const client = createClients([{ name: "edge.example", attributes: ["destination.*"] }])({
+    spiffe: undefined,
+    dns: ["edge.example"],
+  })!;
   const { incoming, records, observer } = open(["destination.service.name", "origin.user"], { client });
   const customTags = new Map([
     ["destination.service.name", "details"],

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
+import { createClients } from "../../../../src/listen/client.ts";
 import fc from "fast-check";
 import { Bag } from "../../../../src/attributes/bag.ts";
 import { Fault } from "../../../../src/attributes/fault.ts";
@@ -275,7 +276,10 @@ test("a body beyond the limit is a fault, not a part of the body", (t) => {
 
 test("an attribute that a client may not set refuses the call, whether a rule reads it or not", (t) => {
   const observer = recordingObserver();
-  const client = { name: "edge", maySpeakFor: () => true, maySet: (name: string) => name.startsWith("destination.") };
+  const client = createClients([{ name: "edge.example", attributes: ["destination.*"] }])({
+    spiffe: undefined,
+    dns: ["edge.example"],
+  })!;
   const set = (name: string, reads: readonly string[]) =>
     setExtensions(new Bag(layoutOf(reads)), [name, "x"], standardVocabulary, client, observer);
   set("destination.service.name", ["destination.service.name"]);
