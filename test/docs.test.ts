@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { parse } from "yaml";
+import type { Dashboard } from "./cases/dashboards/grafana.ts";
 import { errorCodes } from "../src/util/error-codes.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -141,7 +142,7 @@ test("docker-compose.yml parses and names files and ports that are there", (t) =
     >;
     configs?: Record<string, { content?: string; file?: string }>;
   };
-  t.deepEqual(Object.keys(compose.services).sort(), ["prometheus", "weir"]);
+  t.deepEqual(Object.keys(compose.services).sort(), ["grafana", "prometheus", "weir"]);
   const { weir, prometheus } = compose.services;
   t.true(existsSync(join(root, weir!.build!.context, weir!.build!.dockerfile ?? "Dockerfile")));
   const paths = Object.values(compose.services).flatMap(({ volumes = [] }) => volumes.map((v) => v.split(":")[0]!));
@@ -158,6 +159,41 @@ test("docker-compose.yml parses and names files and ports that are there", (t) =
     scrape_configs: { static_configs: { targets: string[] }[] }[];
   };
   t.deepEqual(scrape.scrape_configs[0]!.static_configs[0]!.targets, ["weir:9093"]);
+});
+
+test("docker-compose.yml gives Grafana the Prometheus and the folder of dashboards", (t) => {
+  const compose = parse(read("docker-compose.yml")) as {
+    services: Record<string, { volumes?: string[]; configs?: { source: string }[]; ports?: string[] }>;
+    configs: Record<string, { content: string }>;
+  };
+  const content = (name: string) => parse(compose.configs[name]!.content) as unknown;
+  const { grafana } = compose.services;
+  t.deepEqual(
+    grafana!.configs!.map(({ source }) => source),
+    ["grafana-datasources", "grafana-dashboards"],
+  );
+  t.like(content("grafana-datasources"), { datasources: [{ type: "prometheus", url: "http://prometheus:9090" }] });
+  const { providers } = content("grafana-dashboards") as { providers: { options: { path: string } }[] };
+  t.deepEqual(grafana!.volumes, [`./docs/dashboards:${providers[0]!.options.path}:ro`]);
+});
+
+test("each dashboard has a title and an identifier of its own, and its panels ask the data source that is chosen", (t) => {
+  const dashboards = readdirSync(join(root, "docs/dashboards"))
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => JSON.parse(read(`docs/dashboards/${file}`)) as Dashboard);
+  t.deepEqual(
+    dashboards.map(({ title, uid }) => ({ title, uid })),
+    [
+      { title: "Weir: hub", uid: "weir-hub" },
+      { title: "Weir: mesh", uid: "weir-mesh" },
+    ],
+  );
+  for (const { title, panels, templating } of dashboards) {
+    t.is(templating.list[0]!.name, "datasource");
+    t.is(new Set(panels.map((panel) => panel.title)).size, panels.length, title);
+    for (const { title: panel, targets, datasource } of panels)
+      if (targets !== undefined) t.is(datasource?.uid, "${datasource}", panel);
+  }
 });
 
 test("Dockerfile copies files that are there, and opens the three listeners", (t) => {
