@@ -9,6 +9,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { peers } from "./e2e/peers.ts";
 
 /** Tests that need a program which is not here print a line `# not run: WHAT: HOW TO GET IT` (a TAP comment). */
 const gapPattern = /^\s*#\s+not run: (.+)$/;
@@ -20,16 +21,31 @@ for (const file of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
     rmSync(join(dist, file));
 }
 
+/** What could not be fetched. */
+const gaps = new Set<string>();
+if (process.argv.length === 2) {
+  const progress = setTimeout(() => console.log("fetching the programs that tests run into .cache, once"), 2000);
+  const found = await Promise.all(Object.values(peers).map((find) => find()));
+  clearTimeout(progress);
+  for (const peer of found) if ("gap" in peer) gaps.add(peer.gap);
+}
+
+/** A test that lacks a program knows less of why than whoever tried to fetch it. */
+function tell(gap: string): void {
+  if (![...gaps].some((known) => known.startsWith(gap))) gaps.add(gap);
+}
+
 const ava = fileURLToPath(new URL("../../node_modules/ava/entrypoints/cli.mjs", import.meta.url));
 const child = spawn(process.execPath, [ava, "--tap", ...process.argv.slice(2)], {
   stdio: ["ignore", "pipe", "inherit"],
+  // Nothing is tried twice.
+  env: { ...process.env, ...(process.argv.length === 2 && { WEIR_TEST_PROGRAMS: "fetched" }) },
 });
 
 let passed = 0;
 let failed = 0;
 let skipped = 0;
 const files = new Map<string, { passed: number; failed: number }>();
-const gaps = new Set<string>();
 /** Whether the lines that come belong to a test that failed. */
 let inFailure = false;
 
@@ -37,7 +53,7 @@ for await (const line of createInterface({ input: child.stdout })) {
   const outcome = /^(not ok|ok) \d+(?: - (.*))?$/.exec(line);
   if (outcome === null) {
     const gap = gapPattern.exec(line);
-    if (gap !== null) gaps.add(gap[1]!);
+    if (gap !== null) tell(gap[1]!);
     else if (inFailure) console.log(line);
     continue;
   }

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
-import { debian, program, type Gap } from "../e2e/programs.ts";
+import { peers } from "../e2e/peers.ts";
+import type { Gap } from "../e2e/programs.ts";
 
 /** A Redis that runs as a process of its own, on loopback, and keeps nothing. */
 export interface RedisServer {
@@ -18,8 +19,6 @@ export interface RedisServer {
   kill(): Promise<void>;
 }
 
-const redisProgram = () => program("redis-server", debian(["redis-server", "redis-tools"], "usr/bin/redis-server"));
-
 /** Starts a server and waits until it takes connections. `port`: one that a server that was killed had. */
 export async function startRedis(
   options: {
@@ -30,7 +29,7 @@ export async function startRedis(
     readonly config?: string;
   } = {},
 ): Promise<RedisServer | Gap> {
-  const found = await redisProgram();
+  const found = await peers.redis();
   if ("gap" in found) return found;
   const port = options.port ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), "weir-redis-"));

@@ -265,6 +265,7 @@ else {
     const first = (await startRedis()) as RedisServer;
     const { port } = first;
     const hub = await opened(t, redis, { url: `redis://127.0.0.1:${port}`, timeout: "200ms" });
+    await hub.recovers();
     t.true((await hub.take()).allowed);
 
     await first.client.call("CLIENT", "PAUSE", "60000", "ALL");

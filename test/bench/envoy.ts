@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { envoyProgram, envoyVersions, startEnvoy, type Envoy } from "../e2e/envoy-process.ts";
+import { envoyProgram, startEnvoy, type Envoy } from "../e2e/envoy-process.ts";
+import { envoyVersions } from "../e2e/peers.ts";
 import type { Bench } from "./bench.ts";
 import type { LatencyPlan, LatencyResult } from "./http-latency.ts";
 import { edgeRules } from "./policies.ts";

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-auth.ts";
 import { startHub, writeFolder, type Hub } from "./hub.ts";
-import { debian, notRun, program, type Gap, type Program } from "./programs.ts";
+import { peers } from "./peers.ts";
+import { notRun, type Gap, type Program } from "./programs.ts";
 import { ask, freePort, startProxy, startService, type Proxy, type Seen, type Service } from "./proxied-service.ts";
 import { caddyfileOfDocs } from "./recipes.ts";
 
@@ -29,7 +30,7 @@ async function startCaddy(found: Program, at: Hub): Promise<Proxy> {
 }
 
 test.before(async () => {
-  caddy = await program("caddy", debian(["caddy"], "usr/bin/caddy"));
+  caddy = await peers.caddy();
   if ("gap" in caddy) return;
   service = await startService();
   hub = await startHub(files);

@@ -1,20 +1,12 @@
 import { join } from "node:path";
 import { writeFolder } from "./hub.ts";
-import { program, type Gap, type Program } from "./programs.ts";
+import { peers } from "./peers.ts";
+import type { Gap, Program } from "./programs.ts";
 import { freePort, startProxy } from "./proxied-service.ts";
-
-const version = "0.0.1a15";
 
 /** Rotel, a collector that speaks OTLP, in Rust, by others; or how to get it. */
 export function findCollector(): Promise<Program | Gap> {
-  return program("rotel-agent", {
-    file: "rotel/rotel-agent",
-    script: `
-      python3 -m pip -q --disable-pip-version-check install --no-deps --only-binary :all: \
-        --target "$1" rotel==${version}
-      chmod +x "$1/rotel/rotel-agent"`,
-    how: `python3 -m pip install rotel==${version}`,
-  });
+  return peers.collector();
 }
 
 /** Where a collector listens. */

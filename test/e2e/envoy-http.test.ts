@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-auth.ts";
-import { envoyProgram, envoyVersions, startEnvoy, type Envoy } from "./envoy-process.ts";
+import { envoyProgram, startEnvoy, type Envoy } from "./envoy-process.ts";
+import { envoyVersions } from "./peers.ts";
 import { startHub, type Hub } from "./hub.ts";
 import { notRun, type Gap, type Program } from "./programs.ts";
 import { ask, startService, type Answered, type Seen, type Service } from "./proxied-service.ts";

