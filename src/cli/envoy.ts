@@ -13,7 +13,7 @@ import {
   addServiceGroup,
   givenAttributes,
   proxySettings,
-  readEndpoint,
+  endpointOption,
   tlsWarnings,
   type ProxyOptions,
 } from "./proxy/options.ts";
@@ -64,7 +64,7 @@ export function addEnvoyCommand(program: Command, io: Io): void {
         .choices(["http1", "http2", "same"])
         .default("http1"),
     )
-    .option("--admin <host:port>", "Envoy's own admin listener", readEndpoint, { host: "127.0.0.1", port: 9901 })
+    .addOption(endpointOption("--admin <host:port>", "Envoy's own admin listener", "127.0.0.1:9901"))
     .option("--raw-paths", "leave paths as callers write them; policies judge request.url_path normalised all the same")
     .addHelpText(
       "after",

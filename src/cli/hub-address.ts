@@ -2,7 +2,8 @@ import { InvalidArgumentError } from "commander";
 
 /** Reads `--address`: a host and a port. */
 export function readAddress(text: string): string {
-  if (/^(\[[^\]\s]+\]|[^:[\]\s]+):\d{1,5}$/.test(text)) return text;
+  const [, port] = /^(?:\[[^\]\s]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(text) ?? [];
+  if (port !== undefined && Number(port) <= 65_535) return text;
   throw new InvalidArgumentError("expected HOST:PORT, such as 127.0.0.1:9091");
 }
 

@@ -38,7 +38,7 @@ test("the whole is a listener before the service, with the hub in a cluster of i
   const address = (cluster: any) =>
     cluster.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address;
   const [hub, service] = clusters(whole);
-  t.is(hub.type, "STRICT_DNS");
+  t.like(hub, { type: "STRICT_DNS", dns_lookup_family: "V4_PREFERRED" });
   t.deepEqual(address(hub), { address: "weir.mesh", port_value: 9091 });
   t.is(service.type, "STATIC");
   t.deepEqual(address(service), { address: "10.1.2.3", port_value: 9080 });
@@ -147,6 +147,11 @@ const actions: readonly { title: string; reads: string; args?: readonly string[]
     gives: { request_headers: { header_name: ":path", descriptor_key: "request.path", skip_if_absent: true } },
   },
   {
+    title: "the API key",
+    reads: "request.api_key",
+    gives: { request_headers: { header_name: "x-api-key", descriptor_key: "request.api_key", skip_if_absent: true } },
+  },
+  {
     title: "the method",
     reads: "request.method",
     gives: { request_headers: { header_name: ":method", descriptor_key: "request.method", skip_if_absent: true } },
@@ -237,6 +242,49 @@ test("all limits of a domain share one descriptor, so that none is charged twice
   );
 });
 
+test("a key is no constant where a limit asks for more than one text of it", async (t) => {
+  const gold = 'name: gold, limit: 50/h, when: \'ratelimit.descriptor["plan"] == "gold"\', by: source.ip';
+  const free = 'name: free, limit: 1/h, when: \'ratelimit.descriptor["plan"] != "gold"\', by: source.ip';
+  for (const rules of [
+    [gold, free],
+    [free, gold],
+  ]) {
+    const { out, err } = await printed(t, rules);
+    t.deepEqual(host(parse(out)).rate_limits, [{ actions: [{ remote_address: {} }] }]);
+    t.regex(err, /^warning: shop\/free reads ratelimit\.descriptor\["plan"\], .* --descriptor plan=header:NAME/m);
+  }
+  const { actions: given } = host(await config(t, [gold, free], ["--descriptor", "plan=header:x-plan"])).rate_limits[0];
+  t.like(given[0], { request_headers: { header_name: "x-plan" } });
+});
+
+test("the log on standard output tells which filter refused by which rules", async (t) => {
+  const fields = async (rules: readonly string[]) =>
+    manager(await config(t, rules)).access_log[0].typed_config.log_format.json_format;
+  const both = await fields([deny('request.path == "/x"'), limit("source.ip").replace("it", "other")]);
+  t.is(both.rules, "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:rules)%");
+  t.is(both.limits, "%DYNAMIC_METADATA(envoy.filters.http.ratelimit:rules)%");
+  t.false("limits" in (await fields([deny('request.path == "/x"')])));
+});
+
+test("a service may be told by its whole name", async (t) => {
+  const extensionsOf = async (name: string) => {
+    const settings = host(await config(t, [deny(service)], ["--service", name])).typed_per_filter_config;
+    return settings["envoy.filters.http.ext_authz"].check_settings.context_extensions;
+  };
+  for (const name of ["web.shop", "web.shop.svc", "web.shop.svc.cluster.local"])
+    t.deepEqual(await extensionsOf(name), web);
+  t.deepEqual(await extensionsOf("web.shop.svc.mesh.example"), {
+    ...web,
+    "destination.service.host": "web.shop.svc.mesh.example",
+  });
+});
+
+test("the help shows defaults as they are written", async (t) => {
+  const { out } = await printed(t, [], ["--help"]);
+  for (const text of ["127.0.0.1:10000", "127.0.0.1:8000", "127.0.0.1:9901", "200ms"])
+    t.regex(out, new RegExp(`\\(default:\\s+${text.replaceAll(".", "\\.")}\\)`));
+});
+
 test("the domain is the one that the policies name", async (t) => {
   const rule = 'name: it, limit: 5/m, when: ratelimit.domain == "edge", by: source.ip';
   t.is(filters(await config(t, [rule]))[1].typed_config.domain, "edge");
@@ -292,6 +340,8 @@ const mistakes: readonly { args: readonly string[]; says: RegExp }[] = [
   { args: ["--attribute", "destination.port=a"], says: /type int64 for destination\.port, found "a"/ },
   { args: ["--attribute", "destination.port"], says: /expected name=value/ },
   { args: ["--hub", "weir"], says: /HOST:PORT/ },
+  { args: ["--hub", "weir:65536"], says: /HOST:PORT/ },
+  { args: ["--service", "the ratings"], says: /NAME\.NAMESPACE/ },
   { args: ["--timeout", "200"], says: /such as 200ms/ },
   { args: ["--descriptor", "tenant"], says: /key=header:NAME/ },
   { args: ["--fragment", "filter"], says: /bootstrap, tcp-bootstrap/ },

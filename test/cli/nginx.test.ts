@@ -41,6 +41,7 @@ test("the whole is a server before the service, with the hub as an upstream", as
     "proxy_pass http://[2001:db8::1]:9080;",
     "auth_request /_weir/check;",
     'pid "/tmp/a b/nginx.pid";',
+    'access_log "/tmp/a b/access.log" weir;',
     "proxy_read_timeout 200ms;",
     "return 403;",
   ]) {

@@ -40,6 +40,14 @@ for (const { proxy, name, add, listener } of commands) {
       ["--hub", "weir.mesh:80"],
     ])
       t.is((await run(t, files, args)).err, "");
+    const asks = {
+      ...files,
+      "ca.crt": authority.cert,
+      "weir.yaml": files["weir.yaml"].replace("hub.key", "hub.key, ca: ca.crt"),
+    };
+    const none = `warning: the hub asks for certificates, and ${proxy} would show none: give --tls-cert and --tls-key\n`;
+    t.is((await run(t, asks, ["--tls-ca", "ca.crt"])).err, none);
+    t.is((await run(t, asks, ["--tls-ca", "ca.crt", "--tls-cert", "a", "--tls-key", "b"])).err, "");
   });
 
   test(`weir ${name} says how many mistakes of policies it does not show`, async (t) => {

@@ -1,6 +1,7 @@
 import { said, type Tree } from "./commented.ts";
 import { extAuthzName } from "./ext-authz.ts";
 import { hubStream } from "./hub-cluster.ts";
+import { rateLimitName } from "./rate-limit.ts";
 import type { PolicyReads } from "../proxy/reads.ts";
 import type { EnvoySettings } from "./settings.ts";
 
@@ -41,8 +42,8 @@ export function tcpAccessLog(settings: EnvoySettings): Tree {
 }
 
 /** A line a request on standard output, with the decision that let it through or not. */
-export function decisionLog(): Tree {
-  const decided = (field: string) => `%DYNAMIC_METADATA(${extAuthzName}:${field})%`;
+export function decisionLog(hasRateLimits: boolean): Tree {
+  const decided = (field: string, filter = extAuthzName) => `%DYNAMIC_METADATA(${filter}:${field})%`;
   return {
     name: "envoy.access_loggers.stdout",
     typed_config: {
@@ -57,6 +58,7 @@ export function decisionLog(): Tree {
           decision: decided("decision_id"),
           policies: decided("policy_version"),
           rules: decided("rules"),
+          ...(hasRateLimits && { limits: decided("rules", rateLimitName) }),
         },
       },
     },

@@ -19,7 +19,10 @@ export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descr
       "@type": `${networkTypes}.http_connection_manager.v3.HttpConnectionManager`,
       stat_prefix: "ingress",
       access_log: [
-        said("A line a request on standard output, with the id of the hub's decision.", decisionLog()),
+        said(
+          "A line a request on standard output, with the id of the hub's decision.",
+          decisionLog(descriptor.actions.length > 0),
+        ),
         said("Each request as a report to the hub.", httpAccessLog(settings, reads)),
       ],
       use_remote_address: said(

@@ -21,6 +21,7 @@ const headerOf: Readonly<Record<string, string>> = {
   "request.id": "x-request-id",
   "request.referer": "referer",
   "request.useragent": "user-agent",
+  "request.api_key": "x-api-key",
 };
 
 /** Attributes that only an expression of Envoy's tells. */
@@ -42,6 +43,8 @@ export function descriptorFor(limits: readonly LimitReads[], settings: EnvoySett
   const warnings: string[] = [];
   const actions = new Map<string, Tree>();
   const constants = new Map<string, Set<string>>();
+  /** Keys that limits do not only compare with a text, so that their value differs from request to request. */
+  const open = new Set<string>();
   const others = new Set<string>();
   for (const { rule, uses, equals } of limits) {
     const domain = equals.get("ratelimit.domain");
@@ -59,12 +62,18 @@ export function descriptorFor(limits: readonly LimitReads[], settings: EnvoySett
       if (action !== undefined) actions.set(descriptorKey(use), action);
       else if (use.name === "ratelimit.descriptor" && use.key !== undefined && constant !== undefined)
         constants.set(use.key, (constants.get(use.key) ?? new Set()).add(constant));
-      else warnings.push(`${rule} reads ${text}, ${advice(use)}`);
+      else {
+        if (use.name === "ratelimit.descriptor" && use.key !== undefined) open.add(use.key);
+        warnings.push(`${rule} reads ${text}, ${advice(use)}`);
+      }
     }
   }
   for (const [key, values] of constants) {
-    if (values.size === 1) actions.set(key, genericKey(key, [...values][0]!));
-    else {
+    if (open.has(key)) continue;
+    if (values.size === 1) {
+      const why = `Of every request, since limits ask for it. Where requests differ: --descriptor ${key}=header:NAME.`;
+      actions.set(key, said(why, genericKey(key, [...values][0]!)));
+    } else {
       warnings.push(
         `limits need ${useText({ name: "ratelimit.descriptor", key })} to be one of ${[...values].join(", ")}: say which with --descriptor ${key}=VALUE, or write it at the routes that differ`,
       );

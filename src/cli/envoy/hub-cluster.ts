@@ -97,11 +97,14 @@ export function hubCluster({ hub, tls }: EnvoySettings): Tree {
   };
 }
 
-/** Addresses need no resolver; names are resolved again and again, and every address of a name is a hub. */
+/**
+ * Addresses need no resolver; names are resolved again and again, and every address of a name is a hub. Envoy by itself
+ * prefers IPv6, so that `localhost` would be an address at which most programs do not listen.
+ */
 export function endpoints(name: string, { host, port }: Endpoint): { readonly [key: string]: Tree } {
   const address = { socket_address: { address: host, port_value: port } };
   return {
-    type: isIP(host) === 0 ? "STRICT_DNS" : "STATIC",
+    ...(isIP(host) === 0 ? { type: "STRICT_DNS", dns_lookup_family: "V4_PREFERRED" } : { type: "STATIC" }),
     load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
   };
 }

@@ -4,7 +4,7 @@ import { hubService } from "./hub-cluster.ts";
 import type { EnvoySettings } from "./settings.ts";
 
 /** The filter's name. */
-const rateLimitName = "envoy.filters.http.ratelimit";
+export const rateLimitName = "envoy.filters.http.ratelimit";
 
 /** The HTTP filter that charges the limits `at: ratelimit`. */
 export function rateLimitFilter(settings: EnvoySettings): Tree {

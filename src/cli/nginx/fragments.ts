@@ -13,6 +13,18 @@ interface Piece {
   make(settings: NginxSettings): readonly Directive[];
 }
 
+/** What a line of the access log says: names and nginx's variables. */
+const logged = Object.entries({
+  time: "$time_iso8601",
+  method: "$request_method",
+  path: "$request_uri",
+  code: "$status",
+  decision: "$weir_decision",
+  rules: "$weir_rules",
+})
+  .map(([name, variable]) => `"${name}":"${variable}"`)
+  .join(",");
+
 /** What can be printed. */
 export const pieces: Readonly<Record<Fragment, Piece>> = {
   server: { what: "a whole configuration, with one server", make: wholeConfiguration },
@@ -31,7 +43,12 @@ function wholeConfiguration(settings: NginxSettings): Directive[] {
     block("events", []),
     block("http", [
       ...httpDirectives(settings),
-      directive("access_log", "off"),
+      ...(folder === undefined
+        ? [
+            remark("Or a file: access_log /var/log/nginx/weir.log weir; shows what was decided of each request."),
+            directive("access_log", "off"),
+          ]
+        : [directive("access_log", `${folder}/access.log`, "weir")]),
       ...(folder === undefined ? [] : temporary.map((name) => directive(`${name}_temp_path`, `${folder}/${name}`))),
       block("server", [
         directive("listen", endpointText(listen), ...(listenTls === undefined ? [] : ["ssl"])),
@@ -70,6 +87,8 @@ function httpDirectives({ hub, headers, clientCertificates }: NginxSettings): Di
     ]);
   return [
     block(`upstream ${hubName}`, [directive("server", endpointText(hub)), directive("keepalive", "32")]),
+    remark("For access_log: a line of JSON a request, with the decision on it and the rules that refused."),
+    directive("log_format", "weir", "escape=json", `{${logged}}`),
     remark(
       "A request may name one host in its target and another in its header Host. nginx goes by the first, rules and services by the second: such a request is refused.",
     ),

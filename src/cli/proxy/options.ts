@@ -41,7 +41,11 @@ export function addHubGroup(
     )
     .addOption(new Option("--fail-open", "let requests pass while the hub cannot be asked").conflicts("failClosed"))
     .option("--fail-closed", "refuse them with 503: the default")
-    .option("--timeout <duration>", "how long to wait for its answer", readTimeout, 200)
+    .addOption(
+      new Option("--timeout <duration>", "how long to wait for its answer")
+        .argParser(readTimeout)
+        .default(200, "200ms"),
+    )
     .option("--tls-ca <file>", "speak TLS to it, and take certificates of this authority")
     .option("--tls-cert <file>", "certificate to show it")
     .option("--tls-key <file>", "key of that certificate")
@@ -52,7 +56,11 @@ export function addHubGroup(
 export function addServiceGroup(command: Command, proxy: string): Command {
   return command
     .optionsGroup("What the policies need to know:")
-    .option("--service <name[.namespace]>", `the service behind ${proxy} (default: the one that the policies name)`)
+    .option(
+      "--service <name[.namespace]>",
+      `the service behind ${proxy} (default: the one that the policies name)`,
+      readService,
+    )
     .option("--attribute <name=value>", `one more attribute that ${proxy} vouches for; may be given again`, collect);
 }
 
@@ -60,11 +68,11 @@ export function addServiceGroup(command: Command, proxy: string): Command {
 export function addListenGroup(command: Command, port: number): Command {
   return command
     .optionsGroup("A whole configuration:")
-    .option("--listen <host:port>", "where callers connect", readEndpoint, { host: "127.0.0.1", port })
+    .addOption(endpointOption("--listen <host:port>", "where callers connect", `127.0.0.1:${port}`))
     .option("--listen-cert <file>", "serve TLS there, with this certificate")
     .option("--listen-key <file>", "key of that certificate")
     .option("--listen-ca <file>", "callers must show a certificate of this authority")
-    .option("--upstream <host:port>", "the service", readEndpoint, { host: "127.0.0.1", port: 8000 });
+    .addOption(endpointOption("--upstream <host:port>", "the service", "127.0.0.1:8000"));
 }
 
 /** What the options of all proxies come to. `address` is that of the hub's listener. Throws WEIR_USAGE. */
@@ -89,11 +97,13 @@ export function proxySettings(
   };
 }
 
-/** What to say when the hub that `weir.yaml` describes serves TLS, and the proxy would not speak it. */
+/** What to say when the hub that `weir.yaml` describes serves TLS, and the proxy would not speak it or be let in. */
 export function tlsWarnings(options: ProxyOptions, { tls }: ListenerSettings, proxy: string): readonly string[] {
-  return tls === undefined || options.hub !== undefined || options.tlsCa !== undefined
-    ? []
-    : [`the hub serves TLS, and ${proxy} would not speak it: give --tls-ca`];
+  if (tls === undefined || options.hub !== undefined) return [];
+  if (options.tlsCa === undefined) return [`the hub serves TLS, and ${proxy} would not speak it: give --tls-ca`];
+  return tls.clientAuth === "required" && options.tlsCert === undefined
+    ? [`the hub asks for certificates, and ${proxy} would show none: give --tls-cert and --tls-key`]
+    : [];
 }
 
 /** Reads `--attribute NAME=VALUE`. Throws WEIR_USAGE. */
@@ -124,6 +134,17 @@ function collect(text: string, before: readonly string[] = []): readonly string[
 /** Reads an option that is `HOST:PORT`. */
 export function readEndpoint(text: string): Endpoint {
   return endpointOf(readAddress(text));
+}
+
+/** An option that is `HOST:PORT`, whose default the help shows as it is written. */
+export function endpointOption(flags: string, description: string, otherwise: string): Option {
+  return new Option(flags, description).argParser(readEndpoint).default(endpointOf(otherwise), otherwise);
+}
+
+/** Reads `--service`: `NAME`, `NAME.NAMESPACE`, or the whole name of a Kubernetes service. */
+function readService(text: string): string {
+  if (/^[\w-]+(\.[\w-]+)*$/.test(text)) return text;
+  throw new InvalidArgumentError("expected NAME or NAME.NAMESPACE, such as ratings.bookinfo");
 }
 
 /** Reads `--timeout`, in milliseconds. */

@@ -8,7 +8,7 @@ export interface Service {
 }
 
 /**
- * Names the service: as told (`NAME` or `NAME.NAMESPACE`), else as the policies do where they name only one. Warns of
+ * Names the service: as told (`NAME`, `NAME.NAMESPACE` or `NAME.NAMESPACE.svc.DOMAIN`), else as the policies do where they name only one. Warns of
  * attributes of the destination that rules read and nobody tells: a proxy says little or nothing of where a request goes.
  */
 export function serviceOf(
@@ -21,13 +21,15 @@ export function serviceOf(
   const warnings: string[] = [];
   const names = comparedWith(snapshot, "destination.service.name");
   const namespaces = comparedWith(snapshot, "destination.namespace");
-  const [name, ...rest] = told?.split(".") ?? (names.length === 1 ? names : []);
+  const whole = told === undefined ? null : /^([^.]+\.[^.]+)\.svc(\..+)?$/.exec(told);
+  const [name, ...rest] = (whole?.[1] ?? told)?.split(".") ?? (names.length === 1 ? names : []);
   const namespace = rest.length > 0 ? rest.join(".") : namespaces.length === 1 ? namespaces[0] : undefined;
+  const domain = whole?.[2] ?? ".cluster.local";
   const attributes = new Map<string, string>();
   if (name !== undefined) attributes.set("destination.service.name", name);
   if (namespace !== undefined) {
     for (const word of ["destination.namespace", "destination.service.namespace"]) attributes.set(word, namespace);
-    if (name !== undefined) attributes.set("destination.service.host", `${name}.${namespace}.svc.cluster.local`);
+    if (name !== undefined) attributes.set("destination.service.host", `${name}.${namespace}.svc${domain}`);
   }
   for (const [word, value] of more) attributes.set(word, value);
 
