@@ -5,7 +5,8 @@ import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "./clients.ts";
-import { debian, program, type Gap } from "./programs.ts";
+import { peers } from "./peers.ts";
+import type { Gap } from "./programs.ts";
 
 /** A Prometheus that scrapes one hub. */
 export interface Prometheus {
@@ -16,7 +17,7 @@ export interface Prometheus {
 
 /** Starts Prometheus with the admin listener of a hub as its one target, scraped twice a second. */
 export async function startPrometheus(target: string): Promise<Prometheus | Gap> {
-  const found = await program("prometheus", debian(["prometheus"], "usr/bin/prometheus"));
+  const found = await peers.prometheus();
   if ("gap" in found) return found;
   const folder = mkdtempSync(join(tmpdir(), "weir-prometheus-"));
   const config = join(folder, "prometheus.yml");
