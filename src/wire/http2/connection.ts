@@ -162,7 +162,11 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   drain(): void {
     if (this.#draining || this.#isOver) return;
     this.#draining = true;
-    if (!this.#greeted) return this.#end();
+    // Whatever a client has asked that has not greeted yet, it may ask again elsewhere.
+    if (!this.#greeted) {
+      this.sender.control(numbersFrame(frameType.goAway, 0, 0, errorCode.none));
+      return this.#end();
+    }
     this.sender.control(numbersFrame(frameType.goAway, 0, maxWindow, errorCode.none));
     this.sender.control(frame(frameType.ping, 0, 0, drainPing));
     this.#cancelTimer = this.#options.timers.after(drainMs, () => this.#takeNoMore());
@@ -494,11 +498,10 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     const { frames, unread } = this.#options;
     const held = this.#isOver ? 0 : this.#reader.heldBytes + this.#block.heldBytes;
     if (held !== this.#heldBytes) frames.set(this.#framesHolder, (this.#heldBytes = held));
-    const { backlog } = this.#outbox;
-    const isBackedUp = backlog > maxBacklogBytes;
-    const waiting = this.#isOver ? 0 : this.sender.waitingBytes + (isBackedUp ? backlog : 0);
+    const { backlog, awaitsDrain } = this.#outbox;
+    const waiting = this.#isOver ? 0 : this.sender.waitingBytes + (awaitsDrain ? backlog : 0);
     if (waiting !== this.#unreadBytes) unread.set(this.#unreadHolder, (this.#unreadBytes = waiting));
-    if (!isBackedUp || this.#paused || this.#isOver) return;
+    if (backlog <= maxBacklogBytes || this.#paused || this.#isOver) return;
     this.#paused = true;
     this.#socket.pause();
   }

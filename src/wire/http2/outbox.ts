@@ -56,6 +56,11 @@ export class Outbox {
     return this.#socket.writableLength;
   }
 
+  /** Whether the socket has so much to take that it will say when it has taken all (`drain`). */
+  get awaitsDrain(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
   get isEmpty(): boolean {
     return this.#length === 0;
   }

@@ -114,7 +114,7 @@ export class Stream {
 
   /** Whether to send no more for now, because the peer takes less than it is sent: `drained` will be called then. */
   holdBack(): boolean {
-    if (!this.#isHeld && this.#unreadBytes >= highWater) {
+    if (!this.#isHeld && this.#waitingBytes + this.#sender.outbox.backlog >= highWater) {
       this.#isHeld = true;
       this.#sender.hold(this);
     }
@@ -161,14 +161,11 @@ export class Stream {
 
   /** Tells a handler that holds back to go on, when little waits any more. */
   relieve(): void {
-    if (!this.#isHeld || this.#unreadBytes > lowWater) return;
+    // A socket that says nothing when it has taken all is not waited for.
+    if (!this.#isHeld || this.#waitingBytes > lowWater || this.#sender.outbox.awaitsDrain) return;
     this.#isHeld = false;
     this.#sender.release(this);
     this.handler.drained();
-  }
-
-  get #unreadBytes(): number {
-    return this.#waitingBytes + this.#sender.outbox.backlog;
   }
 
   #fits(bytes: number): boolean {

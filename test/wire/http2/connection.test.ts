@@ -1,3 +1,4 @@
+import { Duplex } from "node:stream";
 import test from "ava";
 import fc from "fast-check";
 import {
@@ -13,7 +14,9 @@ import {
 import type { Requests } from "../../../src/wire/http2/connection.ts";
 import { headersFrame } from "../../../src/wire/http2/header-encoder.ts";
 import type { RequestFields } from "../../../src/wire/http2/request-fields.ts";
-import type { Stream } from "../../../src/wire/http2/stream.ts";
+import { ChunkPool, Outbox } from "../../../src/wire/http2/outbox.ts";
+import { Sender } from "../../../src/wire/http2/sender.ts";
+import { Stream } from "../../../src/wire/http2/stream.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
 import { echo, okHeaders } from "./serve.ts";
 import { data, hello, request, wire, type Frame } from "./wire.ts";
@@ -348,6 +351,14 @@ test("drain sends the peer away in two steps, and what it has asked is answered"
   t.true(mute.socket.writableEnded);
 });
 
+test("drain tells a client that has not greeted that none of its requests was taken", async (t) => {
+  const { connection, bring, written, socket } = wire(open());
+  connection.drain();
+  await bring(hello, request(1, "/x"));
+  t.deepEqual(goAways(written()), [[0, 0]]);
+  t.true(socket.writableEnded);
+});
+
 test("a stream whose messages are not taken gets no window, and the others do", async (t) => {
   let isReady = false;
   let slow: Stream | undefined;
@@ -475,6 +486,44 @@ test("a peer that does not read is not read from, holds no more than its bound, 
   unread.set({ refuse: () => t.fail() }, 8e6 - 1000);
   t.true(socket.destroyed);
   t.is(unread.total, 8e6 - 1000);
+});
+
+test("what many peers do not take is counted for each, however little it is", async (t) => {
+  const { bring, socket, unread } = wire(echo, { takes: false });
+  await bring(hello);
+  for (let i = 0; i < 1500; i += 50) await bring(...times(50, (n) => request(2 * (i + n) + 1, "/x")));
+  t.true(socket.writableLength >= socket.writableHighWaterMark && socket.writableLength < 256 * 1024);
+  t.is(unread.total, socket.writableLength);
+});
+
+test("a stream that held back goes on, whatever a socket takes before it says that it has taken all", async (t) => {
+  const done: (() => void)[] = [];
+  const socket = new Duplex({ highWaterMark: 64 * 1024, read() {}, write: (_, __, next) => void done.push(next) });
+  const take = async (): Promise<void> => {
+    for (; done.length > 0; await new Promise(setImmediate)) done.shift()!();
+  };
+  const outbox = new Outbox(socket, new ChunkPool());
+  const sender = new Sender(outbox, () => {});
+  socket.on("drain", () => sender.drained());
+  sender.window = 1e6;
+  const stream = new Stream(1, 0, -1, { sender, ended() {}, reopen() {} });
+  let goesOn = 0;
+  stream.handler = { data() {}, end() {}, isReady: true, drained: () => goesOn++, gone() {} };
+  const widen = (by: number): void => {
+    stream.widen(by);
+    stream.pump();
+    outbox.flush();
+  };
+  stream.sendData(Buffer.alloc(60_000));
+  stream.sendData(Buffer.alloc(72_000));
+  t.true(stream.holdBack());
+  widen(50_000);
+  await take();
+  // Others send, and the socket does not take it at once.
+  socket.write(Buffer.alloc(30_000));
+  widen(20_000);
+  await take();
+  t.is(goesOn, 1);
 });
 
 test("when frames that have not come whole are too many over all connections, the oldest is cut", async (t) => {
