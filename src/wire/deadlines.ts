@@ -26,6 +26,7 @@ export class Deadlines {
   readonly #wheel = Array.from({ length: steps }, () => new Set<Expiring>());
   #count = 0;
   #step: number;
+  #isWaiting = false;
 
   /** `soon` runs a job when this turn of the event loop is over. */
   constructor(timers: Timers, monotonic: () => number, soon: (job: () => void) => void = process.nextTick) {
@@ -60,7 +61,12 @@ export class Deadlines {
   }
 
   #wait(): void {
-    this.#timers.after(stepMs, () => this.#turn());
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#timers.after(stepMs, () => {
+      this.#isWaiting = false;
+      this.#turn();
+    });
   }
 
   #turn(): void {

@@ -217,6 +217,21 @@ test("deadlines expire when they should, however they lie, and what is over does
   );
 });
 
+test("deadlines that come and go, one at a time, have one timer", (t) => {
+  let timersStarted = 0;
+  const deadlines = new Deadlines(
+    { after: () => (timersStarted++, () => {}) },
+    () => 0,
+    (job) => job(),
+  );
+  for (let i = 0; i < 100; i++) {
+    const expiring: Expiring = { expiresMs: 1000, isOver: false, expire: () => t.fail() };
+    deadlines.add(expiring);
+    deadlines.remove(expiring);
+  }
+  t.is(timersStarted, 1);
+});
+
 test("a call that never comes whole ends with its deadline", async (t) => {
   const { address, observer } = await serve(t, doors);
   const opened = await session(t, address);
