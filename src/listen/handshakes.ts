@@ -27,9 +27,11 @@ export function watchHandshakes(server: Server, options: HandshakeOptions): () =
   server.prependListener("connection", (socket: Socket) => {
     const peer = endOf(socket);
     if (pending.size >= (options.maxPending ?? maxPending)) {
-      options.refused("handshakes", socket.remoteAddress ?? "unknown", undefined);
-      socket.destroy();
-      return;
+      // The one that began first gives way: an honest handshake takes a moment, and who says nothing keeps nobody out.
+      const [first, slow] = pending.entries().next().value!;
+      pending.delete(first);
+      options.refused("handshakes", slow.remoteAddress ?? "unknown", undefined);
+      slow.destroy();
     }
     pending.set(peer, socket);
     socket.once("close", () => {
