@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-auth.ts";
+import { judgeThrough, type Passage } from "./forward-auth.ts";
 import { envoyProgram, startEnvoy, type Envoy } from "./envoy-process.ts";
 import { envoyVersions } from "./peers.ts";
 import { startHub, type Hub } from "./hub.ts";
 import { notRun, type Gap, type Program } from "./programs.ts";
-import { ask, startService, type Answered, type Seen, type Service } from "./proxied-service.ts";
+import { ask, startService, type Answered, type Service } from "./proxied-service.ts";
 import { envoyFilterOfDocs } from "./recipes.ts";
 
 const files = { "policies/all.yaml": forwardAuthPolicies, "weir.yaml": "policies: ./policies\n" };
@@ -62,22 +63,13 @@ function withEnvoy(title: string, run: (t: ExecutionContext, found: Program) => 
   test.serial(title, async (t) => ("gap" in program ? notRun(t, program) : run(t, program)));
 }
 
-for (const { title, path, status, answer, answerHeaders = {}, seen = {}, ...asked } of forwardAuthCases) {
-  withEnvoy(`Envoy over HTTP: ${title}`, async (t) => {
-    const before = service.count();
-    const got = await ask(envoy.port, path, asked);
+for (const given of forwardAuthCases) {
+  withEnvoy(`Envoy over HTTP: ${given.title}`, async (t) => {
+    const sameHeader: Passage["sameHeader"] = (came, expected, name) =>
+      t.is(came?.toString().replace(/,(?! )/, ", "), expected, name);
     // To Envoy 5xx would be a hub that failed.
-    const expected = path === "/closed" ? 403 : status;
-    t.is(got.status, expected, envoy.stderr());
-    if (answer !== undefined) t.is(got.body, answer);
-    for (const [name, value] of Object.entries(answerHeaders)) t.is(got.headers[name], value, name);
-    const passed = status === 200 || path.startsWith("/status/");
-    t.is(service.count() - before, passed ? 1 : 0);
-    if (!passed) return;
-    const came = JSON.parse(got.body) as Seen;
-    t.like(came, { method: asked.method ?? "GET", url: path, body: asked.body ?? "" });
-    for (const [name, value] of Object.entries(seen))
-      t.is(came.headers[name]?.toString().replace(/,(?! )/, ", "), value, name);
+    const expected = given.path === "/closed" ? { ...given, status: 403 } : given;
+    await judgeThrough(t, expected, { ...envoy, service, sameHeader });
   });
 }
 
