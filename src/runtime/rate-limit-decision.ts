@@ -1,6 +1,5 @@
 import type { Bag } from "../attributes/bag.ts";
-import type { DirectResponse } from "../policy/snapshot.ts";
-import type { LimitState } from "./decision.ts";
+import type { Decision, LimitState } from "./decision.ts";
 
 /** How the descriptors of one request are to be charged. */
 export interface RateLimitAsked {
@@ -38,21 +37,11 @@ export interface DescriptorOutcome {
   readonly limits: readonly LimitState[];
 }
 
-/** The answer to all descriptors of one request. */
-export interface RateLimitDecision {
-  /** Random, 128 bits in hexadecimal. */
-  readonly id: string;
-  /** The version of the snapshot that decided. */
-  readonly version: string;
-  readonly allowed: boolean;
-  /** gRPC status code: 0 when allowed. */
-  readonly code: number;
-  readonly message: string;
-  /** `policy/rule` of each limit that refused, once, sorted; the first names code and direct response. */
-  readonly rules: readonly string[];
-  /** `policy/rule` of each limit that would have refused, were its policy not in mode observe. */
-  readonly observed: readonly string[];
-  readonly http?: DirectResponse;
+/** The answer to all descriptors of one request. `rules` names a limit once, whatever descriptors it refused. */
+export interface RateLimitDecision extends Pick<
+  Decision,
+  "id" | "version" | "allowed" | "code" | "message" | "rules" | "observed" | "http"
+> {
   /** In the order in which they were added. */
   readonly descriptors: readonly DescriptorOutcome[];
 }
