@@ -1,16 +1,8 @@
+import { framingHeaders } from "../util/framing-headers.ts";
 import type { Located, Reading } from "./shape/shape.ts";
 
-/** Headers that say how a message is carried: a proxy writes them, and a wrong one splits messages (RFC 9110, 7.6.1). */
-const framing = new Set([
-  "connection",
-  "content-length",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+/** A proxy writes these by itself, and a wrong one splits messages. */
+const framing: ReadonlySet<string> = new Set(framingHeaders);
 
 const maxLength = 256;
 

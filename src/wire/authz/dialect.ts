@@ -1,3 +1,5 @@
+import { framingHeaders } from "../../util/framing-headers.ts";
+
 /**
  * How a kind of proxy asks for authorization: which headers of its request say what the caller asked for, and which
  * are not the caller's. All names in lower case. `docs/doors/authz.md` shows the same; a test compares.
@@ -23,20 +25,7 @@ export interface Dialect {
 }
 
 /** What any proxy writes for its own connection to the hub (RFC 9110, 7.6.1), or about where a request came through. */
-const ownOfAll = [
-  "connection",
-  "content-length",
-  "expect",
-  "host",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "x-forwarded-for",
-  "x-real-ip",
-];
+const ownOfAll = [...framingHeaders, "expect", "host", "x-forwarded-for", "x-real-ip"];
 
 /** nginx's auth_request, with the configuration that `weir nginx` prints. */
 export const nginx: Dialect = {
