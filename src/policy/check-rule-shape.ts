@@ -1,5 +1,6 @@
 import { isTimeZone, refusalCodes } from "../sdk/index.ts";
 import type { RefusalCode } from "../sdk/index.ts";
+import { nearest } from "../util/nearest.ts";
 import { maxAmount, parseRate, rateExpected } from "./rate.ts";
 import { ruleName, unless, value, when } from "./rule-fields.ts";
 import { list, mapOf, record } from "./shape/collections.ts";
@@ -88,6 +89,12 @@ const otherAlgorithms = {
   concurrency: "limits on what runs at once are not available in this version",
   gcra: 'that is "token-bucket"',
 };
+
+function unknownTimeZone(text: string): { readonly problem: string; readonly hint?: string } {
+  const problem = `expected a time zone such as Europe/Berlin or UTC, got ${JSON.stringify(text.slice(0, 60))}`;
+  const near = nearest(text.slice(0, 60), Intl.supportedValuesOf("timeZone"));
+  return near === undefined ? { problem } : { problem, hint: `did you mean "${near}"?` };
+}
 
 const byShape: Shape<NonNullable<Read<typeof value>> | Read<typeof byMap>> = {
   expected: "an expression, or a map of names to expressions",
@@ -183,7 +190,7 @@ export const checkRuleShape = variants(
       zone: {
         shape: parsedText({
           expected: "a time zone such as Europe/Berlin or UTC",
-          parse: (text) => (isTimeZone(text) ? { value: text } : undefined),
+          parse: (text) => (isTimeZone(text) ? { value: text } : unknownTimeZone(text)),
           schema: { type: "string" },
         }),
         description: "The time zone whose clocks say when a window of the calendar begins. Only for `calendar`.",
