@@ -58,6 +58,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   }
 
   const run = async ({ lua, sha }: Script, keys: readonly string[], args: readonly (string | number)[]) => {
+    if (client.status !== "ready") throw new Error("Connection to redis is down: it is being made again");
     try {
       return await client.evalsha(sha, keys.length, ...keys, ...args);
     } catch (error) {
