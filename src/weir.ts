@@ -279,6 +279,7 @@ export function sessionOn(serving: Serving<Reporter>): Session {
   const { snapshot, check, rateLimit, prepared } = serving;
   return {
     layout: snapshot.layout,
+    reportLayout: snapshot.reportLayout,
     vocabulary: snapshot.vocabulary,
     version: snapshot.version,
     doors: snapshot.settings.doors,

@@ -1,3 +1,5 @@
+import type { Phase } from "../attributes/vocabulary.ts";
+import type { Expression } from "../expression/expression.ts";
 import type { AdapterNames } from "./adapter-names.ts";
 import { compileCheckRule } from "./compile-check-rule.ts";
 import { compileReportRule } from "./compile-report-rule.ts";
@@ -51,20 +53,27 @@ function compilePolicyHead(set: PolicySet, reading: Reading, raw: RawPolicy): Po
     const message = `a policy is called "${name}" already, at ${showPlace(known.place)}`;
     reading.tell(raw.policy.node, { code: "WEIR_POLICY_DUPLICATE", message });
   }
-  const phase = (raw.check?.items.length ?? 0) > 0 ? "check" : "report";
-  const own = raw.match && set.expressions.compile<boolean>(reading, raw.match, phase, condition);
+  const phases: readonly Phase[] = [
+    ...((raw.check?.items.length ?? 0) > 0 ? ["check" as const] : []),
+    ...((raw.report?.items.length ?? 0) > 0 ? ["report" as const] : []),
+  ];
+  // Where a mistake leaves a policy without rules, its `match` is still looked at.
+  const own = raw.match && set.expressions.compile<boolean>(reading, raw.match, phases[0] ?? "report", condition);
   if (own !== undefined) warnOfHeaderCase(reading, raw.match, own.uses);
   const namespace = raw.namespace?.value;
-  let match = own;
-  if (namespace !== undefined) {
+  const matchIn = (phase: Phase): Expression<boolean> | undefined => {
+    if (!phases.includes(phase)) return undefined;
+    if (namespace === undefined) return own && set.expressions.compose<boolean>(own.source, phase);
     // One expression, so that the index of rules finds the namespace among its equality tests.
     const test = `destination.namespace == ${JSON.stringify(namespace)}`;
     // A comment at the end of the operator's text must not swallow the bracket.
     const end = own?.source.includes("//") === true ? "\n)" : ")";
-    match = set.expressions.compose<boolean>(own === undefined ? test : `${test} && (${own.source}${end}`, phase);
-  }
+    return set.expressions.compose<boolean>(own === undefined ? test : `${test} && (${own.source}${end}`, phase);
+  };
   const mode = raw.mode?.value ?? "enforce";
-  const policy = shaped<Policy>({ name, place, mode, namespace, match });
+  const match = matchIn("check");
+  const reportMatch = matchIn("report");
+  const policy = shaped<Policy>({ name, place, mode, namespace, match, reportMatch });
   if (known === undefined && raw.policy !== undefined) set.policies.set(name, policy);
   return policy;
 }

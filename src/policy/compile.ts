@@ -10,7 +10,7 @@ import { metricConflict } from "./metric-families.ts";
 import { policyShape } from "./policy-shape.ts";
 import type { Problem } from "./problem.ts";
 import { compareText, Problems } from "./problems.ts";
-import { RuleExpressions } from "./rule-expressions.ts";
+import { type Layouts, RuleExpressions } from "./rule-expressions.ts";
 import { Reading } from "./shape/shape.ts";
 import type { AdapterEntry, MetricRule, Snapshot } from "./snapshot.ts";
 import { OwnTexts } from "../util/own-texts.ts";
@@ -77,11 +77,11 @@ export async function compileFiles(
   problems: Problems,
 ): Promise<Compiled> {
   const { settings, vocabulary, adapters } = config;
-  const layout = new Layout();
+  const layouts: Layouts = { check: new Layout(), report: new Layout() };
   // To be refused, an encoded slash must be seen, whatever the rules read.
-  if (settings.doors.encodedSlash === "refuse") layout.declare("request.url_path", "string");
+  if (settings.doors.encodedSlash === "refuse") layouts.check.declare("request.url_path", "string");
   const limits = { maxLength: settings.limits.expressionLength, maxCost: settings.limits.expressionCost };
-  const expressions = new RuleExpressions(vocabulary, layout, limits);
+  const expressions = new RuleExpressions(vocabulary, layouts, limits);
   const set: PolicySet = { expressions, adapters, policies: new Map(), checks: [], reports: [] };
   const families = new Map<string, MetricRule>();
   const hash = new ContentHash().add(configText ?? "");
@@ -106,7 +106,7 @@ export async function compileFiles(
   }
   if (problems.errors > 0) return { problems: problems.sorted(), omitted: problems.omitted };
   const warnings = problems.sorted();
-  return { snapshot: snapshotOf(config, set, layout, hash.digest()), warnings };
+  return { snapshot: snapshotOf(config, set, layouts, hash.digest()), warnings };
 }
 
 /** Gives a promise when it is time for others, that they have had their turn. */
@@ -155,7 +155,7 @@ function holdFamily(
   problems.add(problemAt(source, start, start + 1, { code: "WEIR_POLICY_DUPLICATE", message, hint }));
 }
 
-function snapshotOf(config: Config, set: PolicySet, layout: Layout, version: string): Snapshot {
+function snapshotOf(config: Config, set: PolicySet, layouts: Layouts, version: string): Snapshot {
   const byRule = (a: { policy: { name: string }; name: string }, b: typeof a) =>
     compareText(a.policy.name, b.policy.name) || compareText(a.name, b.name);
   const adapters = new Map<string, AdapterEntry>();
@@ -167,7 +167,8 @@ function snapshotOf(config: Config, set: PolicySet, layout: Layout, version: str
     version,
     settings: config.settings,
     vocabulary: config.vocabulary,
-    layout,
+    layout: layouts.check,
+    reportLayout: layouts.report,
     policies: [...set.policies.values()].sort((a, b) => compareText(a.name, b.name)),
     checks: checks,
     reports: set.reports.sort(byRule),

@@ -44,19 +44,23 @@ export interface ExpressionLimits {
   readonly maxCost: number;
 }
 
+/** Where the attributes lie that check rules read, and where those that report rules read: a bag of each for each. */
+export type Layouts = Readonly<Record<Phase, Layout>>;
+
 /**
- * Compiles the expressions of one set of policies over one layout. Rules that hold the same text share one expression:
- * expressions do not change.
+ * Compiles the expressions of one set of policies, those of check rules over one layout and those of report rules over
+ * another: what only reports are asked for costs a check nothing. Rules of a phase that hold the same text share one
+ * expression: expressions do not change.
  */
 export class RuleExpressions {
-  readonly layout: Layout;
+  readonly layouts: Layouts;
   readonly vocabulary: Vocabulary;
   readonly #limits: ExpressionLimits;
   readonly #compiled = new Map<string, Compiled>();
 
-  constructor(vocabulary: Vocabulary, layout: Layout, limits: ExpressionLimits) {
+  constructor(vocabulary: Vocabulary, layouts: Layouts, limits: ExpressionLimits) {
     this.vocabulary = vocabulary;
-    this.layout = layout;
+    this.layouts = layouts;
     this.#limits = limits;
   }
 
@@ -85,7 +89,7 @@ export class RuleExpressions {
     const key = `${phase} ${source}`;
     const known = this.#compiled.get(key);
     if (known !== undefined) return known;
-    const environment = { vocabulary: this.vocabulary, layout: this.layout, phase };
+    const environment = { vocabulary: this.vocabulary, layout: this.layouts[phase], phase };
     const compiled = compileExpression(source, environment, { maxLength, maxCost: this.#limits.maxCost });
     this.#compiled.set(key, compiled);
     return compiled;

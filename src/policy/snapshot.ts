@@ -19,8 +19,10 @@ export interface Snapshot {
   readonly version: string;
   readonly settings: Settings;
   readonly vocabulary: Vocabulary;
-  /** The slots of every attribute and map key that a rule reads. */
+  /** The slots of every attribute and map key that a rule of `check:` reads. */
   readonly layout: Layout;
+  /** The same for the rules of `report:`. */
+  readonly reportLayout: Layout;
   /** Sorted by name. */
   readonly policies: readonly Policy[];
   /** Rules of `check:`, sorted by (policy name, rule name). `ordinal` is the position here. */
@@ -37,8 +39,10 @@ export interface Policy {
   readonly place: Place;
   readonly mode: "enforce" | "observe";
   readonly namespace?: string;
-  /** `namespace:` and `match:` in one: the rules apply only where it is true. Left out: everywhere. */
+  /** `namespace:` and `match:` in one: the rules of `check:` apply only where it is true. Left out: everywhere. */
   readonly match?: Expression<boolean>;
+  /** The same for the rules of `report:`. */
+  readonly reportMatch?: Expression<boolean>;
 }
 
 /** An entry under `adapters:` in `weir.yaml`. */

@@ -79,7 +79,7 @@ export function createReporter(options: ReporterOptions): Reporter {
     throw error;
   }
 
-  const complete = completionOf(options.snapshot.layout);
+  const complete = completionOf(options.snapshot.reportLayout);
   // What is to be done for the record at hand. The arrays are used again and again, and how much of them counts is kept
   // apart: setting an array's length costs more than all the rest of it.
   const policies: PreparedPolicy[] = [];
@@ -170,7 +170,7 @@ function prepare(
       else group.push(rule);
     }
     return {
-      ...(policy.match === undefined ? {} : { match: policy.match }),
+      ...(policy.reportMatch === undefined ? {} : { match: policy.reportMatch }),
       rules: rules.map((rule) => rule.id),
       metrics: [...groups.values()].map(openMetrics),
       logs: rules.filter((rule) => rule.kind === "log").map(openLog),

@@ -4,14 +4,8 @@ import type { Observer } from "../util/observer.ts";
 import { WeirError } from "../util/weir-error.ts";
 import type { Client } from "./client.ts";
 
-/** The slots of a layout that a client may not fill. */
-interface Foreign {
-  readonly layout: Layout;
-  readonly slots: readonly number[];
-}
-
-/** What a client may not fill of the layout that serves; worked out once for each of the two. */
-const foreignSlots = new WeakMap<Client, Foreign>();
+/** The slots of a layout that a client may not fill; worked out once for each two. */
+const foreignSlots = new WeakMap<Layout, WeakMap<Client, readonly number[]>>();
 
 /**
  * Refuses a bag that holds an attribute which its sender may not set, whether by its value or by one of another type.
@@ -22,9 +16,7 @@ const foreignSlots = new WeakMap<Client, Foreign>();
  */
 export function refuseForeignAttributes(bag: Bag, client: Client | undefined, door: string, observer: Observer): void {
   if (client === undefined) return;
-  let foreign = foreignSlots.get(client);
-  if (foreign?.layout !== bag.layout) foreignSlots.set(client, (foreign = foreignOf(bag.layout, client)));
-  for (const slot of foreign.slots) {
+  for (const slot of foreignTo(client, bag.layout)) {
     if (bag.peek(slot) !== undefined)
       throw notPermitted(client, door, observer, "attribute", bag.layout.slots[slot]!.name);
   }
@@ -47,7 +39,13 @@ export function notPermitted(
   return new WeirError("WEIR_NOT_PERMITTED", `this client may not speak for the ${what} ${shown}`);
 }
 
-function foreignOf(layout: Layout, client: Client): Foreign {
-  const slots = layout.slots.filter(({ name }) => !client.maySet(name)).map(({ index }) => index);
-  return { layout, slots };
+function foreignTo(client: Client, layout: Layout): readonly number[] {
+  let byClient = foreignSlots.get(layout);
+  if (byClient === undefined) foreignSlots.set(layout, (byClient = new WeakMap()));
+  let slots = byClient.get(client);
+  if (slots === undefined) {
+    slots = layout.slots.filter(({ name }) => !client.maySet(name)).map(({ index }) => index);
+    byClient.set(client, slots);
+  }
+  return slots;
 }

@@ -11,7 +11,10 @@ import type { RecordOutcome } from "../telemetry/outcome.ts";
  * opens one. A session holds its snapshot's adapters open: {@link Session.end} must be called exactly once.
  */
 export interface Session {
+  /** Of the bags that {@link Session.check} and {@link Session.rateLimit} take. */
   readonly layout: Layout;
+  /** Of the bags that {@link Session.report} takes. */
+  readonly reportLayout: Layout;
   readonly vocabulary: Vocabulary;
   readonly version: string;
   /** `doors:` of weir.yaml. */

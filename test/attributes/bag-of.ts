@@ -33,3 +33,11 @@ export function bagOf(
   }
   return bag;
 }
+
+/** A bag of the attributes that report rules have places for. */
+export function recordOf(
+  { reportLayout: layout, vocabulary }: { readonly reportLayout: Layout; readonly vocabulary: Vocabulary },
+  attributes: Attributes,
+): Bag {
+  return bagOf({ layout, vocabulary }, attributes);
+}

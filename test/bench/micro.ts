@@ -122,7 +122,7 @@ async function reports(): Promise<void> {
   const reader = new Reader();
   const request = new ReportReader();
   const words = decoder.createWords();
-  const bag = new Bag(hub.snapshot.layout);
+  const bag = new Bag(hub.snapshot.reportLayout);
   const decode = (buffer: Buffer, then: () => void): void => {
     request.read(reader.reset(buffer), words);
     bag.clear();

@@ -4,7 +4,7 @@ import { defineAdapter, type LogEntry, type MetricGroup, type MetricRecorder } f
 import { createQueues, type Queues, type QueuesOptions } from "../../src/telemetry/queues.ts";
 import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
 import { z } from "zod";
-import { bagOf, type Attributes } from "../attributes/bag-of.ts";
+import { recordOf, type Attributes } from "../attributes/bag-of.ts";
 import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
 
 const anyConfig = z.strictObject({});
@@ -89,7 +89,7 @@ export class TestHub {
   static async samplesOf(policies: string, attributes: Attributes): Promise<{ samples: string[]; told: string[] }> {
     const hub = new TestHub();
     const snapshot = await snapshotOf(policies);
-    hub.reporter(snapshot).report(bagOf(snapshot, attributes));
+    hub.reporter(snapshot).report(recordOf(snapshot, attributes));
     return { samples: hub.samples, told: hub.observer.told };
   }
 }

@@ -2,7 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { snapshotOf, TestHub } from "./hub.ts";
-import { bagOf, type Attributes } from "../attributes/bag-of.ts";
+import { recordOf, type Attributes } from "../attributes/bag-of.ts";
 import { Fault } from "../../src/attributes/fault.ts";
 
 /** A value of the wrong type on the wire. */
@@ -174,7 +174,7 @@ report:
     ],
   );
   t.deepEqual(hub.groups[0]!.metrics[1], { name: "b_bytes", kind: "histogram", help: "Sizes.", buckets: [10] });
-  t.is(reporter.report(bagOf(snapshot, { "request.path": "/a", "request.host": "h" })), "taken");
+  t.is(reporter.report(recordOf(snapshot, { "request.path": "/a", "request.host": "h" })), "taken");
   t.deepEqual(hub.samples, ["a_total{x=/a} 1", "c_total{y=/a} 1", "d_total{x=h} 1", "f_total{x=/a} 1"]);
   t.deepEqual(hub.counts, { taken: 1, full: 0 });
 });
@@ -198,7 +198,7 @@ report:
     }),
   };
   const reporter = hub.reporter(snapshot, (adapter) => (adapter === "other" ? broken : hub.metricsInstance));
-  t.is(reporter.report(bagOf(snapshot, {})), "taken");
+  t.is(reporter.report(recordOf(snapshot, {})), "taken");
   t.deepEqual(hub.samples, ["b_total{} 1"]);
   t.deepEqual(hub.observer.told, ["adapter other metrics fault"]);
   await reporter.close(1000);
@@ -236,7 +236,7 @@ test("a log entry has the fields that are there, as JSON", async (t) => {
   const snapshot = await snapshotOf(logPolicy);
   const reporter = hub.reporter(snapshot);
   reporter.report(
-    bagOf(snapshot, {
+    recordOf(snapshot, {
       "request.path": "/a",
       "response.code": 503,
       "connection.mtls": false,
@@ -248,9 +248,9 @@ test("a log entry has the fields that are there, as JSON", async (t) => {
     }),
   );
   reporter.report(
-    bagOf(snapshot, { "response.code": "9007199254740993", "request.path": wrong, "request.reason": "Warn" }),
+    recordOf(snapshot, { "response.code": "9007199254740993", "request.path": wrong, "request.reason": "Warn" }),
   );
-  reporter.report(bagOf(snapshot, { "response.code": 1 }));
+  reporter.report(recordOf(snapshot, { "response.code": 1 }));
   t.deepEqual(hub.entries, [], "delivered behind");
   await hub.clock.advance(1000);
   t.is(
@@ -289,7 +289,7 @@ report:
   - { log: two, when: request.size > 0 }
 `);
   const reporter = hub.reporter(snapshot);
-  const [small, large] = [bagOf(snapshot, { "request.size": 0 }), bagOf(snapshot, { "request.size": 1 })];
+  const [small, large] = [recordOf(snapshot, { "request.size": 0 }), recordOf(snapshot, { "request.size": 1 })];
   // Three entries have room: 2 + 2 do not, 2 + 1 do.
   t.deepEqual(
     [large, large, small, small].map((bag) => reporter.report(bag)),
@@ -311,13 +311,13 @@ test("entries of an instance that stays over a reload go on waiting; the last re
   const hub = new TestHub();
   const snapshot = await snapshotOf(`{ policy: p, report: [ { log: a }, { metric: m, type: counter } ] }`);
   const before = hub.reporter(snapshot);
-  before.report(bagOf(snapshot, {}));
+  before.report(recordOf(snapshot, {}));
   const after = hub.reporter(snapshot);
   await before.close(1000);
   t.is(hub.closedRecorders, 1);
   t.deepEqual(hub.entries, []);
   t.is(hub.queues.states()[0]!.entries, 1);
-  after.report(bagOf(snapshot, {}));
+  after.report(recordOf(snapshot, {}));
   const closed = after.close(1000);
   await hub.clock.advance(0);
   await closed;
@@ -374,9 +374,11 @@ test("policies found by index are those whose match holds, whatever the record",
     fc.property(record, (attributes) => {
       const present = Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
       hub.samples.length = 0;
-      reporter.report(bagOf(snapshot, present));
+      reporter.report(recordOf(snapshot, present));
       const expected = snapshot.policies
-        .filter(({ match }) => match === undefined || match.evaluate(bagOf(snapshot, present)) === true)
+        .filter(
+          ({ reportMatch }) => reportMatch === undefined || reportMatch.evaluate(recordOf(snapshot, present)) === true,
+        )
         .map(({ name }) => `m${name.slice(1)}{} 1`);
       t.deepEqual(hub.samples.toSorted(), expected);
     }),

@@ -103,7 +103,7 @@ async function runStep(
   await world.advance(step.afterMs);
   for (let time = 1; time <= step.times; time++) {
     if (time > 1) await world.advance(step.everyMs);
-    const bag = fillBag(snapshot.layout, attributes);
+    const bag = fillBag(step.kind === "report" ? snapshot.reportLayout : snapshot.layout, attributes);
     const outcome = await world.act(step, bag);
     const differences = [
       ...outcome.unanswered.map(unanswered),

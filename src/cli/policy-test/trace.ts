@@ -39,7 +39,7 @@ export function trace(snapshot: Snapshot, step: Pick<Step, "kind" | "asked">, ba
   for (const rule of rulesOf(snapshot, step)) {
     const { policy } = rule;
     const isFirst = !matches.has(policy);
-    if (isFirst) matches.set(policy, unmet("match", policy.match, copy));
+    if (isFirst) matches.set(policy, unmet("match", step.kind === "report" ? policy.reportMatch : policy.match, copy));
     const match = matches.get(policy);
     if (match === undefined || match.fault !== undefined) tried.push(tryRule(rule, match, copy, outcome));
     else if (isFirst) tried.push({ name: policy.name, reached: false, ...passedOver(match) });

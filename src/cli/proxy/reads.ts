@@ -1,3 +1,4 @@
+import type { Layout } from "../../attributes/layout.ts";
 import type { AttributeUse, Equality, Expression } from "../../expression/index.ts";
 import type { CheckRule, LimitRule, ReportRule, Snapshot } from "../../policy/snapshot.ts";
 
@@ -32,7 +33,7 @@ export function readsOfPolicies(snapshot: Snapshot): PolicyReads {
     limits: snapshot.checks.filter(isLimit).map((rule) => ({
       rule: rule.id,
       uses: distinct(expressionsOfCheck(rule)),
-      equals: equalsOf([rule.policy.match, rule.when], snapshot),
+      equals: equalsOf([rule.policy.match, rule.when], snapshot.layout),
     })),
     checks: judged.length > 0,
   };
@@ -45,8 +46,11 @@ export function useText({ name, key }: Pick<AttributeUse, "name" | "key">): stri
 
 /** The texts that the rules compare an attribute with, sorted. */
 export function comparedWith(snapshot: Snapshot, attribute: string): string[] {
-  const rules = [...snapshot.checks, ...snapshot.reports];
-  const found = rules.flatMap(({ policy, when }) => equalsOf([policy.match, when], snapshot).get(attribute) ?? []);
+  const checks = snapshot.checks.map(({ policy, when }) => equalsOf([policy.match, when], snapshot.layout));
+  const reports = snapshot.reports.map(({ policy, when }) =>
+    equalsOf([policy.reportMatch, when], snapshot.reportLayout),
+  );
+  const found = [...checks, ...reports].flatMap((equals) => equals.get(attribute) ?? []);
   return [...new Set(found)].sort();
 }
 
@@ -59,7 +63,7 @@ function expressionsOfCheck(rule: CheckRule): (Expression | undefined)[] {
 }
 
 function expressionsOfReport(rule: ReportRule): (Expression | undefined)[] {
-  const common = [rule.policy.match, rule.when, rule.unless];
+  const common = [rule.policy.reportMatch, rule.when, rule.unless];
   if (rule.kind === "metric") return [...common, rule.value, ...rule.labels.map(({ value }) => value)];
   const severity = typeof rule.severity === "string" ? undefined : rule.severity;
   return [...common, severity, ...rule.fields.map(({ value }) => value)];
@@ -76,7 +80,7 @@ function distinct(expressions: readonly (Expression | undefined)[]): AttributeUs
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, use]) => use);
 }
 
-function equalsOf(expressions: readonly (Expression | undefined)[], { layout }: Snapshot): Map<string, string> {
+function equalsOf(expressions: readonly (Expression | undefined)[], layout: Layout): Map<string, string> {
   const equalities: Equality[] = expressions.flatMap((expression) => expression?.equalities ?? []);
   return new Map(
     equalities.map(({ slot, value }) => {

@@ -33,7 +33,7 @@ export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "obse
       let notTaken = 0;
       const session = open();
       try {
-        const bag = new Bag(session.layout);
+        const bag = new Bag(session.reportLayout);
         for (const record of reports as readonly unknown[]) {
           bag.clear();
           try {

@@ -34,8 +34,9 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
   const answers = new AnswerCache();
   const report = new ReportRequest();
   const defaultWords = decoder.createWords();
-  /** A bag that no request uses at the moment. */
+  /** A bag that no check uses at the moment, and the one of reports. */
   let spare: Bag | undefined;
+  let reported: Bag | undefined;
 
   function takeBag(layout: Layout): Bag {
     const bag = spare?.layout === layout ? spare : new Bag(layout);
@@ -98,7 +99,8 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
   function takeRecords(session: Session, buffer: Buffer, call: Call): Uint8Array {
     const { starts, ends, isIndependent } = report;
     const records = starts.length;
-    const bag = takeBag(session.layout);
+    const bag = reported?.layout === session.reportLayout ? reported : new Bag(session.reportLayout);
+    reported = bag;
     bag.clear();
     let taken = 0;
     let full = 0;
@@ -119,7 +121,6 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
       if (session.report(bag) === "taken") taken++;
       else full++;
     }
-    spare = bag;
     if (problem !== undefined) {
       const malformed = records - taken - full;
       observer.dropped("record", "malformed", malformed);

@@ -71,7 +71,7 @@ export class ReportStream implements Incoming {
     let notTaken = 0;
     const session = this.#options.open();
     try {
-      const bag = this.#bag?.layout === session.layout ? this.#bag : new Bag(session.layout);
+      const bag = this.#bag?.layout === session.reportLayout ? this.#bag : new Bag(session.reportLayout);
       this.#bag = bag;
       bag.clear();
       for (const [position, { start, end }] of attributes.entries()) {

@@ -34,6 +34,7 @@ async function doorTo(policies: string, settings: Partial<DoorSettings> = {}) {
       };
       return {
         layout: snapshot.layout,
+        reportLayout: snapshot.reportLayout,
         vocabulary: snapshot.vocabulary,
         version: snapshot.version,
         doors,

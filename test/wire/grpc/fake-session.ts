@@ -49,6 +49,7 @@ export function fakeHub(behaviour: {
       hub.opened++;
       return {
         layout,
+        reportLayout: layout,
         vocabulary: standardVocabulary,
         doors: { ...doorSettings(undefined), ...behaviour.doors },
         version: "v1",

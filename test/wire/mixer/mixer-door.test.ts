@@ -62,6 +62,7 @@ function doorOn(behaviour: Behaviour) {
       told.opened++;
       return {
         layout,
+        reportLayout: layout,
         vocabulary: standardVocabulary,
         version: "v1",
         doors: doorSettings(undefined),

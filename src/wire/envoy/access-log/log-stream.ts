@@ -126,7 +126,7 @@ export class LogStream implements Incoming {
     let dropped = 0;
     let next = from;
     try {
-      reports.begin(session.layout, buffer, room.view);
+      reports.begin(session.reportLayout, buffer, room.view);
       for (; next < count; next++) {
         if (reports.report(session, this.#log, starts[next]!, ends[next]!, isTcp[next]!) === "done") continue;
         if (!drop) break;
