@@ -121,6 +121,13 @@ function describeKind(rule: CheckRule | ReportRule): Described {
       const { algorithm, amount, windowMs, burst, calendar } = rule.limit;
       return {
         limit: { algorithm, amount, window_ms: windowMs, burst, calendar },
+        overrides: rule.overrides?.map(({ when, limit }) => ({
+          when: when.source,
+          amount: limit.amount,
+          window_ms: limit.windowMs,
+          burst: limit.burst,
+          calendar: limit.calendar,
+        })),
         by: sources(rule.by),
         cost: rule.cost?.source,
         via: rule.via,

@@ -103,6 +103,34 @@ const byShape: Shape<NonNullable<Read<typeof value>> | Read<typeof byMap>> = {
 };
 const byMap = mapOf("a map of names to expressions", value);
 
+const rate = parsedText({
+  expected: rateExpected,
+  parse: parseRate,
+  code: "WEIR_POLICY_RATE",
+  schema: {
+    type: "string",
+    pattern: "^[1-9][0-9]* ?/ ?([0-9]*(ms|s|m|h|d)|minute|hour|day|week|month|year)$",
+  },
+});
+
+export const overrideShape = record("an override of a limit", {
+  when: {
+    shape: expression("an expression that is true or false"),
+    description: "Where it holds. Absence does not hold; of a fault the least limit is taken that may hold.",
+    required: true,
+  },
+  limit: {
+    shape: rate,
+    description: "How many units each window allows, in place of the rule's own `limit`.",
+    required: true,
+  },
+  burst: {
+    shape: integer("a number of units", 1, maxAmount),
+    description: "How many units may be taken at once. Only for `token-bucket`.",
+    default: "the amount of `limit`",
+  },
+});
+
 export const checkRuleShape = variants(
   "a check rule",
   {
@@ -148,15 +176,7 @@ export const checkRuleShape = variants(
     },
     limit: {
       limit: {
-        shape: parsedText({
-          expected: rateExpected,
-          parse: parseRate,
-          code: "WEIR_POLICY_RATE",
-          schema: {
-            type: "string",
-            pattern: "^[1-9][0-9]* ?/ ?([0-9]*(ms|s|m|h|d)|minute|hour|day|week|month|year)$",
-          },
-        }),
+        shape: rate,
         description:
           "How many units each window allows: `500/s`, `10/m`, `1000/h`, `1/d`, `100/10s`; by the calendar `1000/day`, and so on with `minute`, `hour`, `week`, `month` and `year`.",
         required: true,
@@ -165,6 +185,12 @@ export const checkRuleShape = variants(
         shape: integer("a number of units", 1, maxAmount),
         description: "How many units may be taken at once. Only for `token-bucket`.",
         default: "the amount of `limit`",
+      },
+      overrides: {
+        shape: list("a list of overrides", overrideShape),
+        description:
+          "Other amounts for some requests: of these `when`, `limit` and `burst` the first that holds is taken.",
+        default: "none",
       },
       by: {
         shape: byShape,

@@ -1,14 +1,18 @@
 import type { Expression } from "../expression/expression.ts";
 import { calendarUnits } from "../sdk/index.ts";
+import type { Algorithm, Limit } from "../sdk/index.ts";
 import { findAdapter } from "./adapter-names.ts";
 import type { RawCheckRule } from "./check-rule-shape.ts";
 import type { RuleContext, RuleHead } from "./compile-rules.ts";
-import { scalar, whole } from "./rule-expressions.ts";
-import type { LimitRule } from "./snapshot.ts";
+import { condition, scalar, whole } from "./rule-expressions.ts";
+import type { Rate } from "./rate.ts";
+import type { Located, Reading } from "./shape/shape.ts";
+import type { LimitOverride, LimitRule } from "./snapshot.ts";
 import { keyNode } from "./yaml/node.ts";
 
 type LimitParts = Pick<LimitRule, "limit" | "via" | "by" | "at" | "onError"> & {
   readonly cost: LimitRule["cost"] | undefined;
+  readonly overrides: LimitRule["overrides"] | undefined;
 };
 
 /** Compiles what only a limit has. `undefined` when its rate cannot be read, which is told. */
@@ -20,25 +24,16 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
 
   const unit = raw.limit?.value.calendar;
   const algorithm = raw.algorithm?.value ?? (unit === undefined ? "token-bucket" : "calendar");
-  if (raw.burst !== undefined && algorithm !== "token-bucket") {
-    const message = `burst belongs to the algorithm token-bucket; this limit is a ${algorithm}`;
-    const hint = "a window's burst is its whole amount";
-    reading.tell(keyNode(raw.node, "burst")!, { code: "WEIR_POLICY_SHAPE", message, hint });
-  }
+  tellBurst(reading, raw, algorithm);
   if (raw.zone !== undefined && algorithm !== "calendar") {
     const message = `zone belongs to the algorithm calendar; this limit is a ${algorithm}`;
     reading.tell(keyNode(raw.node, "zone")!, { code: "WEIR_POLICY_SHAPE", message });
   }
-  if (raw.limit !== undefined && (unit === undefined) === (algorithm === "calendar")) {
-    const message =
-      unit === undefined
-        ? "expected a unit of the calendar, such as 1000/month"
-        : `a ${unit} is a unit of the calendar; this limit is a ${algorithm}`;
-    const hint =
-      unit === undefined ? `units are ${calendarUnits.join(", ")}` : "leave out algorithm, or write calendar";
-    reading.tell(raw.limit.node, { code: "WEIR_POLICY_RATE", message, hint });
+  if (
+    raw.limit !== undefined &&
+    !fitsAlgorithm(reading, raw.limit, algorithm, "leave out algorithm, or write calendar")
+  )
     return undefined;
-  }
 
   const by: { name: string; value: Expression }[] = [];
   const parts = raw.by === undefined ? [] : "entries" in raw.by ? raw.by.entries : [{ name: "key", value: raw.by }];
@@ -52,22 +47,63 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     reading.tell(raw.cost.node, { code: "WEIR_POLICY_SHAPE", message: "a cost is 0 or more" });
 
   if (raw.limit === undefined) return undefined;
-  const { amount, windowMs } = raw.limit.value;
-  const read = [policy.match, head.when, head.unless, cost, ...by.map((part) => part.value)];
+  const limitOf = ({ amount, windowMs, calendar }: Rate, burst: number | undefined): Limit => ({
+    id: policy.mode === "observe" ? `${head.id}#observe` : head.id,
+    algorithm,
+    amount,
+    windowMs,
+    ...(calendar === undefined ? {} : { calendar: { unit: calendar, zone: raw.zone?.value ?? "UTC" } }),
+    burst: burst ?? amount,
+  });
+  const overrides: LimitOverride[] = [];
+  for (const override of raw.overrides?.items ?? []) {
+    const { when: text, limit: rate, burst } = override;
+    tellBurst(reading, override, algorithm);
+    const when = text && expressions.compile<boolean>(reading, text, "check", condition);
+    if (rate === undefined || !fitsAlgorithm(reading, rate, algorithm, "an override counts as its rule does")) continue;
+    if (when !== undefined) overrides.push({ when, limit: limitOf(rate.value, burst?.value) });
+  }
+
+  const read = [
+    policy.match,
+    head.when,
+    head.unless,
+    cost,
+    ...by.map((part) => part.value),
+    ...overrides.map((override) => override.when),
+  ];
   const readsRateLimit = read.some((each) => each?.uses.some((use) => use.name.startsWith("ratelimit.")));
   return {
-    limit: {
-      id: policy.mode === "observe" ? `${head.id}#observe` : head.id,
-      algorithm,
-      amount,
-      windowMs,
-      ...(unit === undefined ? {} : { calendar: { unit, zone: raw.zone?.value ?? "UTC" } }),
-      burst: raw.burst?.value ?? amount,
-    },
+    limit: limitOf(raw.limit.value, raw.burst?.value),
+    overrides: overrides.length === 0 ? undefined : overrides,
     via,
     by,
     cost,
     at: raw.at?.value ?? (readsRateLimit ? "ratelimit" : "check"),
     onError: raw.onError?.value ?? "allow",
   };
+}
+
+function tellBurst(
+  reading: Reading,
+  { node, burst }: Pick<RawCheckRule, "node" | "burst">,
+  algorithm: Algorithm,
+): void {
+  if (burst === undefined || algorithm === "token-bucket") return;
+  const message = `burst belongs to the algorithm token-bucket; this limit is a ${algorithm}`;
+  const hint = "a window's burst is its whole amount";
+  reading.tell(keyNode(node, "burst")!, { code: "WEIR_POLICY_SHAPE", message, hint });
+}
+
+/** Whether the window is of the algorithm's kind: a unit of the calendar, or a length. */
+function fitsAlgorithm(reading: Reading, { value, node }: Located<Rate>, algorithm: Algorithm, hint: string): boolean {
+  const unit = value.calendar;
+  if ((unit !== undefined) === (algorithm === "calendar")) return true;
+  const message =
+    unit === undefined
+      ? "expected a unit of the calendar, such as 1000/month"
+      : `a ${unit} is a unit of the calendar; this limit is a ${algorithm}`;
+  const units = `units are ${calendarUnits.join(", ")}`;
+  reading.tell(node, { code: "WEIR_POLICY_RATE", message, hint: unit === undefined ? units : hint });
+  return false;
 }

@@ -98,6 +98,8 @@ export interface LimitRule extends CheckRuleBase {
   readonly kind: "limit";
   /** What the adapter gets. In a policy that observes, its id ends in `#observe`. */
   readonly limit: Limit;
+  /** Other amounts, the first whose `when` holds; the algorithm is the same. Left out: none. */
+  readonly overrides?: readonly LimitOverride[];
   /** The adapter's name in `weir.yaml`. */
   readonly via: string;
   /** Whose count: each value becomes a part of the key, in this order. Empty: one count for all. */
@@ -107,6 +109,12 @@ export interface LimitRule extends CheckRuleBase {
   readonly at: "check" | "ratelimit";
   /** `local`: count in this process's memory while the adapter fails. */
   readonly onError: "deny" | "allow" | "local";
+}
+
+export interface LimitOverride {
+  readonly when: Expression<boolean>;
+  /** What the adapter gets in place of the rule's own limit; its id is the same. */
+  readonly limit: Limit;
 }
 
 export type HeaderEdit =

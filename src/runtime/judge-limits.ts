@@ -7,6 +7,7 @@ import type { LimitState } from "./decision.ts";
 import { Failure } from "./failure.ts";
 import { tellFault } from "./judgement.ts";
 import type { CheckContext, Judgement } from "./judgement.ts";
+import type { KeyedLimit } from "./limit-choice.ts";
 import { chargeOf, costOf, countOf, limitText } from "./limit-wishes.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
@@ -34,13 +35,14 @@ export function wishUnnamed(judgement: Judgement, limit: PreparedRule): void {
     judgement.refuse(rule, codes.unavailable, unanswered(rule));
     return;
   }
-  const key = countOf(rule, limit.keyPrefix, bag, context.observer);
+  const { limit: chosen, keyPrefix } = chosenLimit(limit, bag, context);
+  const key = countOf(rule, keyPrefix, bag, context.observer);
   judgement.validity.none();
   const cost = costOf(rule, bag, context.observer);
   if (cost === undefined) {
     judgement.refuse(rule, codes.resourceExhausted, withoutCost(rule));
   } else if (judgement.refusals === undefined) {
-    (judgement.wishes ??= []).push({ rule, charge: chargeOf(rule, key, cost, false, asked, ""), degraded: false });
+    (judgement.wishes ??= []).push({ rule, charge: chargeOf(chosen, key, cost, false, asked, ""), degraded: false });
   }
 }
 
@@ -65,8 +67,9 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
       const rule = limit.rule as LimitRule;
       const held = limitApplies(context, limit, bag);
       if (held === true) {
-        const key = countOf(rule, limit.keyPrefix, bag, context.observer);
-        const charge = chargeOf(rule, key, amount, bestEffort, asked, name);
+        const { limit: chosen, keyPrefix } = chosenLimit(limit, bag, context);
+        const key = countOf(rule, keyPrefix, bag, context.observer);
+        const charge = chargeOf(chosen, key, amount, bestEffort, asked, name);
         (judgement.wishes ??= []).push({ rule, charge, name, reads: bag.reads(), degraded: false });
       } else if (held === false) answer(codes.ok, "", amount);
       else {
@@ -78,6 +81,11 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
       }
     }
   }
+}
+
+/** The limit of a rule that a request is charged to. */
+export function chosenLimit({ ownLimit, chooseLimit }: PreparedRule, bag: Bag, context: CheckContext): KeyedLimit {
+  return chooseLimit === undefined ? ownLimit! : chooseLimit(bag, context);
 }
 
 /** Whether a limit applies: `unknown` when that cannot be said and its `onError` refuses. */

@@ -86,7 +86,12 @@ export class Judgement {
 }
 
 /** Counts and logs that a part of a rule could not be evaluated. */
-export function tellFault({ observer, log }: CheckContext, rule: CheckRule, part: string, fault: Fault): void {
+export function tellFault(
+  { observer, log }: Pick<CheckContext, "observer" | "log">,
+  rule: CheckRule,
+  part: string,
+  fault: Fault,
+): void {
   observer.ruleFault(rule.id, part, "fault");
   log.debug({ rule: rule.id, part, fault: fault.message }, "a rule could not be evaluated");
 }

@@ -36,14 +36,13 @@ export function costOf(rule: LimitRule, bag: Bag, observer: Observer): number | 
 
 /** The charge itself. `name` is the one that the caller used, if it named the limit. */
 export function chargeOf(
-  rule: LimitRule,
+  limit: Limit,
   key: string,
   amount: number,
   bestEffort: boolean,
   asked: Asked,
   name: string,
 ): Charge {
-  const { limit } = rule;
   if (asked.dedupId === undefined || asked.dedupId === "") return { limit, key, amount, bestEffort };
   return { limit, key, amount, bestEffort, dedupId: chargeId(asked.dedupId, asked.caller ?? "", key, name) };
 }

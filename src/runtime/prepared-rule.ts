@@ -1,6 +1,6 @@
 import type { Equality, Expression } from "../expression/expression.ts";
 import type { CheckRule, Policy, Snapshot } from "../policy/snapshot.ts";
-import { limitKeyPrefix } from "./limit-key.ts";
+import { chooseOverride, keyedLimit, type KeyedLimit, type LimitChoice } from "./limit-choice.ts";
 import { equalitiesOf } from "./rule-index.ts";
 
 export type Condition = Expression<boolean>["evaluate"];
@@ -18,8 +18,9 @@ export interface PreparedRule {
   /** {@link CheckRule.cacheMs}. */
   readonly cacheMs: number | undefined;
   readonly equalities: readonly Equality[];
-  /** For a limit: what its keys begin with. */
-  readonly keyPrefix: string;
+  /** For a limit: its own, and the choice where there are others beside it. */
+  readonly ownLimit: KeyedLimit | undefined;
+  readonly chooseLimit: LimitChoice | undefined;
   /** For an ask: the names of inputs that may be absent. */
   readonly optional: ReadonlySet<string>;
 }
@@ -28,6 +29,7 @@ const none: ReadonlySet<string> = new Set();
 
 export function prepareRule(rule: CheckRule, snapshot: Snapshot): PreparedRule {
   const { kind, policy } = rule;
+  const ownLimit = kind === "limit" ? keyedLimit(rule, rule.limit) : undefined;
   return {
     rule,
     kind,
@@ -38,7 +40,8 @@ export function prepareRule(rule: CheckRule, snapshot: Snapshot): PreparedRule {
     enforced: policy.mode === "enforce",
     cacheMs: rule.cacheMs,
     equalities: equalitiesOf(rule),
-    keyPrefix: kind === "limit" ? limitKeyPrefix(rule) : "",
+    ownLimit,
+    chooseLimit: kind === "limit" ? chooseOverride(rule, ownLimit!) : undefined,
     optional: kind === "ask" ? optionalInputs(rule.ask, snapshot) : none,
   };
 }

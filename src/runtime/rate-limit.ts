@@ -7,9 +7,9 @@ import { chargeAll, isRefused } from "./charging.ts";
 import type { Wish } from "./charging.ts";
 import type { LimitState } from "./decision.ts";
 import { Failure } from "./failure.ts";
-import { limitApplies, limitState, refusalOf, withoutCost } from "./judge-limits.ts";
+import { chosenLimit, limitApplies, limitState, refusalOf, withoutCost } from "./judge-limits.ts";
 import type { CheckContext } from "./judgement.ts";
-import { limitKeyPrefix } from "./limit-key.ts";
+import { keyedLimit } from "./limit-choice.ts";
 import { costOf, countOf } from "./limit-wishes.ts";
 import { prepareRule } from "./prepared-rule.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
@@ -138,9 +138,9 @@ class Judging implements RateLimitJudgement {
     const rule = prepared.rule as LimitRule;
     const applies = limitApplies(context, prepared, bag);
     if (applies === false) return undefined;
-    const limit = override === undefined ? rule.limit : overridden(rule.limit, override);
-    const prefix = override === undefined ? prepared.keyPrefix : limitKeyPrefix({ limit, by: rule.by });
-    const key = countOf(rule, prefix, bag, observer);
+    const { limit, keyPrefix } =
+      override === undefined ? chosenLimit(prepared, bag, context) : keyedLimit(rule, overridden(rule.limit, override));
+    const key = countOf(rule, keyPrefix, bag, observer);
     const wanted = hits ?? costOf(rule, bag, observer);
     let refusal: DescriptorWish["refusal"];
     if (applies === "unknown") refusal = [codes.unavailable, unanswered(rule)];

@@ -7,7 +7,14 @@ import { z } from "zod";
 import { builtinAdapters as adapters } from "../../adapters/index.ts";
 import { addSchemaCommand } from "../../src/cli/schema.ts";
 import { addValidateCommand } from "../../src/cli/validate.ts";
-import { checkRuleShape, editsShape, headersShape, httpShape, queryShape } from "../../src/policy/check-rule-shape.ts";
+import {
+  checkRuleShape,
+  editsShape,
+  headersShape,
+  httpShape,
+  overrideShape,
+  queryShape,
+} from "../../src/policy/check-rule-shape.ts";
 import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
 import {
   adminListenerShape,
@@ -67,6 +74,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     checkRuleShape.kinds.deny,
     checkRuleShape.kinds.ask,
     checkRuleShape.kinds.limit,
+    overrideShape.fields,
     checkRuleShape.kinds.headers,
     headersShape.fields,
     editsShape.fields,
@@ -116,6 +124,22 @@ test("the examples of the reference are fine", async (t) => {
     folder: "/",
   });
   t.deepEqual("problems" in compiled ? compiled.problems : compiled.warnings, []);
+});
+
+test("the examples of docs/limits.md are fine", async (t) => {
+  for (const [i, text] of blocksOf("docs/limits.md").entries()) {
+    const compiled = await compilePolicies({
+      config: {
+        path: "weir.yaml",
+        text: `attributes: { tenant.id: string, tenant.plan: string }
+adapters: { redis: { url: "redis://127.0.0.1" } }`,
+      },
+      files: [{ path: `${i}.yaml`, text }],
+      adapters,
+      folder: "/",
+    });
+    t.deepEqual("problems" in compiled ? compiled.problems : compiled.warnings, [], text);
+  }
 });
 
 test("weir.yaml's example shows the defaults", async (t) => {
