@@ -29,6 +29,7 @@ export const peers = {
   nginx: () => program("nginx", debian(["nginx"], "usr/sbin/nginx")),
   caddy: () => program("caddy", debian(["caddy"], "usr/bin/caddy")),
   redis: () => program("redis-server", debian(["redis-server", "redis-tools"], "usr/bin/redis-server")),
+  nats: () => program("nats-server", debian(["nats-server"], "usr/sbin/nats-server")),
   prometheus: () => program("prometheus", debian(["prometheus"], "usr/bin/prometheus")),
   curl: () => program("curl", debian(["curl"], "usr/bin/curl")),
   /** gRPC's C core for Python: the path of its module. */

@@ -1,0 +1,69 @@
+import type { JetStreamClient } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { defineAdapter, type Host } from "weir/sdk";
+import { natsConfig, type NatsConfig } from "./config.ts";
+import { openConnection, textOf } from "./connection.ts";
+import { createLogPublisher } from "./log-publisher.ts";
+import { ensureStream } from "./stream.ts";
+import { parseSubject, type SubjectTemplate } from "./subject.ts";
+
+/** How long after a stream could not be made that is tried again. */
+const streamRetryMs = 5000;
+
+/** Publishes log entries to NATS, each to a subject made of it. */
+export default defineAdapter({
+  name: "nats",
+  description: "log entries to subjects of NATS, through JetStream or without",
+  provides: ["logs"],
+  config: natsConfig,
+  async create(config, host) {
+    const { jetstream } = await import("@nats-io/jetstream");
+    const subject = parseSubject(config.subject) as SubjectTemplate;
+    let client: JetStreamClient | undefined;
+    let hasStream = config.stream === undefined;
+    const connection = await openConnection(config, host, async (nats) => {
+      client = jetstream(nats, { timeout: config.timeout });
+      hasStream ||= await makeStream(config, subject, nats, host);
+    });
+    host.every(streamRetryMs, async () => {
+      const nats = connection.current();
+      if (!hasStream && nats !== undefined) hasStream = await makeStream(config, subject, nats, host);
+    });
+    return {
+      logs: createLogPublisher({
+        connection,
+        jetstream: config.jetstream ? () => client : undefined,
+        subject,
+        timeoutMs: config.timeout,
+        host,
+      }),
+      close: () => connection.close(),
+    };
+  },
+});
+
+/** Whether the stream is there. */
+async function makeStream(
+  { stream, timeout }: NatsConfig,
+  subject: SubjectTemplate,
+  nats: NatsConnection,
+  host: Host,
+): Promise<boolean> {
+  if (stream === undefined) return true;
+  try {
+    const { jetstreamManager, RetentionPolicy } = await import("@nats-io/jetstream");
+    await ensureStream(await jetstreamManager(nats, { timeout, checkAPI: false }), {
+      name: stream.name,
+      subjects: [subject.pattern],
+      retention: RetentionPolicy.Limits,
+      maxBytes: stream.maxSize,
+      maxAgeMs: stream.maxAge,
+      replicas: stream.replicas,
+      description: "log entries of Weir",
+    });
+    return true;
+  } catch (error) {
+    host.log.warn({ stream: stream.name, reason: textOf(error) }, "the stream could not be made");
+    return false;
+  }
+}
