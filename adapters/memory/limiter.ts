@@ -1,5 +1,4 @@
-import type { Algorithm, Charge, Grant, Host } from "weir/sdk";
-import { Answered } from "./answered.ts";
+import { Answered, type Algorithm, type Charge, type Grant, type Host } from "weir/sdk";
 import type { Counter } from "./counter.ts";
 import { calendar, fixedWindow } from "./fixed-window.ts";
 import { Journal } from "./journal.ts";

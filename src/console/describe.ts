@@ -118,9 +118,9 @@ function describeKind(rule: CheckRule | ReportRule): Described {
     case "ask":
       return { ask: rule.ask, with: sources(rule.with), on_error: rule.onError, cache_ms: rule.cacheMs };
     case "limit": {
-      const { algorithm, amount, windowMs, burst, calendar } = rule.limit;
+      const { algorithm, amount, windowMs, burst, calendar, consistency } = rule.limit;
       return {
-        limit: { algorithm, amount, window_ms: windowMs, burst, calendar },
+        limit: { algorithm, amount, window_ms: windowMs, burst, calendar, consistency },
         overrides: rule.overrides?.map(({ when, limit }) => ({
           when: when.source,
           amount: limit.amount,

@@ -1,4 +1,4 @@
-import { isTimeZone, refusalCodes } from "../sdk/index.ts";
+import { consistencies, isTimeZone, refusalCodes } from "../sdk/index.ts";
 import type { RefusalCode } from "../sdk/index.ts";
 import { nearest } from "../util/nearest.ts";
 import { maxAmount, parseRate, rateExpected } from "./rate.ts";
@@ -207,6 +207,12 @@ export const checkRuleShape = variants(
         shape: text("the name of an adapter"),
         description: "The adapter that counts, by its name in weir.yaml.",
         default: "`memory`",
+      },
+      consistency: {
+        shape: choice("how nearly a shared count is kept", consistencies),
+        description:
+          "How nearly a count that hubs share is kept: `exact`; `bounded`, answered from units taken ahead, never above the limit; or `best-effort`, counted in each hub and reconciled behind. See [limits.md](limits.md#consistency).",
+        default: "`exact`",
       },
       algorithm: {
         shape: choice("an algorithm", ["token-bucket", "sliding-window", "fixed-window", "calendar"], otherAlgorithms),

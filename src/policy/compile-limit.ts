@@ -20,7 +20,19 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
   const { reading, expressions, policy } = context;
   const key = keyNode(raw.node, "limit")!;
   const via = raw.via?.value ?? "memory";
-  findAdapter(context.adapters, reading, raw.via?.node ?? key, via, "quota");
+  const adapter = findAdapter(context.adapters, reading, raw.via?.node ?? key, via, "quota");
+  const consistency = raw.consistency?.value ?? "exact";
+  if (
+    adapter !== undefined &&
+    consistency !== "exact" &&
+    adapter.adapter.consistencies?.includes(consistency) !== true
+  ) {
+    const message = `the adapter "${via}" keeps no ${consistency} counts`;
+    const able = [...context.adapters.values()].filter((each) => each?.adapter.consistencies?.includes(consistency));
+    const others = able.slice(0, 10).map((each) => each!.name);
+    const hint = `leave out consistency: its counts are exact${others.length === 0 ? "" : `; those that can are ${others.join(", ")}`}`;
+    reading.tell(raw.consistency!.node, { code: "WEIR_POLICY_CAPABILITY", message, hint });
+  }
 
   const unit = raw.limit?.value.calendar;
   const algorithm = raw.algorithm?.value ?? (unit === undefined ? "token-bucket" : "calendar");
@@ -54,6 +66,7 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     windowMs,
     ...(calendar === undefined ? {} : { calendar: { unit: calendar, zone: raw.zone?.value ?? "UTC" } }),
     burst: burst ?? amount,
+    ...(consistency === "exact" ? {} : { consistency }),
   });
   const overrides: LimitOverride[] = [];
   for (const override of raw.overrides?.items ?? []) {

@@ -112,6 +112,10 @@ export class AdapterCalls {
     charges: readonly Charge[],
     deadlineMs?: number,
   ): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
+    if (this.#options.instance.atHand !== undefined) {
+      const grants = this.#quotaAtHand(charges);
+      if (grants !== undefined) return grants;
+    }
     return this.#run(charging, charges, deadlineMs);
   }
 
@@ -137,6 +141,22 @@ export class AdapterCalls {
   /** Aborts the calls under way. */
   abort(reason: unknown): void {
     for (const call of this.#waiting) call.abort(reason);
+  }
+
+  /** What the instance says by itself tells nothing of its backend: the breaker neither hinders it nor hears of it. */
+  #quotaAtHand(charges: readonly Charge[]): readonly Grant[] | Failure | undefined {
+    const { name, instance, observer, monotonic } = this.#options;
+    const start = monotonic();
+    try {
+      const grants = instance.atHand!(charges);
+      if (grants === undefined) return undefined;
+      const answer = judged(charging, charges, grants);
+      if (answer instanceof Failure) return this.#ended(charging.capability, answer, monotonic() - start);
+      observer.adapterCall(name, charging.capability, "ok", monotonic() - start);
+      return answer;
+    } catch (error) {
+      return this.#ended(charging.capability, new Failure("fault", error), monotonic() - start);
+    }
   }
 
   #run<A, T>(use: Use<A, T>, asked: A, deadlineMs?: number): T | Failure | Promise<T | Failure> {

@@ -56,6 +56,7 @@ export async function createInstance(
     folder,
     log,
     now,
+    monotonic,
     every: (ms, job) => jobs.every(ms, job),
     signal: controller.signal,
     count: (event, by = 1) => observer.adapterEvent(entry.name, event, by),

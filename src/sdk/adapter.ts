@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Host } from "./host.ts";
-import type { Charge, Grant } from "./limit.ts";
+import type { Charge, Consistency, Grant } from "./limit.ts";
 import type { LogEntry, Exported } from "./log.ts";
 import type { MetricGroup, MetricRecorder, Exposition } from "./metric.ts";
 import type { Verdict } from "./verdict.ts";
@@ -51,6 +51,12 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
    * never admitted too much.
    */
   refund?(charges: readonly Charge[], call: Call): Awaitable<void>;
+  /**
+   * For `quota`: the answer where it can be given without asking a backend, else `undefined`, with nothing taken. Asked
+   * before `quota`, also while the instance is left alone because its backend fails. Without this method each charge
+   * goes to `quota`.
+   */
+  atHand?(charges: readonly Charge[]): readonly Grant[] | undefined;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /** Why the instance cannot serve at the moment, or `undefined` when it can; asked by the readiness probe. */
@@ -76,6 +82,8 @@ export interface Adapter<
   /** One line for listings. */
   readonly description?: string;
   readonly provides: readonly P[];
+  /** For `quota`: which counts it keeps beside `exact` ones. Default: none; a policy that asks for another is refused. */
+  readonly consistencies?: readonly Exclude<Consistency, "exact">[];
   /** For `check`: what a policy must hand over under `with:`, by name. */
   readonly input?: I;
   /** Any Standard Schema (zod, valibot, arktype ...). Unknown keys should be refused: `z.strictObject`. */

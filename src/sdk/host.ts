@@ -7,6 +7,8 @@ export interface Host {
   readonly log: Log;
   /** Milliseconds since 1970. Tests move it by hand. */
   now(): number;
+  /** Milliseconds of a clock that nobody sets: for spans of time. It may stand while the machine sleeps. */
+  monotonic(): number;
   /** Runs a job again and again, `ms` after the last run ended, until the instance is closed. What the job throws is logged. */
   every(ms: number, job: () => void | Promise<void>): void;
   /** Aborted when the instance is closed. */

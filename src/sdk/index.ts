@@ -1,10 +1,12 @@
 export { defineAdapter, capabilities } from "./adapter.ts";
 export type { Adapter, Call, Capability, Instance, Methods } from "./adapter.ts";
+export { Answered } from "./answered.ts";
 export { calendarUnits, calendarWindow, isTimeZone } from "./calendar.ts";
 export type { CalendarPeriod, CalendarUnit, CalendarWindow } from "./calendar.ts";
 export type { Host, Log } from "./host.ts";
 export type { Inputs, InputType, InputTypeMap, InputTypes } from "./input.ts";
-export type { Algorithm, Charge, Grant, Limit } from "./limit.ts";
+export { consistencies } from "./limit.ts";
+export type { Algorithm, Charge, Consistency, Grant, Limit } from "./limit.ts";
 export type { Exported, JsonValue, LogEntry } from "./log.ts";
 export type { Exposition, MetricGroup, MetricKind, MetricRecorder, MetricSpec } from "./metric.ts";
 export { SeriesStore, overflowValue } from "./series/store.ts";

@@ -4,6 +4,15 @@ import type { CalendarPeriod } from "./calendar.ts";
 export type Algorithm = "token-bucket" | "sliding-window" | "fixed-window" | "calendar";
 
 /**
+ * How nearly a count that several hubs share is kept: `exact` asks the store each time; `bounded` answers from units that
+ * were taken of the store before, so that never more is granted than the limit allows, and at times less; `best-effort`
+ * counts in the hub and reconciles with the store behind, so that at times more is granted.
+ */
+export const consistencies = ["exact", "bounded", "best-effort"] as const;
+
+export type Consistency = (typeof consistencies)[number];
+
+/**
  * One limit of a policy, the same object for every charge while its policy set serves. Where a caller may say another
  * amount or window, such charges come with a limit made for them; it has an id and keys of its own.
  */
@@ -19,6 +28,8 @@ export interface Limit {
   readonly calendar?: CalendarPeriod;
   /** For `token-bucket`: how many units may be taken at once, at least 1. Default: `amount`. */
   readonly burst: number;
+  /** Only what the adapter declares in `consistencies`. Default: `exact`. */
+  readonly consistency?: Exclude<Consistency, "exact">;
 }
 
 /** A wish to take some units of a limit. */

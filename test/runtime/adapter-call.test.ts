@@ -53,6 +53,26 @@ test("a call that takes too long ends as a timeout, and its signal is aborted", 
   t.true(signal!.aborted);
 });
 
+test("what an instance has at hand is answered while its breaker is open, and does not close it", async (t) => {
+  const grant = { allowed: true, granted: 1, remaining: 0, resetMs: 0, validForMs: 0 };
+  const limit = { id: "a/b", algorithm: "token-bucket", amount: 1, windowMs: 1, burst: 1 } as const;
+  const charge = { limit, key: "k", amount: 1, bestEffort: false };
+  let atHand = false;
+  let asked = 0;
+  const { calls, told, kindOf } = calling({
+    atHand: () => (atHand ? [grant] : undefined),
+    quota: () => Promise.reject(new Error(`away ${++asked}`)),
+  });
+  for (let i = 0; i < 3; i++) t.is(await kindOf(calls.quota([charge])), "fault");
+  t.is(await kindOf(calls.quota([charge])), "open");
+  atHand = true;
+  t.deepEqual(calls.quota([charge]), [grant]);
+  t.is(told.at(-1), "call x quota ok");
+  atHand = false;
+  t.is(await kindOf(calls.quota([charge])), "open");
+  t.is(asked, 3);
+});
+
 test("a caller's deadline shortens a call, but says nothing of the adapter", async (t) => {
   const { calls, clock, kindOf } = calling({ check: () => new Promise(() => undefined) });
   for (let i = 0; i < 5; i++) {

@@ -33,6 +33,11 @@ export interface FakeHostOptions {
 /** Makes a {@link FakeHost}. */
 export function fakeHost(options: FakeHostOptions = {}): FakeHost {
   let time = options.now ?? Date.UTC(2026, 0, 1);
+  let passed = 0;
+  const moveTo = (ms: number): void => {
+    passed += Math.max(0, ms - time);
+    time = Math.max(time, ms);
+  };
   const logs: LogLine[] = [];
   const events = new Map<string, number>();
   const jobs: { readonly ms: number; readonly job: () => void | Promise<void>; due: number }[] = [];
@@ -48,6 +53,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     logs,
     events,
     now: () => time,
+    monotonic: () => passed,
     signal: controller.signal,
     count(event, by = 1) {
       events.set(event, (events.get(event) ?? 0) + by);
@@ -61,7 +67,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       for (;;) {
         const next = jobs.reduce((a, b) => (a === undefined || b.due < a.due ? b : a), jobs[0]);
         if (next === undefined || next.due > end) break;
-        time = Math.max(time, next.due);
+        moveTo(next.due);
         try {
           await next.job();
         } catch (error) {
@@ -69,7 +75,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
         }
         next.due = time + next.ms;
       }
-      time = end;
+      moveTo(end);
     },
     setTime(ms) {
       time = ms;

@@ -1,4 +1,4 @@
-import type { Grant } from "weir/sdk";
+import type { Grant } from "./limit.ts";
 
 /**
  * The grants of the last while, by deduplication id. Two generations, each as long as the window: a grant is remembered
