@@ -67,6 +67,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command, io: Io)
   check: async () => (await import("./cli/check.ts")).addCheckCommand,
   report: async () => (await import("./cli/report.ts")).addReportCommand,
   eval: async () => (await import("./cli/eval.ts")).addEvalCommand,
+  graph: async () => (await import("./cli/graph.ts")).addGraphCommand,
   nginx: async () => (await import("./cli/nginx.ts")).addNginxCommand,
   envoy: async () => (await import("./cli/envoy.ts")).addEnvoyCommand,
   schema: async () => (await import("./cli/schema.ts")).addSchemaCommand,

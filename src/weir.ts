@@ -9,6 +9,7 @@ import type { Snapshot } from "./policy/snapshot.ts";
 import { createRuntime, type Serving } from "./runtime/runtime.ts";
 import { fingerprint, watchFiles } from "./runtime/watch.ts";
 import type { Adapter, Log } from "./sdk/index.ts";
+import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
 import { createHubMetrics } from "./telemetry/hub-metrics.ts";
 import { createQueues } from "./telemetry/queues.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
@@ -104,6 +105,8 @@ export async function createWeir(
     credentials: () => credentials.states(),
   });
   const { observer } = metrics;
+  const { windowMs, maxEdges } = settings.telemetry.graph;
+  const graph = windowMs === 0 ? undefined : createServiceGraph({ windowMs, maxEdges, observer, now });
   const queues = createQueues({ observer, log, now, random: Math.random, timers: systemTimers });
   const runtime = createRuntime<Reporter>({
     fallback: adapters.get("memory")!,
@@ -114,7 +117,7 @@ export async function createWeir(
     random: randomBytes,
     timers: systemTimers,
     prepare: (prepared, instanceOf) =>
-      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: metrics.records, now }),
+      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: metrics.records, now, graph }),
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });
 
@@ -178,6 +181,7 @@ export async function createWeir(
       adapters: () => runtime.instances(),
       draining: () => draining,
       metrics: metrics.render,
+      graph: () => graph?.view(),
     },
     log,
     now,

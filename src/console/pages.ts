@@ -1,7 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { expositionFormat, expositionTypes } from "../util/exposition.ts";
+import { WeirError } from "../util/weir-error.ts";
 import type { ConsoleOptions } from "./console.ts";
 import { describeAdapter, describePolicies, describeStatus, whyNotReady } from "./describe.ts";
+import { describeGraph } from "./graph-page.ts";
 import { scrape } from "./scrape.ts";
 
 export interface PageRequest extends ConsoleOptions {
@@ -74,6 +76,17 @@ export const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
     {
       title: "adapter instances, their configuration without secrets, whether they are ready",
       answer: ({ hub }) => json({ adapters: hub.adapters().map(describeAdapter) }),
+    },
+  ],
+  [
+    "/graph",
+    {
+      title: "who calls whom: rate, failures and latency of each edge over the last minutes",
+      answer({ hub }) {
+        const graph = hub.graph();
+        if (graph === undefined) throw new WeirError("WEIR_NOT_FOUND", "telemetry.graph of weir.yaml is off");
+        return json(describeGraph(graph));
+      },
     },
   ],
   ["/version", { title: "Weir's version", answer: ({ hub }) => json({ version: hub.version }) }],

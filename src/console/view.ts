@@ -1,6 +1,7 @@
 import type { CredentialState } from "../listen/credentials.ts";
 import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
 import type { Instance } from "../sdk/index.ts";
+import type { GraphView } from "../telemetry/graph/service-graph.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
 
 /** What the console sees of the hub. Everything is read when somebody asks; nothing here changes anything. */
@@ -19,6 +20,8 @@ export interface HubView {
   lastReload(): ReloadView | undefined;
   /** The adapter instances that serve. */
   adapters(): readonly AdapterView[];
+  /** Who calls whom, or `undefined` where `telemetry.graph` is off. */
+  graph(): GraphView | undefined;
   /** Whether the hub is on its way down. */
   draining(): boolean;
   /** The hub's own metrics in pieces, without the closing `# EOF` of OpenMetrics. */

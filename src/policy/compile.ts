@@ -10,6 +10,7 @@ import { metricConflict } from "./metric-families.ts";
 import { policyShape } from "./policy-shape.ts";
 import type { Problem } from "./problem.ts";
 import { compareText, Problems } from "./problems.ts";
+import { graphAttributes } from "./graph-attributes.ts";
 import { type Layouts, RuleExpressions } from "./rule-expressions.ts";
 import { Reading } from "./shape/shape.ts";
 import type { AdapterEntry, MetricRule, Snapshot } from "./snapshot.ts";
@@ -80,6 +81,8 @@ export async function compileFiles(
   const layouts: Layouts = { check: new Layout(), report: new Layout() };
   // To be refused, an encoded slash must be seen, whatever the rules read.
   if (settings.doors.encodedSlash === "refuse") layouts.check.declare("request.url_path", "string");
+  if (settings.telemetry.graph.windowMs > 0)
+    for (const [name, type] of Object.entries(graphAttributes)) layouts.report.declare(name, type);
   const limits = { maxLength: settings.limits.expressionLength, maxCost: settings.limits.expressionCost };
   const expressions = new RuleExpressions(vocabulary, layouts, limits);
   const set: PolicySet = { expressions, adapters, policies: new Map(), checks: [], reports: [] };

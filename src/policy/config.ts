@@ -78,7 +78,14 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
       expressionCost: raw?.limits?.cost?.value ?? 100_000,
     },
     doors: doorSettings(raw?.doors),
-    telemetry: { buffer: "memory", queueEntries: raw?.telemetry?.queue?.value ?? 10_000 },
+    telemetry: {
+      buffer: "memory",
+      queueEntries: raw?.telemetry?.queue?.value ?? 10_000,
+      graph: {
+        windowMs: raw?.telemetry?.graph?.window?.value ?? 300_000,
+        maxEdges: raw?.telemetry?.graph?.edges?.value ?? 2000,
+      },
+    },
     shutdown: { deadlineMs: raw?.shutdown?.deadline?.value ?? 10_000 },
   };
 }

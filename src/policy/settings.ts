@@ -35,6 +35,12 @@ export interface Settings {
     readonly buffer: "memory";
     /** Entries waiting for one adapter, beyond which records are not taken. Default 10,000. */
     readonly queueEntries: number;
+    readonly graph: {
+      /** Over how long the service graph counts; 0: there is none. Default 5 minutes. */
+      readonly windowMs: number;
+      /** Default 2,000. */
+      readonly maxEdges: number;
+    };
   };
   readonly shutdown: {
     /** How long calls in flight and adapters may take to end. Default 10 s. */

@@ -47,6 +47,19 @@ export const checkDefaultsShape = record("defaults of decisions", {
   },
 });
 
+export const graphShape = record("the service graph", {
+  window: {
+    shape: durationMs(0, 86_400_000),
+    description: "Over how long the requests are counted; `0s`: there is no graph, and it costs nothing.",
+    default: "`5m`",
+  },
+  edges: {
+    shape: integer("a number of edges", 1, 100_000),
+    description: "The most edges that are kept, at up to 2 KiB each. Records of others are not counted in the graph.",
+    default: "`2000`",
+  },
+});
+
 export const telemetryShape = record("telemetry", {
   buffer: {
     shape: choice("where records wait for delivery", ["memory"]),
@@ -58,6 +71,7 @@ export const telemetryShape = record("telemetry", {
     description: "Entries that may wait for one adapter; beyond them records are not taken.",
     default: "`10000`",
   },
+  graph: { shape: graphShape, description: "Who calls whom, gathered from reports.", default: "below" },
 });
 
 export const shutdownShape = record("shutdown", {

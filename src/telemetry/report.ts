@@ -5,6 +5,7 @@ import type { Expression } from "../expression/expression.ts";
 import type { LogRule, MetricRule, Policy, ReportRule, Snapshot } from "../policy/snapshot.ts";
 import type { Methods } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
+import type { ServiceGraph } from "./graph/service-graph.ts";
 import { prepareLog, type PreparedLog } from "./log-rule.ts";
 import { groupKey, prepareMetrics, type PreparedMetrics } from "./metric-group.ts";
 import type { RecordOutcome } from "./outcome.ts";
@@ -26,6 +27,8 @@ export interface ReporterOptions {
   readonly observer: Observer;
   /** Counted up with each record. */
   readonly counts: RecordCounts;
+  /** The service graph, if there is one. */
+  readonly graph?: Pick<ServiceGraph, "recorder"> | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -80,6 +83,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   }
 
   const complete = completionOf(options.snapshot.reportLayout);
+  const { settings, reportLayout } = options.snapshot;
+  const draw = settings.telemetry.graph.windowMs > 0 ? options.graph?.recorder(reportLayout) : undefined;
   // What is to be done for the record at hand. The arrays are used again and again, and how much of them counts is kept
   // apart: setting an array's length costs more than all the rest of it.
   const policies: PreparedPolicy[] = [];
@@ -111,6 +116,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       }
       const timeMs = logCount > 0 ? now() : 0;
       for (let i = 0; i < logCount; i++) logs[i]!.queue.push(logs[i]!.entry(bag, timeMs));
+      draw?.(bag);
       counts.taken++;
       return "taken";
     },

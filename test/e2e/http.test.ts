@@ -317,6 +317,7 @@ const pages: readonly { path: string; type: RegExp; holds: RegExp }[] = [
   { path: "/status", type: /json/, holds: /"ok": true/ },
   { path: "/policies", type: /json/, holds: /"id": "acl\/only-web"/ },
   { path: "/adapters", type: /json/, holds: /"name": "partners"/ },
+  { path: "/graph", type: /json/, holds: /"edges": \[/ },
   { path: "/version", type: /json/, holds: /"version": "\d+\.\d+\.\d+"/ },
 ];
 

@@ -29,6 +29,7 @@ import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy
 import type { Fields } from "../../src/policy/shape/collections.ts";
 import {
   checkDefaultsShape,
+  graphShape,
   limitsShape,
   shutdownShape,
   telemetryShape,
@@ -100,6 +101,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     authzShape.fields,
     checkDefaultsShape.fields,
     telemetryShape.fields,
+    graphShape.fields,
     shutdownShape.fields,
   ],
 };

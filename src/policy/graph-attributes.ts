@@ -1,0 +1,20 @@
+/** What the service graph reads of a record. Report bags have slots for them where `telemetry.graph` is on. */
+export const graphAttributes = {
+  "source.workload.name": "string",
+  "source.workload.namespace": "string",
+  "source.serviceAccount": "string",
+  "source.namespace": "string",
+  "destination.workload.name": "string",
+  "destination.workload.namespace": "string",
+  "destination.service.name": "string",
+  "destination.service.namespace": "string",
+  "destination.service.host": "string",
+  "context.reporter.kind": "string",
+  "context.protocol": "string",
+  "context.proxy_error_code": "string",
+  "connection.event": "string",
+  "connection.duration": "duration",
+  "response.code": "int64",
+  "response.grpc_status": "string",
+  "response.duration": "duration",
+} as const;
