@@ -35,12 +35,13 @@ export function createLogPublisher(options: LogPublisherOptions): Methods<never>
     const tooLarge: number[] = [];
     for (const entry of entries) {
       const payload = Buffer.from(payloadOf(entry));
-      if (payload.length > maxBytes) {
-        // It never will be taken; those around it are.
-        tooLarge.push(sent.length);
+      // One that is too large never will be taken; those around it are.
+      if (payload.length > maxBytes) tooLarge.push(sent.length);
+      if (payload.length > maxBytes) sent.push(undefined);
+      else if (stream === undefined) {
+        nats.publish(subject.of(entry), payload);
         sent.push(undefined);
-      } else if (stream === undefined) sent.push(void nats.publish(subject.of(entry), payload));
-      else sent.push(stream.publish(subject.of(entry), payload, { msgID: messageIds.of(entry), timeout: timeoutMs }));
+      } else sent.push(stream.publish(subject.of(entry), payload, { msgID: messageIds.of(entry), timeout: timeoutMs }));
     }
     if (stream === undefined) sent.push(nats.flush());
     const failure = await firstFailure(sent, signal);
