@@ -15,6 +15,13 @@ export interface Counter {
   take(state: Float64Array, o: number, limit: Limit, now: number, amount: number): void;
   /** Gives units back. The state stands at `now`. */
   giveBack(state: Float64Array, o: number, limit: Limit, now: number, amount: number): void;
+  /** When units count no more that are taken at `now`, at the latest. The state stands at `now`. */
+  goneMs(state: Float64Array, o: number, limit: Limit, now: number, amount: number): number;
+  /**
+   * Gives units back that were taken when {@link Counter.goneMs} answered `goneMs`, as far as it is certain that they
+   * still count: never those of others. Answers how many. The state stands at `now`.
+   */
+  restore(state: Float64Array, o: number, limit: Limit, now: number, amount: number, goneMs: number): number;
   /** Milliseconds until `amount` units, at most the capacity, can be taken, if nobody takes any more. The state stands at `now`. */
   waitMs(state: Float64Array, o: number, limit: Limit, now: number, amount: number): number;
   /** Milliseconds until the capacity is there again. The state stands at `now`. */

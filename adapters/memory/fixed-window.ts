@@ -37,6 +37,15 @@ function windowCounter(endOf: (limit: Limit, now: number) => number): Counter {
       state[o + used] = Math.max(0, state[o + used]! - amount);
     },
 
+    goneMs: (state, o) => state[o]!,
+
+    restore(state, o, _limit, _now, amount, goneMs) {
+      if (state[o] !== goneMs) return 0;
+      const back = Math.min(amount, state[o + used]!);
+      state[o + used] = state[o + used]! - back;
+      return back;
+    },
+
     waitMs: (state, o, limit, now, amount) =>
       state[o + used]! + amount <= limit.amount ? 0 : Math.ceil(state[o]! - now),
 

@@ -13,7 +13,7 @@ const duration = z.string().transform((text, context) => {
 export default defineAdapter({
   name: "memory",
   description: "Counts limits in this process's memory.",
-  provides: ["quota"],
+  provides: ["quota", "holds"],
   config: z.strictObject({
     /** The most counters held at once, over all limits. */
     maxKeys: z.int().positive().max(10_000_000).default(1_000_000),
@@ -23,12 +23,15 @@ export default defineAdapter({
     dedup: duration.default(10_000),
     /** The most deduplication ids remembered. */
     maxDedupIds: z.int().min(2).max(10_000_000).default(100_000),
+    /** The most decisions of which is remembered what they took. */
+    maxHolds: z.int().positive().max(10_000_000).default(200_000),
   }),
-  create({ maxKeys, maxKeysPerLimit, dedup, maxDedupIds }, host) {
-    const limiter = createLimiter({ maxKeys, maxKeysPerLimit, dedupMs: dedup, maxDedupIds }, host);
+  create({ maxKeys, maxKeysPerLimit, dedup, maxDedupIds, maxHolds }, host) {
+    const limiter = createLimiter({ maxKeys, maxKeysPerLimit, dedupMs: dedup, maxDedupIds, maxHolds }, host);
     return {
       quota: (charges) => limiter.quota(charges),
       refund: (charges) => limiter.refund(charges),
+      holds: (changes) => limiter.holds(changes),
     };
   },
 });

@@ -1,10 +1,21 @@
-import { Answered, type Algorithm, type Charge, type Grant, type Host } from "weir/sdk";
+import {
+  Answered,
+  type Algorithm,
+  type Charge,
+  type Grant,
+  type HoldChange,
+  type HoldOutcome,
+  type Host,
+  type Limit,
+} from "weir/sdk";
 import type { Counter } from "./counter.ts";
 import { calendar, fixedWindow } from "./fixed-window.ts";
+import { changeHeld, type Counts } from "./change-held.ts";
+import { Holds, type Held } from "./holds.ts";
 import { Journal } from "./journal.ts";
 import { KeyTable } from "./key-table.ts";
 import type { Census } from "./key-table.ts";
-import { slidingWindow } from "./sliding-window.ts";
+import { concurrency, renewLease, slidingWindow } from "./sliding-window.ts";
 import { steadyClock } from "./steady-clock.ts";
 import { tokenBucket } from "./token-bucket.ts";
 
@@ -13,6 +24,7 @@ const counters: Readonly<Record<Algorithm, Counter>> = {
   "sliding-window": slidingWindow,
   "fixed-window": fixedWindow,
   calendar,
+  concurrency,
 };
 
 export interface LimiterOptions {
@@ -20,11 +32,14 @@ export interface LimiterOptions {
   readonly maxKeysPerLimit: number;
   readonly dedupMs: number;
   readonly maxDedupIds: number;
+  /** The most decisions of which is remembered what they took. */
+  readonly maxHolds: number;
 }
 
 interface Limiter {
   quota(charges: readonly Charge[]): readonly Grant[];
   refund(charges: readonly Charge[]): void;
+  holds(changes: readonly HoldChange[]): readonly (readonly HoldOutcome[])[];
   readonly keys: number;
 }
 
@@ -42,8 +57,12 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     "sliding-window": new KeyTable(slidingWindow.width, census),
     "fixed-window": new KeyTable(fixedWindow.width, census),
     calendar: new KeyTable(calendar.width, census),
+    concurrency: new KeyTable(concurrency.width, census),
   } satisfies Record<Algorithm, KeyTable>;
   const answered = new Answered(options.dedupMs, options.maxDedupIds, (ids) => host.count("dedup_forgotten", ids));
+  /** What is held of the answers that {@link answered} has. */
+  const heldOfAnswer = new WeakMap<Grant, Held>();
+  const holds = new Holds(options.maxHolds, () => host.count("hold_forgotten"));
   const journal = new Journal();
   let warnedAt = -Infinity;
 
@@ -63,7 +82,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     if (place < 0) {
       if (needed > capacity && !(charge.bestEffort && capacity >= 1)) return refusedForGood(capacity, 0);
       if (amount === 0) return granted(0, capacity, 0, limit.windowMs);
-      place = addKey(charge, now);
+      place = addKey(limit, key, now);
       if (place < 0) return noRoom(limit.windowMs);
     }
     const state = table.page(place);
@@ -84,7 +103,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     return granted(taken, whole(available - taken, capacity), resetMs, limit.windowMs);
   }
 
-  function addKey({ limit, key }: Charge, now: number): number {
+  function addKey(limit: Limit, key: string, now: number): number {
     const place = tables[limit.algorithm].add(key, limit.id, now);
     if (place >= 0) return place;
     for (const table of Object.values(tables)) table.sweep(1024, now);
@@ -126,22 +145,68 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     });
   }
 
+  /** After charges were granted: keeps their answers for those that repeat them, and what they took where it is held. */
   function remember(charges: readonly Charge[], grants: readonly Grant[], now: number): void {
     for (let i = 0; i < charges.length; i++) {
-      const { dedupId, amount } = charges[i]!;
+      const { dedupId, hold, amount } = charges[i]!;
       const grant = grants[i]!;
-      if (dedupId !== undefined && amount > 0 && grant.allowed && grant.repeated === undefined) {
-        answered.set(dedupId, grant, now);
-      }
+      if (!grant.allowed || (dedupId === undefined && hold === undefined)) continue;
+      // A retry holds what the first call took: whichever of their ids comes first ends it.
+      const held = grant.repeated === true ? heldOfAnswer.get(grant) : heldOf(charges[i]!, grant, now);
+      if (hold !== undefined && held !== undefined) holds.add(hold.id, held, now);
+      if (dedupId === undefined || amount === 0 || grant.repeated === true) continue;
+      answered.set(dedupId, grant, now);
+      if (held !== undefined) heldOfAnswer.set(answered.get(dedupId, now)!, held);
     }
   }
+
+  function heldOf({ limit, key, hold, dedupId }: Charge, { granted: units }: Grant, now: number): Held | undefined {
+    if (hold === undefined) return undefined;
+    const isLease = limit.algorithm === "concurrency";
+    if (isLease && units === 0) return undefined;
+    const table = tables[limit.algorithm];
+    const place = table.find(key);
+    const goneMs =
+      place < 0 ? now : counters[limit.algorithm].goneMs(table.page(place), table.offset(place), limit, now, units);
+    return { limit, key, dedupId, units, goneMs, untilMs: isLease ? goneMs : now + hold.forMs };
+  }
+
+  const counts: Counts = {
+    restore({ limit, key, goneMs }, units, now) {
+      const table = tables[limit.algorithm];
+      const place = table.find(key);
+      if (place < 0) return 0;
+      const counter = counters[limit.algorithm];
+      counter.available(table.page(place), table.offset(place), limit, now);
+      return counter.restore(table.page(place), table.offset(place), limit, now, units, goneMs);
+    },
+
+    takeMore({ limit, key }, units, now) {
+      const table = tables[limit.algorithm];
+      let place = table.find(key);
+      if (place < 0) place = addKey(limit, key, now);
+      if (place < 0) return;
+      const counter = counters[limit.algorithm];
+      counter.available(table.page(place), table.offset(place), limit, now);
+      counter.take(table.page(place), table.offset(place), limit, now, units);
+    },
+
+    renew({ limit, key, units, goneMs }, forMs, now) {
+      const table = tables[limit.algorithm];
+      const place = table.find(key);
+      if (place < 0) return undefined;
+      concurrency.available(table.page(place), table.offset(place), limit, now);
+      return renewLease(table.page(place), table.offset(place), limit, now, units, goneMs, forMs);
+    },
+  };
 
   return {
     quota(charges) {
       const now = clock();
       if (charges.length === 1) {
         const grants = [take(charges[0]!, now, false)];
-        if (charges[0]!.dedupId !== undefined) remember(charges, grants, now);
+        const { dedupId, hold } = charges[0]!;
+        if (dedupId !== undefined || hold !== undefined) remember(charges, grants, now);
         return grants;
       }
       journal.clear();
@@ -158,8 +223,9 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
 
     refund(charges) {
       const now = clock();
-      for (const { limit, key, amount, dedupId } of charges) {
+      for (const { limit, key, amount, dedupId, hold } of charges) {
         if (dedupId !== undefined) answered.delete(dedupId);
+        if (hold !== undefined) holds.forget(hold.id, key);
         const table = tables[limit.algorithm];
         const place = table.find(key);
         if (place < 0) continue;
@@ -167,6 +233,14 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
         counter.available(table.page(place), table.offset(place), limit, now);
         counter.giveBack(table.page(place), table.offset(place), limit, now, amount);
       }
+    },
+
+    holds(changes) {
+      const now = clock();
+      return changes.map((change) => {
+        const outcomes = holds.of(change.id, now).map((held) => changeHeld(change, held, counts, now));
+        return outcomes.filter((outcome) => outcome !== undefined);
+      });
     },
 
     get keys() {

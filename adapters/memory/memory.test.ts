@@ -5,7 +5,7 @@ import { fakeCall, fakeHost, makeInstance, testAdapter } from "weir/sdk/testing"
 import type { FakeHost } from "weir/sdk/testing";
 import { calendar, fixedWindow } from "./fixed-window.ts";
 import memory from "./index.ts";
-import { slidingWindow } from "./sliding-window.ts";
+import { concurrency, slidingWindow } from "./sliding-window.ts";
 import { tokenBucket } from "./token-bucket.ts";
 
 testAdapter(test, memory, {
@@ -18,6 +18,7 @@ const counters = {
   "sliding-window": slidingWindow,
   "fixed-window": fixedWindow,
   calendar,
+  concurrency,
 };
 const algorithms = Object.keys(counters) as Algorithm[];
 

@@ -1,3 +1,4 @@
+import type { Limit } from "weir/sdk";
 import type { Counter } from "./counter.ts";
 
 /** Into how many steps a window is cut. */
@@ -57,6 +58,19 @@ export const slidingWindow: Counter = {
     }
   },
 
+  goneMs: (state, o, limit) => goneAt(state[o + step]!, limit.windowMs),
+
+  restore(state, o, limit, _now, amount, goneMs) {
+    const current = state[o + step]!;
+    const taken = Math.round(goneMs / (limit.windowMs / steps)) - kept;
+    if (taken > current || current - taken >= kept) return 0;
+    const counter = o + first + (taken % kept);
+    const back = Math.min(amount, state[counter]!);
+    state[counter] = state[counter]! - back;
+    state[o + total] = Math.max(0, state[o + total]! - back);
+    return back;
+  },
+
   waitMs(state, o, limit, now, amount) {
     const current = state[o + step]!;
     let held = state[o + total]!;
@@ -77,6 +91,36 @@ export const slidingWindow: Counter = {
     return 0;
   },
 };
+
+/**
+ * Concurrency: units are taken until they are given back, and for `windowMs` where nobody does. That is a sliding window
+ * whose units are given back; a lease that nobody ends counts for up to one step longer than it must.
+ */
+export const concurrency = slidingWindow;
+
+/**
+ * Moves a lease so that it ends in `forMs`, at most `windowMs`, or up to one step later. Answers when; `undefined` when
+ * it has ended. The state stands at `now`.
+ */
+export function renewLease(
+  state: Float64Array,
+  o: number,
+  limit: Limit,
+  now: number,
+  amount: number,
+  goneMs: number,
+  forMs: number,
+): number | undefined {
+  if (slidingWindow.restore(state, o, limit, now, amount, goneMs) < amount) return undefined;
+  const lasting = Math.ceil((now + forMs) / (limit.windowMs / steps)) - kept;
+  const taken = Math.min(state[o + step]!, lasting);
+  const counter = o + first + (taken % kept);
+  state[counter] = state[counter]! + amount;
+  state[o + total] = state[o + total]! + amount;
+  const ends = goneAt(taken, limit.windowMs);
+  state[o] = Math.max(state[o]!, ends);
+  return ends;
+}
 
 /** When what was granted in a step counts no more. */
 function goneAt(granted: number, windowMs: number): number {

@@ -39,6 +39,16 @@ export const tokenBucket: Counter = {
     state[o] = now + (lowered * limit.windowMs) / limit.amount;
   },
 
+  // Whatever else was taken, units drain no sooner than they would alone.
+  goneMs: (_state, _o, limit, now, amount) => now + (amount * limit.windowMs) / limit.amount,
+
+  restore(state, o, limit, now, amount, goneMs) {
+    const counting = ((goneMs - now) * limit.amount) / limit.windowMs;
+    const back = Math.max(0, Math.min(amount, counting, state[o + level]!));
+    if (back > 0) tokenBucket.giveBack(state, o, limit, now, back);
+    return back;
+  },
+
   waitMs: (state, o, limit, _now, amount) => drainMs(state[o + level]! + amount - limit.burst, limit),
 
   resetMs: (state, o, limit) => drainMs(state[o + level]!, limit),

@@ -6,7 +6,7 @@ import calculateSlot from "cluster-key-slot";
 import { Cluster, Redis } from "ioredis";
 import type { Host } from "weir/sdk";
 import type { RedisConfig } from "./config.ts";
-import { refundScript, takeScript } from "./scripts.ts";
+import { changeScript, listScript, prolongScript, refundScript, takeScript } from "./scripts.ts";
 
 /** Redis, as the limits need it. Each call is one round trip; it rejects when there is no answer in time. */
 export interface Store {
@@ -15,6 +15,14 @@ export interface Store {
   slotOf(key: string): number;
   take(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly number[]>;
   refund(keys: readonly string[], args: readonly (string | number)[]): Promise<void>;
+  /** Lists an entry under a key that is kept for so many milliseconds at least. */
+  list(key: string, entry: string, forMs: number): Promise<void>;
+  /** What is listed under a key. */
+  listed(key: string): Promise<readonly string[]>;
+  /** Keeps a list for so many milliseconds at least. */
+  prolong(key: string, forMs: number): Promise<void>;
+  /** Changes what is held; `null` where nothing is. */
+  change(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly string[] | null>;
   close(): Promise<void>;
 }
 
@@ -57,8 +65,11 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     await Promise.all(client.nodes("master").map(reach));
   }
 
-  const run = async ({ lua, sha }: Script, keys: readonly string[], args: readonly (string | number)[]) => {
+  const requireReady = (): void => {
     if (client.status !== "ready") throw new Error("Connection to redis is down: it is being made again");
+  };
+  const run = async ({ lua, sha }: Script, keys: readonly string[], args: readonly (string | number)[]) => {
+    requireReady();
     try {
       return await client.evalsha(sha, keys.length, ...keys, ...args);
     } catch (error) {
@@ -72,6 +83,13 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     slotOf: (key) => (isCluster ? calculateSlot(key) : 0),
     take: async (keys, args) => (await run(take, keys, args)) as number[],
     refund: async (keys, args) => void (await run(refund, keys, args)),
+    list: async (key, entry, forMs) => void (await run(list, [key], [entry, forMs])),
+    async listed(key) {
+      requireReady();
+      return await client.lrange(key, 0, -1);
+    },
+    prolong: async (key, forMs) => void (await run(prolong, [key], [forMs])),
+    change: async (keys, args) => (await run(change, keys, args)) as string[] | null,
     async close() {
       // What is under way has ended by now, so there is nothing to wait for.
       client.disconnect();
@@ -86,6 +104,9 @@ interface Script {
 
 const take = scriptOf(takeScript);
 const refund = scriptOf(refundScript);
+const list = scriptOf(listScript);
+const prolong = scriptOf(prolongScript);
+const change = scriptOf(changeScript);
 
 function scriptOf(lua: string): Script {
   return { lua, sha: createHash("sha1").update(lua).digest("hex") };

@@ -2,14 +2,15 @@
  * The algorithms, in Lua: the same functions over the same states as the adapter `memory` has, so that both give the
  * same answers for the same timeline. A state is a list of numbers; it is kept in Redis as big-endian doubles.
  *
- * Each counter has `blank` (the state of a key that nobody has used), `capacity`, `available` (brings the state to `now`
- * and answers how many units can be taken), `take`, `back`, `wait` (milliseconds until `amount` units can be taken) and
- * `reset` (milliseconds until the capacity is there again, 1e15 at most). Amounts are units, times milliseconds.
+ * Each counter has `capacity`, `available` (brings the state to `now` and answers how many units can be taken), `take`,
+ * `back`, `gone` (when units that are taken now count no more), `restore` (gives units back that were taken when `gone`
+ * answered so, as far as they still count), `wait` (milliseconds until `amount` units can be taken) and `reset`
+ * (milliseconds until the capacity is there again, 1e15 at most). Amounts are units, times milliseconds.
  */
 export const countersLua = `
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 
-local bucket = { width = 2 }
+local bucket = { width = 2, drains = true }
 function bucket.capacity(l) return l.burst end
 local function drain(units, l)
   local left = units - l.burst * 1e-12
@@ -26,6 +27,12 @@ function bucket.available(s, l, now)
 end
 function bucket.take(s, l, now, n) s[1] = s[1] + n end
 function bucket.back(s, l, now, n) s[1] = max(0, s[1] - n) end
+function bucket.gone(s, l, now, n) return now + n * l.window / l.amount end
+function bucket.restore(s, l, now, n, gone)
+  local back = max(0, min(n, (gone - now) * l.amount / l.window, s[1]))
+  s[1] = s[1] - back
+  return back
+end
 function bucket.wait(s, l, now, n) return drain(s[1] + n - l.burst, l) end
 function bucket.reset(s, l, now) return drain(s[1], l) end
 
@@ -48,6 +55,13 @@ function fixed.available(s, l, now)
 end
 function fixed.take(s, l, now, n) s[2] = s[2] + n end
 function fixed.back(s, l, now, n) s[2] = max(0, s[2] - n) end
+function fixed.gone(s, l, now, n) return s[1] end
+function fixed.restore(s, l, now, n, gone)
+  if s[1] ~= gone then return 0 end
+  local back = min(n, s[2])
+  s[2] = s[2] - back
+  return back
+end
 function fixed.wait(s, l, now, n)
   if s[2] + n <= l.amount then return 0 end
   return ceil(s[1] - now)
@@ -89,6 +103,25 @@ function sliding.back(s, l, now, n)
     n = n - part
   end
 end
+function sliding.gone(s, l, now, n) return goneAt(s[1], l) end
+function sliding.restore(s, l, now, n, gone)
+  local taken = floor(gone / (l.window / steps) + 0.5) - kept
+  if taken > s[1] or s[1] - taken >= kept then return 0 end
+  local at = 3 + taken % kept
+  local back = min(n, s[at])
+  s[at] = s[at] - back
+  s[2] = max(0, s[2] - back)
+  return back
+end
+-- Of a lease: it ends so many milliseconds from now, or up to one step later.
+function sliding.renew(s, l, now, n, gone, lasting)
+  if sliding.restore(s, l, now, n, gone) < n then return nil end
+  local taken = min(s[1], ceil((now + lasting) / (l.window / steps)) - kept)
+  local at = 3 + taken % kept
+  s[at] = s[at] + n
+  s[2] = s[2] + n
+  return goneAt(taken, l)
+end
 function sliding.wait(s, l, now, n)
   local held = s[2]
   for i = kept - 1, 0, -1 do
@@ -108,7 +141,7 @@ function sliding.reset(s, l, now)
   return 0
 end
 
-local counters = { b = bucket, s = sliding, f = fixed, c = fixed }
+local counters = { b = bucket, s = sliding, f = fixed, c = fixed, l = sliding }
 
 local function limit(a)
   local l = { amount = tonumber(ARGV[a + 1]), window = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]) }

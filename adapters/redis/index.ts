@@ -1,7 +1,8 @@
 import { defineAdapter, type Adapter, type Host } from "weir/sdk";
 import { redisConfig } from "./config.ts";
 import { connect } from "./connection.ts";
-import { createQuota } from "./quota.ts";
+import { createHolds } from "./holds.ts";
+import { createQuota, type QuotaOptions } from "./quota.ts";
 
 /**
  * The adapter, with a clock other than Redis's own where a test needs time to stand still.
@@ -10,21 +11,26 @@ import { createQuota } from "./quota.ts";
  */
 export function redisAdapter(
   clock?: (host: Host) => number,
-): Adapter<"quota", Record<never, never>, typeof redisConfig> {
+): Adapter<"quota" | "holds", Record<never, never>, typeof redisConfig> {
   return defineAdapter({
     name: "redis",
     description: "counts limits in Redis, for all hubs that share it",
-    provides: ["quota"],
+    provides: ["quota", "holds"],
     config: redisConfig,
     async create(config, host) {
       const store = await connect(config, host);
-      const { quota, refund } = createQuota(store, {
+      const options: QuotaOptions = {
         prefix: config.prefix,
         dedupMs: config.dedup,
         now: () => host.now(),
         clock: clock && (() => clock(host)),
-      });
-      return { quota, refund, close: () => store.close() };
+        onUnlisted(error) {
+          host.count("hold_lost");
+          host.log.warn({ err: error }, "what a decision took could not be noted: it counts until it ends by itself");
+        },
+      };
+      const { quota, refund } = createQuota(store, options);
+      return { quota, refund, holds: createHolds(store, options), close: () => store.close() };
     },
   });
 }

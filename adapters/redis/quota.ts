@@ -1,5 +1,6 @@
-import { calendarWindow, type Algorithm, type CalendarPeriod, type Charge, type Grant } from "weir/sdk";
+import { calendarWindow, type Algorithm, type CalendarPeriod, type Charge, type Grant, type Limit } from "weir/sdk";
 import type { Store } from "./connection.ts";
+import { entryOf, listOf } from "./hold-list.ts";
 
 export interface QuotaOptions {
   /** Put before every key. */
@@ -10,6 +11,8 @@ export interface QuotaOptions {
   readonly now: () => number;
   /** The time in milliseconds, in place of Redis's own clock. For tests. */
   readonly clock?: (() => number) | undefined;
+  /** Told when what a charge took could not be listed under its decision. */
+  readonly onUnlisted?: (error: unknown) => void;
 }
 
 export interface Quota {
@@ -17,11 +20,12 @@ export interface Quota {
   refund(charges: readonly Charge[]): Promise<void>;
 }
 
-const codes: Readonly<Record<Algorithm, string>> = {
+export const codes: Readonly<Record<Algorithm, string>> = {
   "token-bucket": "b",
   "sliding-window": "s",
   "fixed-window": "f",
   calendar: "c",
+  concurrency: "l",
 };
 
 const numbersPerGrant = 5;
@@ -35,47 +39,79 @@ const repeated = 2;
  * cluster, charges of several slots are taken slot by slot at the same time; when one of them refuses or fails, what the
  * others granted is given back. So never more is admitted than the limits allow; for a moment, less may be.
  */
-export function createQuota(store: Store, { prefix, dedupMs, now, clock }: QuotaOptions): Quota {
+export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlisted }: QuotaOptions): Quota {
   const time = (): string => (clock === undefined ? "" : String(clock()));
   // The braces are the hash tag: a count and the deduplication ids of its charges lie in one slot (Redis Cluster
   // specification, "Hash tags").
   const tagOf = ({ key }: Charge): string => `{${escaped(key)}}`;
-  const keysOf = (charge: Charge): string[] => {
-    const tag = tagOf(charge);
-    const counter = `${prefix}${tag}`;
-    return charge.dedupId === undefined ? [counter] : [counter, counter + escaped(charge.dedupId)];
+  const counterOf = (charge: Charge): string => prefix + tagOf(charge);
+  // No key of a deduplication id has a brace behind its tag.
+  const recordOf = ({ hold, dedupId }: Charge, counter: string): string =>
+    `${counter}}${escaped(dedupId === undefined ? `i${hold!.id}` : `d${dedupId}`)}`;
+  const slotOf = (charge: Charge): number => store.slotOf(counterOf(charge));
+  /** Whether the list of a held charge's decision lies where its counter does. */
+  const listsAtOnce = (charge: Charge): boolean =>
+    !store.isCluster || store.slotOf(listOf(prefix, charge.hold!.id)) === slotOf(charge);
+  const followsOf = (charge: Charge, lists: boolean): number =>
+    (charge.dedupId === undefined ? 0 : 1) + (charge.hold === undefined ? 0 : lists ? 6 : 2);
+  const keysOf = (charge: Charge, follows: number): string[] => {
+    const counter = counterOf(charge);
+    if (follows === 0) return [counter];
+    const keys = [counter];
+    if (charge.dedupId !== undefined) keys.push(counter + escaped(charge.dedupId));
+    if (follows >= 2) keys.push(recordOf(charge, counter));
+    if (follows >= 4) keys.push(listOf(prefix, charge.hold!.id));
+    return keys;
   };
-  const limitOf = ({ limit }: Charge): (string | number)[] => [
-    codes[limit.algorithm],
-    limit.amount,
-    limit.calendar === undefined ? limit.windowMs : windowsText(limit.calendar, now()),
-    limit.burst,
-  ];
 
   async function take(charges: readonly Charge[]): Promise<readonly Grant[]> {
-    const keys = charges.flatMap(keysOf);
-    const args = charges.flatMap((charge) => [
-      ...limitOf(charge),
+    const follows = charges.map((charge) => followsOf(charge, charge.hold !== undefined && listsAtOnce(charge)));
+    const keys = charges.flatMap((charge, i) => keysOf(charge, follows[i]!));
+    const args = charges.flatMap((charge, i) => [
+      ...limitArgs(charge.limit, now),
       charge.amount,
       Math.max(charge.amount, charge.atLeast ?? 0),
       charge.bestEffort ? 1 : 0,
-      charge.dedupId === undefined ? 0 : 1,
+      follows[i]!,
+      ...(charge.hold === undefined ? [] : [charge.hold.id, charge.hold.forMs, entry(charge)]),
     ]);
     const numbers = await store.take(keys, [time(), dedupMs, ...args]);
     return charges.map((charge, i) => grantOf(charge, numbers, i * numbersPerGrant));
   }
 
+  function entry(charge: Charge): string {
+    const counter = counterOf(charge);
+    return entryOf({ limit: charge.limit, counter, record: recordOf(charge, counter) });
+  }
+
   async function giveBack(charges: readonly Charge[]): Promise<void> {
-    const keys = charges.flatMap(keysOf);
-    const args = charges.flatMap((charge) => [...limitOf(charge), charge.amount, charge.dedupId === undefined ? 0 : 1]);
+    const follows = charges.map((charge) => followsOf(charge, false));
+    const keys = charges.flatMap((charge, i) => keysOf(charge, follows[i]!));
+    const args = charges.flatMap((charge, i) => [...limitArgs(charge.limit, now), charge.amount, follows[i]!]);
     await store.refund(keys, [time(), ...args]);
+  }
+
+  /**
+   * Lists what is held of a decision whose list lies in another slot than the counters: after they were charged, so that
+   * a refusal leaves nothing behind. What cannot be listed ends by itself.
+   */
+  async function listElsewhere(charges: readonly Charge[], grants: readonly Grant[]): Promise<readonly Grant[]> {
+    const held = charges.filter((charge) => charge.hold !== undefined && !listsAtOnce(charge));
+    if (held.length === 0 || !grants.every(({ allowed }) => allowed)) return grants;
+    const listed = held.map((charge) => {
+      const { limit, hold } = charge;
+      const forMs = limit.algorithm === "concurrency" ? (limit.windowMs * 17) / 16 : hold!.forMs;
+      return store.list(listOf(prefix, hold!.id), entry(charge), Math.ceil(forMs) + 1000);
+    });
+    await Promise.all(listed).catch((error: unknown) => onUnlisted?.(error));
+    return grants;
   }
 
   /** Charges by the node that answers for them, by their places in the batch. */
   function slotsOf(charges: readonly Charge[]): number[][] {
     const slots = new Map<number, number[]>();
     for (const [i, charge] of charges.entries()) {
-      const slot = store.slotOf(`${prefix}${tagOf(charge)}`);
+      const slot = slotOf(charge);
       const places = slots.get(slot);
       if (places === undefined) slots.set(slot, [i]);
       else places.push(i);
@@ -109,14 +145,22 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock }: Quota
 
   return {
     quota(charges) {
-      if (charges.length === 1 || !store.isCluster) return take(charges);
+      if (!store.isCluster) return take(charges);
       const slots = slotsOf(charges);
-      return slots.length === 1 ? take(charges) : takeOverSlots(charges, slots);
+      const taken = slots.length === 1 ? take(charges) : takeOverSlots(charges, slots);
+      if (charges.every(({ hold }) => hold === undefined)) return taken;
+      return taken.then((grants) => listElsewhere(charges, grants));
     },
     async refund(charges) {
       await Promise.all(slotsOf(charges).map((places) => giveBack(places.map((i) => charges[i]!))));
     },
   };
+}
+
+/** A limit, as the scripts are told of it. */
+export function limitArgs(limit: Limit, now: () => number): (string | number)[] {
+  const { algorithm, amount, windowMs, calendar, burst } = limit;
+  return [codes[algorithm], amount, calendar === undefined ? windowMs : windowsText(calendar, now()), burst];
 }
 
 /**

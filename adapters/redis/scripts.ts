@@ -1,4 +1,5 @@
 import { countersLua } from "./counters.lua.ts";
+import { holdsLua } from "./holds.lua.ts";
 
 /** Redis's own clock, in milliseconds with a fraction, unless a test hands in a time. */
 const clockLua = `
@@ -12,10 +13,12 @@ end
 /**
  * Takes several charges, all or nothing.
  *
- * KEYS: for each charge the counter, then, if it has one, its deduplication id.
+ * KEYS: for each charge the counter, then, if it has one, its deduplication id; if it is held, its record; if that is to
+ * be listed here, the list of its decision.
  * ARGV: the time or "", how long deduplication ids are remembered (ms); then for each charge: algorithm, amount, window
- * (ms), burst, units wanted, units that must be there, best effort (0 or 1), whether a deduplication key follows its
- * counter (0 or 1).
+ * (ms), burst, units wanted, units that must be there, best effort (0 or 1), which keys follow its counter (1: the
+ * deduplication id, 2: the record, 4: the list; added). Where it is held there follow: the decision's id, for how long
+ * (ms), and its entry in the list.
  * Answers five whole numbers a charge: the outcome (0 refused, 1 granted, 2 repeated), units granted, units remaining,
  * milliseconds until reset, milliseconds until a retry makes sense (-1: never).
  *
@@ -24,6 +27,7 @@ end
 export const takeScript = `
 ${countersLua}
 ${clockLua}
+${holdsLua}
 local function whole(available, capacity)
   if available <= 0 then return 0 end
   return floor(available + capacity * 1e-9)
@@ -36,9 +40,19 @@ while a <= #ARGV do
   local l = limit(a)
   local charge = { c = c, l = l, key = KEYS[k], wanted = tonumber(ARGV[a + 4]), needed = tonumber(ARGV[a + 5]), some = ARGV[a + 6] == '1' }
   k = k + 1
-  if ARGV[a + 7] == '1' then
+  local follows = tonumber(ARGV[a + 7])
+  if follows % 2 == 1 then
     charge.id = KEYS[k]
     k = k + 1
+  end
+  if follows >= 2 then
+    charge.hold = { record = KEYS[k], id = ARGV[a + 8], lasts = tonumber(ARGV[a + 9]), entry = ARGV[a + 10], lease = ARGV[a] == 'l' }
+    k = k + 1
+    a = a + 3
+    if follows >= 4 then
+      charge.hold.list = KEYS[k]
+      k = k + 1
+    end
   end
   a = a + 8
   charges[#charges + 1] = charge
@@ -110,6 +124,7 @@ elseif not refused then
     if charge.id and r[1] == 1 and charge.wanted > 0 then
       redis.call('SET', charge.id, struct.pack('>ddd', r[2], r[3], r[4]), 'PX', ARGV[2])
     end
+    if charge.hold then remember(charge, states[charge.key]) end
   end
 end
 for _, charge in ipairs(charges) do
@@ -121,8 +136,8 @@ return answer
 /**
  * Gives units back.
  *
- * KEYS: as for {@link takeScript}. ARGV: the time or ""; then for each charge: algorithm, amount, window, burst, units,
- * whether a deduplication key follows its counter. A counter that is gone needs nothing back.
+ * KEYS: as for {@link takeScript}, without lists. ARGV: the time or ""; then for each charge: algorithm, amount, window,
+ * burst, units, which keys follow its counter. A counter that is gone needs nothing back.
  */
 export const refundScript = `
 ${countersLua}
@@ -133,9 +148,11 @@ while a <= #ARGV do
   local l = limit(a)
   local key = KEYS[k]
   k = k + 1
-  if ARGV[a + 5] == '1' then
+  local follows = tonumber(ARGV[a + 5])
+  while follows > 0 do
     redis.call('DEL', KEYS[k])
     k = k + 1
+    follows = follows - (follows >= 2 and 2 or 1)
   end
   local held = redis.call('GET', key)
   if held then
@@ -146,5 +163,59 @@ while a <= #ARGV do
   end
   a = a + 6
 end
+return 0
+`;
+
+/**
+ * Changes what one charge of a decision took, where it is held still.
+ *
+ * KEYS: the record, the counter. ARGV: the time or "", algorithm, amount, window, burst; then the decision's id, what to
+ * do (`release`, `renew`, `refund` or `end`) and a number: how long the lease is to last, how many units are to be given
+ * back at most, how many were used; "" where there is none.
+ * Answers nothing where nothing is held, else units given back and, after `renew`, how long the lease lasts, as texts.
+ */
+export const changeScript = `
+${countersLua}
+${clockLua}
+${holdsLua}
+local l, c = limit(2), counters[ARGV[2]]
+local id, kind, number = ARGV[6], ARGV[7], tonumber(ARGV[8])
+local held = redis.call('GET', KEYS[1])
+if not held then return false end
+local units, gone, till = struct.unpack('>ddd', held)
+if till <= now or not isOf(held, id) then return false end
+local s = read(redis.call('GET', KEYS[2]), c.width)
+c.available(s, l, now)
+local answer
+if kind == 'renew' then
+  gone = c.renew(s, l, now, units, gone, number)
+  if not gone then return false end
+  redis.call('SET', KEYS[1], struct.pack('>ddd', units, gone, gone) .. string.sub(held, 25), 'PX', lasting(gone - now))
+  answer = { text(units), text(gone - now) }
+else
+  local back = units
+  if kind == 'refund' then back = min(units, number or units) end
+  if kind == 'end' and ARGV[2] ~= 'l' then back = units - number end
+  if back >= 0 then back = c.restore(s, l, now, back, gone) else c.take(s, l, now, -back) end
+  redis.call('DEL', KEYS[1])
+  answer = { text(back) }
+end
+write(KEYS[2], s, c, l, now)
+return answer
+`;
+
+/** Lists a charge that is held under its decision. KEYS: the list. ARGV: the entry, for how long (ms). */
+export const listScript = `
+${countersLua}
+local now = 0
+${holdsLua}
+list(KEYS[1], ARGV[1], tonumber(ARGV[2]))
+return 0
+`;
+
+/** Keeps a list longer. KEYS: the list. ARGV: for how long at least (ms). */
+export const prolongScript = `
+local left = redis.call('PTTL', KEYS[1])
+if left >= 0 and left < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 0
 `;

@@ -9,6 +9,7 @@ export type AdapterNames = ReadonlyMap<string, AdapterEntry | undefined>;
 const cannot: Readonly<Record<Capability, string>> = {
   check: "cannot check requests",
   quota: "cannot count limits",
+  holds: "cannot hold what a decision took",
   metrics: "takes no metrics",
   logs: "takes no logs",
 };

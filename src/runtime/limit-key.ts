@@ -16,6 +16,7 @@ const letters: Readonly<Record<Algorithm, string>> = {
   "sliding-window": "s",
   "fixed-window": "f",
   calendar: "c",
+  concurrency: "l",
 };
 
 /**

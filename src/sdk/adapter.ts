@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import type { HoldChange, HoldOutcome } from "./hold.ts";
 import type { Host } from "./host.ts";
 import type { Charge, Consistency, Grant } from "./limit.ts";
 import type { LogEntry, Exported } from "./log.ts";
@@ -7,7 +8,7 @@ import type { Verdict } from "./verdict.ts";
 import type { Inputs, InputTypes } from "./input.ts";
 
 /** What an adapter can do for policies. A definition lists its own in `provides`; its instances then have the method of that name. */
-export const capabilities = ["check", "quota", "metrics", "logs"] as const;
+export const capabilities = ["check", "quota", "holds", "metrics", "logs"] as const;
 
 export type Capability = (typeof capabilities)[number];
 
@@ -28,6 +29,12 @@ export interface Methods<I extends Inputs> {
    * charge, in order.
    */
   quota(charges: readonly Charge[], call: Call): Awaitable<readonly Grant[]>;
+  /**
+   * For adapters that provide `quota`: changes what was taken with a `hold`, whichever instance on the same store took
+   * it. Answers for each change, in order, what became of the charges that it found; nothing where none is held any
+   * more.
+   */
+  holds(changes: readonly HoldChange[], call: Call): Awaitable<readonly (readonly HoldOutcome[])[]>;
   /** Prepares the recording of metrics that share their labels; called once for each such group when a policy set is loaded. */
   metrics(group: MetricGroup): MetricRecorder;
   /** Delivers a batch of log entries, in order. */
@@ -47,7 +54,7 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
   /**
    * For `quota`: gives units back, because a limit kept by another adapter refused the same request, or because a caller
    * says that it did not use what it took. `amount` says how many; a limit never holds more than nothing was taken of it.
-   * The `dedupId` of a charge is forgotten. Without this method such units stay spent: a request may be refused too much,
+   * The `dedupId` and the `hold` of a charge are forgotten. Without this method such units stay spent: a request may be refused too much,
    * never admitted too much.
    */
   refund?(charges: readonly Charge[], call: Call): Awaitable<void>;

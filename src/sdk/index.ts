@@ -3,6 +3,7 @@ export type { Adapter, Call, Capability, Instance, Methods } from "./adapter.ts"
 export { Answered } from "./answered.ts";
 export { calendarUnits, calendarWindow, isTimeZone } from "./calendar.ts";
 export type { CalendarPeriod, CalendarUnit, CalendarWindow } from "./calendar.ts";
+export type { Hold, HoldChange, HoldOutcome } from "./hold.ts";
 export type { Host, Log } from "./host.ts";
 export type { Inputs, InputType, InputTypeMap, InputTypes } from "./input.ts";
 export { consistencies } from "./limit.ts";

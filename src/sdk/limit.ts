@@ -1,7 +1,8 @@
 import type { CalendarPeriod } from "./calendar.ts";
+import type { Hold } from "./hold.ts";
 
-/** How a limit counts. */
-export type Algorithm = "token-bucket" | "sliding-window" | "fixed-window" | "calendar";
+/** How a limit counts. `concurrency` counts what is at work at once: a unit is taken until it is given back or its lease ends. */
+export type Algorithm = "token-bucket" | "sliding-window" | "fixed-window" | "calendar" | "concurrency";
 
 /**
  * How nearly a count that several hubs share is kept: `exact` asks the store each time; `bounded` answers from units that
@@ -20,9 +21,12 @@ export interface Limit {
   /** `policy/rule`; limits that only observe have an id of their own, so that they never share a count with an enforced one. */
   readonly id: string;
   readonly algorithm: Algorithm;
-  /** How many units a window allows, above 0. */
+  /** How many units a window allows, above 0; for `concurrency` how many may be taken at once. */
   readonly amount: number;
-  /** The window's length in milliseconds, above 0. For `calendar` a month counts as 30 days and a year as 365. */
+  /**
+   * The window's length in milliseconds, above 0. For `calendar` a month counts as 30 days and a year as 365; for
+   * `concurrency` it is how long a lease lasts.
+   */
   readonly windowMs: number;
   /** For `calendar`: what its windows are. */
   readonly calendar?: CalendarPeriod;
@@ -51,6 +55,8 @@ export interface Charge {
    * charge that was granted again and spends nothing. A refusal took nothing and is not remembered.
    */
   readonly dedupId?: string;
+  /** Only to adapters that provide `holds`: how what is taken is to be remembered. */
+  readonly hold?: Hold;
 }
 
 /** The answer to one charge. */
@@ -63,7 +69,10 @@ export interface Grant {
   readonly remaining: number;
   /** Milliseconds until the full amount is there again, if nobody takes any more. */
   readonly resetMs: number;
-  /** For a refusal: milliseconds until the wanted amount could be there; `undefined` when it never will (it exceeds the limit). */
+  /**
+   * For a refusal: milliseconds until the wanted amount could be there; `undefined` when it never will (it exceeds the
+   * limit). For `concurrency` until enough leases have run out, if none is given back before.
+   */
   readonly retryAfterMs?: number;
   /** How long the granted units may be used, in milliseconds. */
   readonly validForMs: number;

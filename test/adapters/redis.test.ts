@@ -35,16 +35,16 @@ else {
   });
 
   test("gives the answers that the adapter memory gives for the same timeline", async (t) => {
-    const limits: Limit[] = (["token-bucket", "sliding-window", "fixed-window", "calendar"] as const).map(
-      (algorithm) => ({
-        id: `same/${algorithm}`,
-        algorithm,
-        amount: 10,
-        windowMs: 7_000,
-        burst: 13,
-        ...(algorithm === "calendar" ? { calendar: { unit: "minute", zone: "Asia/Kathmandu" } as const } : {}),
-      }),
-    );
+    const limits: Limit[] = (
+      ["token-bucket", "sliding-window", "fixed-window", "calendar", "concurrency"] as const
+    ).map((algorithm) => ({
+      id: `same/${algorithm}`,
+      algorithm,
+      amount: 10,
+      windowMs: 7_000,
+      burst: 13,
+      ...(algorithm === "calendar" ? { calendar: { unit: "minute", zone: "Asia/Kathmandu" } as const } : {}),
+    }));
     const charge = fc.record({
       limit: fc.constantFrom(...limits),
       key: fc.constantFrom("one", "two", "br}ace", "\ud800"),
@@ -52,11 +52,21 @@ else {
       more: fc.option(fc.integer({ min: 0, max: 15 }), { nil: undefined, freq: 4 }),
       bestEffort: fc.boolean(),
       id: fc.option(fc.constantFrom("a", "b", "c"), { nil: undefined, freq: 5 }),
+      hold: fc.option(fc.record({ id: fc.constantFrom("x", "y", "z"), forMs: fc.constantFrom(1000, 15_000) }), {
+        nil: undefined,
+        freq: 3,
+      }),
+    });
+    const change = fc.record({
+      id: fc.constantFrom("x", "y", "z"),
+      kind: fc.constantFrom("release", "renew", "refund", "end"),
+      number: fc.integer({ min: 0, max: 20 }),
     });
     const step = fc.record({
       passMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 }), fc.constant(20_000)),
       charges: fc.array(charge, { minLength: 1, maxLength: 4 }),
       refund: fc.boolean(),
+      changes: fc.array(change, { maxLength: 2 }),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
@@ -64,20 +74,40 @@ else {
         // Deduplication ids expire by Redis's own clock, which stands still here.
         const one = await opened(t, memory, { dedup: "1h" });
         const other = await opened(t, virtual, { url, timeout: "5s" });
-        for (const { passMs, charges, refund } of steps) {
+        for (const { passMs, charges, refund, changes } of steps) {
           await Promise.all([one.host.advance(passMs), other.host.advance(passMs)]);
-          const wanted = charges.map(({ id, more, ...rest }): Charge => {
+          const ids = new Set<string>();
+          const wanted = charges.map(({ id: anyId, more, hold, ...rest }): Charge => {
             const key = `${run}/${rest.limit.algorithm}/${rest.key}`;
+            // A decision makes no two charges of one id.
+            const id = anyId === undefined || ids.has(key + anyId) ? undefined : anyId;
+            if (id !== undefined) ids.add(key + id);
             return {
               ...rest,
               key,
               ...(more === undefined ? {} : { atLeast: more }),
               ...(id === undefined ? {} : { dedupId: `${run}/${key}/${id}` }),
+              ...(hold === undefined ? {} : { hold: { ...hold, id: run + hold.id } }),
             };
           });
           const expected = await one.quota(wanted);
           const found = await other.quota(wanted);
           t.deepEqual(found, expected);
+          for (const { id, kind, number } of changes) {
+            const rest =
+              kind === "renew"
+                ? { kind, forMs: 1 + number * 400 }
+                : kind === "refund"
+                  ? { kind, ...(number > 15 ? {} : { amount: number }) }
+                  : kind === "end"
+                    ? { kind, used: new Map(limits.slice(0, 3).map((limit) => [limit.id, number])) }
+                    : ({ kind: "release" } as const);
+            const wantedChange = [{ id: run + id, ...rest }];
+            t.deepEqual(
+              await other.instance.holds!(wantedChange, fakeCall()),
+              await one.instance.holds!(wantedChange, fakeCall()),
+            );
+          }
           if (!refund) continue;
           const taken = wanted.flatMap((each, i) => {
             const grant = expected[i]!;
@@ -104,6 +134,34 @@ else {
     );
     t.is(grants.filter(([grant]) => grant!.allowed).length, 500);
     for (const hub of hubs) await hub.close();
+  });
+
+  test("any hub on the same Redis ends what another one took, once", async (t) => {
+    const [one, other] = [
+      await opened(t, redis, { url, timeout: "10s" }),
+      await opened(t, redis, { url, timeout: "10s" }),
+    ];
+    const key = randomUUID();
+    const [lease, counted]: Limit[] = [
+      { id: "lease", algorithm: "concurrency", amount: 1, windowMs: 60_000, burst: 1 },
+      { id: "counted", algorithm: "token-bucket", amount: 10, windowMs: 3_600_000, burst: 10 },
+    ];
+    const id = randomUUID();
+    const hold = { id, forMs: 60_000 };
+    const both = [
+      { limit: lease!, key, amount: 1, bestEffort: false, hold },
+      { limit: counted!, key: `${key}c`, amount: 5, bestEffort: false, hold },
+    ];
+    t.true((await one.quota(both)).every(({ allowed }) => allowed));
+    t.false((await other.quota(both))[0]!.allowed);
+    const answers = await Promise.all(
+      [one, other, one, other].map((hub) => hub.instance.holds!([{ id, kind: "release" }], fakeCall())),
+    );
+    t.deepEqual(answers.flat(2), [{ limit: "lease", units: 1 }]);
+    t.true((await one.take({ limit: lease!, key })).allowed);
+    const [[refunded] = []] = await other.instance.holds!([{ id, kind: "refund" }], fakeCall());
+    t.is(refunded?.limit, "counted");
+    t.deepEqual(await one.instance.holds!([{ id, kind: "refund" }], fakeCall()), [[]]);
   });
 
   test("keeps the time by Redis's clock, and lets keys expire", async (t) => {
@@ -247,6 +305,23 @@ else {
       [false, 0, 1],
     ]);
     await hub.instance.refund!(batch([4, 4, 9]), fakeCall());
+    t.deepEqual(shown(await hub.quota(batch([10, 10, 10]))), [
+      [true, 10, 0],
+      [true, 10, 0],
+      [true, 10, 0],
+    ]);
+
+    // What is held of a decision lies with its counts, wherever those are.
+    await hub.instance.refund!(batch([10, 10, 10]), fakeCall());
+    const id = randomUUID();
+    await hub.quota(batch([4, 4, 9]).map((charge) => ({ ...charge, hold: { id, forMs: 60_000 } })));
+    const second = await opened(t, redis, { cluster, timeout: "5s" });
+    const [refunded] = await second.instance.holds!([{ id, kind: "refund" }], fakeCall());
+    t.deepEqual(
+      refunded?.map(({ units }) => Math.round(units)),
+      [4, 4, 9],
+    );
+    t.deepEqual(await hub.instance.holds!([{ id, kind: "refund" }], fakeCall()), [[]]);
     t.deepEqual(shown(await hub.quota(batch([10, 10, 10]))), [
       [true, 10, 0],
       [true, 10, 0],

@@ -5,7 +5,7 @@ import type { ContractTest, Fixture } from "./test-adapter.ts";
 
 /** What the tests of `quota` need to know. */
 export interface QuotaOptions {
-  /** The algorithms to try. Default: all. */
+  /** The algorithms to try. Default: all, `concurrency` only where the adapter provides `holds`. */
   readonly algorithms?: readonly Algorithm[];
   /** Lets time pass for the instance's store. Default: the fake host's clock moves. */
   advance?(ms: number, fixture: Fixture): Promise<void>;
@@ -13,14 +13,14 @@ export interface QuotaOptions {
   readonly tolerance?: number;
 }
 
-const allAlgorithms: readonly Algorithm[] = ["token-bucket", "sliding-window", "fixed-window", "calendar"];
+const counting: readonly Algorithm[] = ["token-bucket", "sliding-window", "fixed-window", "calendar"];
 
 /** What `quota` must keep to. */
-export function quotaContract(options: QuotaOptions): ContractTest[] {
+export function quotaContract(options: QuotaOptions, holds: boolean): ContractTest[] {
   const tolerance = options.tolerance ?? 0.001;
   const tests: ContractTest[] = [];
 
-  for (const algorithm of options.algorithms ?? allAlgorithms) {
+  for (const algorithm of options.algorithms ?? (holds ? [...counting, "concurrency" as const] : counting)) {
     const declare = (title: string, run: (tried: Tried) => Promise<void>): void => {
       tests.push({ title: `${algorithm}: ${title}`, run: (fixture) => run(tried(algorithm, fixture, options)) });
     };
@@ -228,7 +228,7 @@ export function quotaContract(options: QuotaOptions): ContractTest[] {
 /** The most units that may be granted within a closed span of time, for the limit of {@link tried}. */
 function bound(algorithm: Algorithm, spanMs: number): number {
   if (algorithm === "token-bucket") return 10 + spanMs / 1000;
-  if (algorithm === "sliding-window") return 10 * (Math.floor(spanMs / 10_000) + 1);
+  if (algorithm === "sliding-window" || algorithm === "concurrency") return 10 * (Math.floor(spanMs / 10_000) + 1);
   return 10 * (Math.floor(spanMs / (algorithm === "calendar" ? 60_000 : 10_000)) + 2);
 }
 

@@ -7,6 +7,7 @@ import { checkContract } from "./check-contract.ts";
 import type { CheckCase } from "./check-contract.ts";
 import { fakeHost } from "./fake-host.ts";
 import type { FakeHost } from "./fake-host.ts";
+import { holdsContract } from "./holds-contract.ts";
 import { logsContract } from "./logs-contract.ts";
 import type { LogsOptions } from "./logs-contract.ts";
 import { fakeCall, makeInstance } from "./make-instance.ts";
@@ -118,7 +119,8 @@ export function testAdapter<const P extends Capability, const I extends Inputs, 
   };
   const contract: ContractTest[] = [
     ...(provides.includes("check") ? checkContract(given.checks ?? []) : []),
-    ...(provides.includes("quota") ? quotaContract(given.quota ?? {}) : []),
+    ...(provides.includes("quota") ? quotaContract(given.quota ?? {}, provides.includes("holds")) : []),
+    ...(provides.includes("holds") ? holdsContract(given.quota ?? {}) : []),
     ...(provides.includes("metrics") ? metricsContract() : []),
     ...(provides.includes("logs") && given.logs !== undefined ? logsContract(given.logs) : []),
   ];
