@@ -80,7 +80,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     const capacity = counter.capacity(limit);
     let place = table.find(key);
     if (place < 0) {
-      if (needed > capacity && !(charge.bestEffort && capacity >= 1)) return refusedForGood(capacity, 0);
+      if (needed > capacity && charge.spent !== true && !(charge.bestEffort && capacity >= 1)) return refusedForGood(capacity, 0);
       if (amount === 0) return granted(0, capacity, 0, limit.windowMs);
       place = addKey(limit, key, now);
       if (place < 0) return noRoom(limit.windowMs);
@@ -259,6 +259,7 @@ function fitting(charge: Charge, available: number, capacity: number): number {
   const { amount, bestEffort } = charge;
   const needed = neededBy(charge);
   if (needed === 0) return 0;
+  if (charge.spent === true) return amount;
   // Fractions of a unit that rounding has lost must not refuse what a caller was told to wait for.
   if (needed <= available + capacity * 1e-9 && needed <= capacity) return amount;
   if (!bestEffort) return -1;

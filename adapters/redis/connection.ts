@@ -6,9 +6,9 @@ import calculateSlot from "cluster-key-slot";
 import { Cluster, Redis } from "ioredis";
 import type { Host } from "weir/sdk";
 import type { RedisConfig } from "./config.ts";
-import { changeScript, listScript, prolongScript, refundScript, takeScript } from "./scripts.ts";
+import { attendScript, changeScript, listScript, prolongScript, refundScript, takeScript } from "./scripts.ts";
 
-/** Redis, as the limits need it. Each call is one round trip; it rejects when there is no answer in time. */
+/** Redis, as the limits need it. Each call is one round trip. */
 export interface Store {
   readonly isCluster: boolean;
   /** The slot of a key; the same for all keys where there is but one node. */
@@ -23,11 +23,18 @@ export interface Store {
   prolong(key: string, forMs: number): Promise<void>;
   /** Changes what is held; `null` where nothing is. */
   change(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly string[] | null>;
+  /** Says that a hub is there, and answers how many were there within the last `withinMs`. */
+  attend(key: string, hub: string, withinMs: number): Promise<number>;
+  /** Says that a hub is gone. */
+  leave(key: string, hub: string): Promise<void>;
   close(): Promise<void>;
 }
 
 /** The longest pause before the next attempt to connect. */
 const maxPauseMs = 2000;
+
+/** How long a connection may owe an answer before it is made anew, at least: a host that is gone closes nothing. */
+const leastSilenceMs = 1000;
 
 /**
  * Connects. Resolves when there is a connection, or when the first attempt has failed: a store that is away when the hub
@@ -73,8 +80,11 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     try {
       return await client.evalsha(sha, keys.length, ...keys, ...args);
     } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      if (error.name === "MaxRetriesPerRequestError")
+        throw new Error("Connection to redis broke before its answer came", { cause: error });
       // Redis has not seen the script yet, or has been told to forget all scripts: nothing was run.
-      if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+      if (!error.message.startsWith("NOSCRIPT")) throw error;
       return await client.eval(lua, keys.length, ...keys, ...args);
     }
   };
@@ -90,6 +100,8 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     },
     prolong: async (key, forMs) => void (await run(prolong, [key], [forMs])),
     change: async (keys, args) => (await run(change, keys, args)) as string[] | null,
+    attend: async (key, hub, withinMs) => Number(await run(attend, [key], [hub, withinMs])),
+    leave: async (key, hub) => void (await client.zrem(key, hub)),
     async close() {
       // What is under way has ended by now, so there is nothing to wait for.
       client.disconnect();
@@ -107,6 +119,7 @@ const refund = scriptOf(refundScript);
 const list = scriptOf(listScript);
 const prolong = scriptOf(prolongScript);
 const change = scriptOf(changeScript);
+const attend = scriptOf(attendScript);
 
 function scriptOf(lua: string): Script {
   return { lua, sha: createHash("sha1").update(lua).digest("hex") };
@@ -128,8 +141,8 @@ async function open(config: RedisConfig, host: Host): Promise<Redis | Cluster> {
     ...(tls === undefined ? {} : { tls }),
     db: url?.database ?? 0,
     connectionName: "weir",
-    commandTimeout: timeout,
     connectTimeout: 5000,
+    socketTimeout: Math.max(leastSilenceMs, 4 * timeout),
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     // A master that has become a replica: the next connection finds the new one, where Sentinels or DNS tell it.

@@ -2,6 +2,7 @@ import { defineAdapter, type Adapter, type Host } from "weir/sdk";
 import { redisConfig } from "./config.ts";
 import { connect } from "./connection.ts";
 import { createHolds } from "./holds.ts";
+import { attend } from "./presence.ts";
 import { createQuota, type QuotaOptions } from "./quota.ts";
 
 /**
@@ -30,7 +31,18 @@ export function redisAdapter(
         },
       };
       const { quota, refund } = createQuota(store, options);
-      return { quota, refund, holds: createHolds(store, options), close: () => store.close() };
+      const { peers, leave } = await attend(store, config.prefix, host);
+      return {
+        quota,
+        refund,
+        holds: createHolds(store, options),
+        peers,
+        timeoutMs: config.timeout,
+        async close() {
+          await leave();
+          await store.close();
+        },
+      };
     },
   });
 }

@@ -41,11 +41,10 @@ const repeated = 2;
  */
 export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlisted }: QuotaOptions): Quota {
   const time = (): string => (clock === undefined ? "" : String(clock()));
-  // The braces are the hash tag: a count and the deduplication ids of its charges lie in one slot (Redis Cluster
-  // specification, "Hash tags").
-  const tagOf = ({ key }: Charge): string => `{${escaped(key)}}`;
-  const counterOf = (charge: Charge): string => prefix + tagOf(charge);
-  // No key of a deduplication id has a brace behind its tag.
+  // The braces are the hash tag: a count and the deduplication ids of its charges lie in one slot, and so do the counts of
+  // a group (Redis Cluster specification, "Hash tags"). No escaped text has a brace, so braces tell kinds of keys apart.
+  const counterOf = ({ key, group }: Charge): string =>
+    group === undefined ? `${prefix}{${escaped(key)}}` : `${prefix}{${escaped(group)}}}${escaped(key)}}`;
   const recordOf = ({ hold, dedupId }: Charge, counter: string): string =>
     `${counter}}${escaped(dedupId === undefined ? `i${hold!.id}` : `d${dedupId}`)}`;
   const slotOf = (charge: Charge): number => store.slotOf(counterOf(charge));
@@ -71,7 +70,7 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
       ...limitArgs(charge.limit, now),
       charge.amount,
       Math.max(charge.amount, charge.atLeast ?? 0),
-      charge.bestEffort ? 1 : 0,
+      charge.spent === true ? 2 : charge.bestEffort ? 1 : 0,
       follows[i]!,
       ...(charge.hold === undefined ? [] : [charge.hold.id, charge.hold.forMs, entry(charge)]),
     ]);

@@ -16,9 +16,9 @@ end
  * KEYS: for each charge the counter, then, if it has one, its deduplication id; if it is held, its record; if that is to
  * be listed here, the list of its decision.
  * ARGV: the time or "", how long deduplication ids are remembered (ms); then for each charge: algorithm, amount, window
- * (ms), burst, units wanted, units that must be there, best effort (0 or 1), which keys follow its counter (1: the
- * deduplication id, 2: the record, 4: the list; added). Where it is held there follow: the decision's id, for how long
- * (ms), and its entry in the list.
+ * (ms), burst, units wanted, units that must be there, how (0 all of it, 1 best effort, 2 spent already), which keys
+ * follow its counter (1: the deduplication id, 2: the record, 4: the list; added). Where it is held there follow: the
+ * decision's id, for how long (ms), and its entry in the list.
  * Answers five whole numbers a charge: the outcome (0 refused, 1 granted, 2 repeated), units granted, units remaining,
  * milliseconds until reset, milliseconds until a retry makes sense (-1: never).
  *
@@ -38,7 +38,7 @@ local k, a, refused = 1, 3, false
 while a <= #ARGV do
   local c = counters[ARGV[a]]
   local l = limit(a)
-  local charge = { c = c, l = l, key = KEYS[k], wanted = tonumber(ARGV[a + 4]), needed = tonumber(ARGV[a + 5]), some = ARGV[a + 6] == '1' }
+  local charge = { c = c, l = l, key = KEYS[k], wanted = tonumber(ARGV[a + 4]), needed = tonumber(ARGV[a + 5]), some = ARGV[a + 6] == '1', spent = ARGV[a + 6] == '2' }
   k = k + 1
   local follows = tonumber(ARGV[a + 7])
   if follows % 2 == 1 then
@@ -73,7 +73,7 @@ while a <= #ARGV do
     local needed, taken = charge.needed, -1
     if needed == 0 then
       taken = 0
-    elseif needed <= available + capacity * 1e-9 and needed <= capacity then
+    elseif charge.spent or (needed <= available + capacity * 1e-9 and needed <= capacity) then
       taken = charge.wanted
     elseif charge.some then
       local rest = whole(available, capacity)
@@ -218,4 +218,19 @@ export const prolongScript = `
 local left = redis.call('PTTL', KEYS[1])
 if left >= 0 and left < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 0
+`;
+
+/**
+ * Says that a hub is there.
+ *
+ * KEYS: a sorted set of hubs by when they were last there. ARGV: the hub, how long one is remembered (ms). Answers how
+ * many are remembered.
+ */
+export const attendScript = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('ZCARD', KEYS[1])
 `;

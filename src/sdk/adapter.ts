@@ -64,6 +64,16 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
    * goes to `quota`.
    */
   atHand?(charges: readonly Charge[]): readonly Grant[] | undefined;
+   * How long the hub waits for the answer to one call, in milliseconds, where that is less than `check.adapterTimeout` of
+   * weir.yaml. An answer that comes later is still of use: what it says was taken is given back, or counted as taken.
+   */
+  readonly timeoutMs?: number;
+  /**
+   * For `quota`: how many hubs share the store, this one included, as it was last seen; `undefined` before it was. A
+   * limit with `onError: local` is counted by one over that many while the store is away. Called for decisions: it must
+   * return at once.
+   */
+  peers?(): number | undefined;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /** Why the instance cannot serve at the moment, or `undefined` when it can; asked by the readiness probe. */

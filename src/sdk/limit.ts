@@ -51,6 +51,18 @@ export interface Charge {
   /** Whether fewer units than wanted are welcome; a best-effort charge is refused only when nothing is left. */
   readonly bestEffort: boolean;
   /**
+   * Set for units that are spent already, such as those that a hub let through by itself while the store was away: they
+   * are counted even where fewer are left, and the charge is never refused for want of units. What was taken too much
+   * counts against those who come later, by the rules of the algorithm. A store that does not know of this takes what
+   * is left: such charges are of best effort too.
+   */
+  readonly spent?: true;
+  /**
+   * What this charge shares with others of the same rule: a store that spreads counts over several nodes keeps those of a
+   * group on one, so that they can be taken in one step. The same key always comes with the same group. Default: none.
+   */
+  readonly group?: string;
+  /**
    * Identity of the charge, scoped to caller and limit: the same id within the adapter's window gets the answer of the
    * charge that was granted again and spends nothing. A refusal took nothing and is not remembered.
    */
