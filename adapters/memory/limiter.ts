@@ -80,7 +80,8 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     const capacity = counter.capacity(limit);
     let place = table.find(key);
     if (place < 0) {
-      if (needed > capacity && charge.spent !== true && !(charge.bestEffort && capacity >= 1)) return refusedForGood(capacity, 0);
+      if (needed > capacity && charge.spent !== true && !(charge.bestEffort && capacity >= 1))
+        return refusedForGood(capacity, 0);
       if (amount === 0) return granted(0, capacity, 0, limit.windowMs);
       place = addKey(limit, key, now);
       if (place < 0) return noRoom(limit.windowMs);

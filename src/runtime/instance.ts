@@ -88,7 +88,7 @@ export async function createInstance(
   const calls = new AdapterCalls({
     name: entry.name,
     instance,
-    timeoutMs,
+    timeoutMs: () => Math.min(instance.timeoutMs ?? Infinity, timeoutMs()),
     observer,
     log: environment.log,
     now,

@@ -64,6 +64,7 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
    * goes to `quota`.
    */
   atHand?(charges: readonly Charge[]): readonly Grant[] | undefined;
+  /**
    * How long the hub waits for the answer to one call, in milliseconds, where that is less than `check.adapterTimeout` of
    * weir.yaml. An answer that comes later is still of use: what it says was taken is given back, or counted as taken.
    */

@@ -155,19 +155,22 @@ export function quotaContract(options: QuotaOptions, holds: boolean): ContractTe
       assert.equal((await take({ amount: 0 })).remaining, 4);
     });
 
-    declare("counts what is spent already even where fewer units are left", async ({ take, quota, charge, advance }) => {
-      await take({ amount: 8 });
-      const spent = await take({ amount: 7, spent: true, bestEffort: true });
-      assert.deepEqual(shown(spent), [true, 7, 0]);
-      const refused = await take({});
-      assert.equal(refused.allowed, false);
-      await advance(refused.retryAfterMs!);
-      assert.equal((await take({})).allowed, true);
-      await take({ key: "new", amount: 12, spent: true, bestEffort: true });
-      assert.deepEqual(shown(await take({ key: "new", amount: 1, bestEffort: true })), [false, 0, 0]);
-      await quota([charge({ key: "twice", amount: 3, spent: true }), charge({ key: "twice", amount: 7 })]);
-      assert.equal((await take({ key: "twice", amount: 0 })).remaining, 0);
-    });
+    declare(
+      "counts what is spent already even where fewer units are left",
+      async ({ take, quota, charge, advance }) => {
+        await take({ amount: 8 });
+        const spent = await take({ amount: 7, spent: true, bestEffort: true });
+        assert.deepEqual(shown(spent), [true, 7, 0]);
+        const refused = await take({});
+        assert.equal(refused.allowed, false);
+        await advance(refused.retryAfterMs!);
+        assert.equal((await take({})).allowed, true);
+        await take({ key: "new", amount: 12, spent: true, bestEffort: true });
+        assert.deepEqual(shown(await take({ key: "new", amount: 1, bestEffort: true })), [false, 0, 0]);
+        await quota([charge({ key: "twice", amount: 3, spent: true }), charge({ key: "twice", amount: 7 })]);
+        assert.equal((await take({ key: "twice", amount: 0 })).remaining, 0);
+      },
+    );
 
     declare("counts keys of a group each by itself", async ({ take, quota, charge }) => {
       const grants = await quota([
