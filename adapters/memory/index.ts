@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { defineAdapter, parseDuration } from "weir/sdk";
 import { z } from "zod";
 import { createLimiter } from "./limiter.ts";
@@ -27,7 +28,8 @@ export default defineAdapter({
     maxHolds: z.int().positive().max(10_000_000).default(200_000),
   }),
   create({ maxKeys, maxKeysPerLimit, dedup, maxDedupIds, maxHolds }, host) {
-    const limiter = createLimiter({ maxKeys, maxKeysPerLimit, dedupMs: dedup, maxDedupIds, maxHolds }, host);
+    const seed = randomInt(2 ** 32) | 0;
+    const limiter = createLimiter({ maxKeys, maxKeysPerLimit, dedupMs: dedup, maxDedupIds, maxHolds, seed }, host);
     return {
       quota: (charges) => limiter.quota(charges),
       refund: (charges) => limiter.refund(charges),

@@ -1,57 +1,51 @@
-/** Keys of one limit, counted. */
-interface Owner {
-  readonly id: string;
-  keys: number;
-}
-
-/** How many keys all tables of an instance hold together. */
-export interface Census {
-  readonly maxKeys: number;
-  readonly maxKeysPerLimit: number;
-  total: number;
-  readonly owners: Map<string, Owner>;
-}
+import type { Algorithm } from "weir/sdk";
+import type { Counter } from "./counter.ts";
+import { hashOf, KeyIndex } from "./key-index.ts";
 
 const pageBits = 9;
-const pageMask = (1 << pageBits) - 1;
-/** How many places are looked at for each new key, and how many when there is no room. */
-const sweepAlways = 2;
-const sweepWhenFull = 1024;
+const pagePlaces = 1 << pageBits;
+const pageMask = pagePlaces - 1;
+/** How many places the first page has room for at first: most limits of a large set have few keys. */
+const fewestPlaces = 8;
 
 /**
- * The state of many keys: `width` numbers each, in pages of plain numbers, found through one map. No timer and no
- * object a key.
- *
- * A key may be let go after the time in its first number, because it is then the same as a new one. A hand goes round
- * the places and lets such keys go: two places for each new key, up to 1,024 when there is no room. A key before that
- * time is never let go: a limit would be forgotten.
+ * The counts of one limit: a state for each key, in pages of plain numbers. No timer and no object a key. A hand goes
+ * round the places and finds those that can be let go.
  */
 export class KeyTable {
-  /** How many numbers the state of a key has. */
+  /** How many numbers are kept for each key: its state, when it was last asked for, and its hash. */
   readonly width: number;
-  readonly #census: Census;
-  readonly #places = new Map<string, number>();
+  /** The limit's id, and how it counts. */
+  readonly limit: string;
+  readonly algorithm: Algorithm;
+  readonly counter: Counter;
+  readonly #seed: number;
+  readonly #usedAt: number;
   readonly #keys: (string | undefined)[] = [];
-  readonly #owners: (Owner | undefined)[] = [];
+  readonly #index = new KeyIndex(this.#keys);
   readonly #free: number[] = [];
   readonly #pages: Float64Array[] = [];
   #hand = 0;
 
-  constructor(width: number, census: Census) {
-    this.width = width;
-    this.#census = census;
+  constructor(limit: string, algorithm: Algorithm, counter: Counter, seed: number) {
+    this.limit = limit;
+    this.algorithm = algorithm;
+    this.counter = counter;
+    this.width = counter.width + 2;
+    this.#usedAt = counter.width;
+    this.#seed = seed;
   }
 
   get size(): number {
-    return this.#places.size;
+    return this.#keys.length - this.#free.length;
   }
 
-  /** The place of a key, or -1. */
-  find(key: string): number {
-    return this.#places.get(key) ?? -1;
+  /** The place of a key, or -1. `from`: how many characters all keys of its limit begin with. */
+  find(key: string, from: number): number {
+    return this.#index.find(key, hashOf(key, from, this.#seed));
   }
 
-  /** The numbers among which a place's state is. */
+  /** The numbers among which a place's state is. Until a key is added: the first page may then be another one. */
   page(place: number): Float64Array {
     return this.#pages[place >>> pageBits]!;
   }
@@ -61,44 +55,79 @@ export class KeyTable {
     return (place & pageMask) * this.width;
   }
 
-  /** Gives a key a place, all zeros, or answers -1: the limit, or the instance, holds as many busy keys as it may. */
-  add(key: string, limit: string, now: number): number {
-    const census = this.#census;
-    this.sweep(sweepAlways, now);
-    const owned = census.owners.get(limit)?.keys ?? 0;
-    if (census.total >= census.maxKeys || owned >= census.maxKeysPerLimit) {
-      this.sweep(sweepWhenFull, now);
-      if (census.total >= census.maxKeys || (census.owners.get(limit)?.keys ?? 0) >= census.maxKeysPerLimit) return -1;
-    }
-    let owner = census.owners.get(limit);
-    if (owner === undefined) census.owners.set(limit, (owner = { id: limit, keys: 0 }));
-    owner.keys++;
-    census.total++;
+  /** Notes that a key was asked for. */
+  use(place: number, now: number): void {
+    this.page(place)[this.offset(place) + this.#usedAt] = now;
+  }
+
+  /** Gives a key that is not there a place, with a state of zeros. */
+  add(key: string, from: number, now: number): number {
     const place = this.#free.pop() ?? this.#keys.length;
-    if (place >>> pageBits >= this.#pages.length) this.#pages.push(new Float64Array(this.width << pageBits));
-    this.#places.set(key, place);
+    this.#makeRoom(place);
+    const hash = hashOf(key, from, this.#seed);
     this.#keys[place] = key;
-    this.#owners[place] = owner;
+    this.#index.add(place, hash);
+    const page = this.page(place);
     const o = this.offset(place);
-    this.page(place).fill(0, o, o + this.width);
+    page.fill(0, o, o + this.#usedAt);
+    page[o + this.#usedAt] = now;
+    page[o + this.#usedAt + 1] = hash;
     return place;
   }
 
-  /** Looks at the next `count` places and lets go of the keys there that are as good as new. */
-  sweep(count: number, now: number): void {
+  /**
+   * Looks at the next `count` places and lets go of the keys there that are as good as new, because the time in the first
+   * number of their state is over, and that nobody has asked for since `unusedSince`. Answers how many those were.
+   */
+  tidy(count: number, now: number, unusedSince: number): number {
+    let freed = 0;
     for (let i = Math.min(count, this.#keys.length); i > 0; i--) {
-      if (this.#hand >= this.#keys.length) this.#hand = 0;
-      const place = this.#hand++;
-      const key = this.#keys[place];
-      // Not at that very moment either: a batch may still be undone that has changed the state at `now`.
-      if (key === undefined || this.page(place)[this.offset(place)]! >= now) continue;
-      const owner = this.#owners[place]!;
-      if (--owner.keys === 0) this.#census.owners.delete(owner.id);
-      this.#census.total--;
-      this.#places.delete(key);
-      this.#keys[place] = undefined;
-      this.#owners[place] = undefined;
-      this.#free.push(place);
+      const place = this.#next();
+      if (this.#keys[place] === undefined) continue;
+      const page = this.page(place);
+      const o = this.offset(place);
+      if (page[o]! >= now || page[o + this.#usedAt]! >= unusedSince) continue;
+      this.#letGo(place);
+      freed++;
+    }
+    return freed;
+  }
+
+  /** Of the next `count` places, lets go of the key that was not asked for the longest, if that was before `unusedSince`. */
+  dropIdle(count: number, unusedSince: number): boolean {
+    let oldest = -1;
+    let oldestAt = unusedSince;
+    for (let i = Math.min(count, this.#keys.length); i > 0; i--) {
+      const place = this.#next();
+      if (this.#keys[place] === undefined) continue;
+      const usedAt = this.page(place)[this.offset(place) + this.#usedAt]!;
+      if (usedAt < oldestAt) [oldest, oldestAt] = [place, usedAt];
+    }
+    if (oldest < 0) return false;
+    this.#letGo(oldest);
+    return true;
+  }
+
+  #next(): number {
+    if (this.#hand >= this.#keys.length) this.#hand = 0;
+    return this.#hand++;
+  }
+
+  #letGo(place: number): void {
+    this.#index.remove(place, this.page(place)[this.offset(place) + this.#usedAt + 1]!);
+    this.#keys[place] = undefined;
+    this.#free.push(place);
+  }
+
+  #makeRoom(place: number): void {
+    const at = place >>> pageBits;
+    const page = this.#pages[at];
+    if (page === undefined) {
+      this.#pages.push(new Float64Array((at === 0 ? fewestPlaces : pagePlaces) * this.width));
+    } else if (this.offset(place) >= page.length) {
+      const larger = new Float64Array(page.length * 2);
+      larger.set(page);
+      this.#pages[at] = larger;
     }
   }
 }

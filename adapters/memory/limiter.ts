@@ -13,8 +13,8 @@ import { calendar, fixedWindow } from "./fixed-window.ts";
 import { changeHeld, type Counts } from "./change-held.ts";
 import { Holds, type Held } from "./holds.ts";
 import { Journal } from "./journal.ts";
-import { KeyTable } from "./key-table.ts";
-import type { Census } from "./key-table.ts";
+import { busyMs, KeyTables, startOf } from "./key-tables.ts";
+import type { KeyBounds } from "./key-tables.ts";
 import { concurrency, renewLease, slidingWindow } from "./sliding-window.ts";
 import { steadyClock } from "./steady-clock.ts";
 import { tokenBucket } from "./token-bucket.ts";
@@ -27,13 +27,13 @@ const counters: Readonly<Record<Algorithm, Counter>> = {
   concurrency,
 };
 
-export interface LimiterOptions {
-  readonly maxKeys: number;
-  readonly maxKeysPerLimit: number;
+export interface LimiterOptions extends KeyBounds {
   readonly dedupMs: number;
   readonly maxDedupIds: number;
   /** The most decisions of which is remembered what they took. */
   readonly maxHolds: number;
+  /** A number of 32 bits that nobody knows. */
+  readonly seed: number;
 }
 
 interface Limiter {
@@ -46,19 +46,10 @@ interface Limiter {
 /** Judges charges against counters in this process's memory. */
 export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | "count" | "log">): Limiter {
   const clock = steadyClock(() => host.now());
-  const census: Census = {
-    maxKeys: options.maxKeys,
-    maxKeysPerLimit: options.maxKeysPerLimit,
-    total: 0,
-    owners: new Map(),
-  };
-  const tables = {
-    "token-bucket": new KeyTable(tokenBucket.width, census),
-    "sliding-window": new KeyTable(slidingWindow.width, census),
-    "fixed-window": new KeyTable(fixedWindow.width, census),
-    calendar: new KeyTable(calendar.width, census),
-    concurrency: new KeyTable(concurrency.width, census),
-  } satisfies Record<Algorithm, KeyTable>;
+  const tables = new KeyTables(counters, options, options.seed, (limit) => {
+    host.count("key_dropped");
+    warn(limit, "every counter is in use: those that were not asked for the longest are dropped");
+  });
   const answered = new Answered(options.dedupMs, options.maxDedupIds, (ids) => host.count("dedup_forgotten", ids));
   /** What is held of the answers that {@link answered} has. */
   const heldOfAnswer = new WeakMap<Grant, Held>();
@@ -75,17 +66,17 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
       const before = answered.get(charge.dedupId, now);
       if (before !== undefined) return before;
     }
-    const counter = counters[limit.algorithm];
-    const table = tables[limit.algorithm];
+    const table = tables.of(limit);
+    const { counter } = table;
     const capacity = counter.capacity(limit);
-    let place = table.find(key);
+    let place = table.find(key, startOf(limit));
     if (place < 0) {
       if (needed > capacity && charge.spent !== true && !(charge.bestEffort && capacity >= 1))
         return refusedForGood(capacity, 0);
       if (amount === 0) return granted(0, capacity, 0, limit.windowMs);
       place = addKey(limit, key, now);
       if (place < 0) return noRoom(limit.windowMs);
-    }
+    } else table.use(place, now);
     const state = table.page(place);
     const o = table.offset(place);
     const available = counter.available(state, o, limit, now);
@@ -105,17 +96,19 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
   }
 
   function addKey(limit: Limit, key: string, now: number): number {
-    const place = tables[limit.algorithm].add(key, limit.id, now);
+    const place = tables.add(limit, key, now);
     if (place >= 0) return place;
-    for (const table of Object.values(tables)) table.sweep(1024, now);
-    const second = tables[limit.algorithm].add(key, limit.id, now);
-    if (second >= 0) return second;
     host.count("key_refused");
-    if (now - warnedAt >= 60_000) {
-      warnedAt = now;
-      host.log.warn({ limit: limit.id, keys: census.total }, "every counter is in use: new keys are refused");
-    }
+    warn(limit.id, "every counter is in use and busy: new keys are refused");
     return -1;
+  }
+
+  /** Says, once a minute, that keys do not find room. */
+  function warn(limit: string, message: string): void {
+    const now = clock();
+    if (now - warnedAt < 60_000) return;
+    warnedAt = now;
+    host.log.warn({ limit, keys: tables.total }, message);
   }
 
   /** Answers for a batch in which something was refused: nothing of it is spent. */
@@ -125,10 +118,10 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     return charges.map((charge, i) => {
       const answer = grants[i]!;
       const { limit, key } = charge;
-      const counter = counters[limit.algorithm];
-      const table = tables[limit.algorithm];
+      const table = tables.of(limit);
+      const { counter } = table;
       const capacity = counter.capacity(limit);
-      const place = table.find(key);
+      const place = table.find(key, startOf(limit));
       // A repeated answer, a key that got no place and one that nobody holds do not depend on the rest of the batch.
       if (answer.repeated === true || (place < 0 && !answer.allowed)) return answer;
       if (place < 0) return granted(0, capacity, 0, limit.windowMs);
@@ -165,37 +158,37 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     if (hold === undefined) return undefined;
     const isLease = limit.algorithm === "concurrency";
     if (isLease && units === 0) return undefined;
-    const table = tables[limit.algorithm];
-    const place = table.find(key);
-    const goneMs =
-      place < 0 ? now : counters[limit.algorithm].goneMs(table.page(place), table.offset(place), limit, now, units);
+    const table = tables.of(limit);
+    const place = table.find(key, startOf(limit));
+    const goneMs = place < 0 ? now : table.counter.goneMs(table.page(place), table.offset(place), limit, now, units);
     return { limit, key, dedupId, units, goneMs, untilMs: isLease ? goneMs : now + hold.forMs };
   }
 
   const counts: Counts = {
     restore({ limit, key, goneMs }, units, now) {
-      const table = tables[limit.algorithm];
-      const place = table.find(key);
+      const table = tables.of(limit);
+      const place = table.find(key, startOf(limit));
       if (place < 0) return 0;
-      const counter = counters[limit.algorithm];
+      const { counter } = table;
       counter.available(table.page(place), table.offset(place), limit, now);
       return counter.restore(table.page(place), table.offset(place), limit, now, units, goneMs);
     },
 
     takeMore({ limit, key }, units, now) {
-      const table = tables[limit.algorithm];
-      let place = table.find(key);
+      const table = tables.of(limit);
+      let place = table.find(key, startOf(limit));
       if (place < 0) place = addKey(limit, key, now);
       if (place < 0) return;
-      const counter = counters[limit.algorithm];
+      const { counter } = table;
       counter.available(table.page(place), table.offset(place), limit, now);
       counter.take(table.page(place), table.offset(place), limit, now, units);
     },
 
     renew({ limit, key, units, goneMs }, forMs, now) {
-      const table = tables[limit.algorithm];
-      const place = table.find(key);
+      const table = tables.of(limit);
+      const place = table.find(key, startOf(limit));
       if (place < 0) return undefined;
+      table.use(place, now);
       concurrency.available(table.page(place), table.offset(place), limit, now);
       return renewLease(table.page(place), table.offset(place), limit, now, units, goneMs, forMs);
     },
@@ -227,10 +220,10 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
       for (const { limit, key, amount, dedupId, hold } of charges) {
         if (dedupId !== undefined) answered.delete(dedupId);
         if (hold !== undefined) holds.forget(hold.id, key);
-        const table = tables[limit.algorithm];
-        const place = table.find(key);
+        const table = tables.of(limit);
+        const place = table.find(key, startOf(limit));
         if (place < 0) continue;
-        const counter = counters[limit.algorithm];
+        const { counter } = table;
         counter.available(table.page(place), table.offset(place), limit, now);
         counter.giveBack(table.page(place), table.offset(place), limit, now, amount);
       }
@@ -245,7 +238,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     },
 
     get keys() {
-      return census.total;
+      return tables.total;
     },
   };
 }
@@ -286,5 +279,5 @@ function refusedForGood(remaining: number, resetMs: number): Grant {
 }
 
 function noRoom(windowMs: number): Grant {
-  return refused(0, windowMs, windowMs);
+  return refused(0, windowMs, Math.min(windowMs, busyMs));
 }

@@ -220,6 +220,61 @@ test("an idle counter makes room for a new key", async (t) => {
   t.like(take("slow"), { allowed: true, remaining: 0 }, "what the busy one took is not forgotten");
 });
 
+test("when every counter is in use, the one that was idle the longest goes for a new key, counted and logged", async (t) => {
+  const { host, take } = await running({ maxKeys: 3 });
+  const day = limit({ windowMs: 86_400_000 });
+  for (const key of ["oldest", "older", "busy"]) {
+    take(key, { limit: day, amount: 10 });
+    await host.advance(1000);
+  }
+  await host.advance(9500);
+  t.false(take("busy", { limit: day }).allowed, "who is refused is busy too");
+  t.true(take("new", { limit: day }).allowed);
+  t.is(host.events.get("key_dropped"), 1);
+  t.is(host.logs.filter((line) => line.level === "warn").length, 1);
+  t.like(take("older", { limit: day, amount: 0 }), { remaining: 0 }, "what was used later stays");
+  t.like(take("oldest", { limit: day, amount: 0 }), { remaining: 10 });
+  t.like(take("busy", { limit: day, amount: 0 }), { remaining: 0 });
+});
+
+test("a counter that is as good as new goes before one that is idle", async (t) => {
+  const { host, take } = await running({ maxKeys: 3 });
+  const day = limit({ windowMs: 86_400_000 });
+  take("idle", { limit: day, amount: 10 });
+  await host.advance(20_000);
+  take("full again", { limit: limit({ windowMs: 500 }) });
+  take("in use", { limit: day });
+  await host.advance(600);
+  t.true(take("new", { limit: day }).allowed);
+  t.is(host.events.get("key_dropped"), undefined);
+  t.like(take("idle", { limit: day, amount: 0 }), { remaining: 0 });
+});
+
+test("a flood of new keys never drops a busy one", async (t) => {
+  const { host, take } = await running({ maxKeys: 1000, maxKeysPerLimit: 100 });
+  const day = limit({ algorithm: "fixed-window", amount: 1000, windowMs: 1e12 });
+  let taken = 0;
+  for (let i = 0; i < 50_000; i++) {
+    take(`flood ${i}`, { limit: day });
+    if (i % 10 === 0) await host.advance(100);
+    if (i % 500 === 0 && take("busy", { limit: day }).allowed) taken++;
+  }
+  t.is(taken, 100);
+  t.is(take("busy", { limit: day, amount: 0 }).remaining, 900);
+  t.true(host.events.get("key_dropped")! > 1000);
+});
+
+test("limits that have all keys of the instance make room for those of another", async (t) => {
+  const { host, take } = await running({ maxKeys: 100, maxKeysPerLimit: 60 });
+  const day = (id: string): Limit => limit({ id, windowMs: 86_400_000 });
+  take("own", { limit: day("test/small"), amount: 10 });
+  for (let i = 0; i < 60; i++) for (const id of ["test/a", "test/b"]) take(`${id} ${i}`, { limit: day(id) });
+  await host.advance(11_000);
+  for (let i = 0; i < 20; i++) t.true(take(`new ${i}`, { limit: day("test/small") }).allowed);
+  t.like(take("own", { limit: day("test/small"), amount: 0 }), { remaining: 0 }, "the large ones gave");
+  t.is(host.events.get("key_dropped"), 20);
+});
+
 test("one limit cannot use up the counters of the others", async (t) => {
   const { take } = await running({ maxKeys: 100, maxKeysPerLimit: 10 });
   const flood = limit({ id: "test/flood" });

@@ -19,7 +19,8 @@ export interface KeyedLimit {
 export type LimitChoice = (bag: Bag, context: Pick<CheckContext, "observer" | "log">) => KeyedLimit;
 
 export function keyedLimit(rule: Pick<LimitRule, "by">, limit: Limit): KeyedLimit {
-  return { limit, keyPrefix: limitKeyPrefix({ limit, by: rule.by }) };
+  const keyPrefix = limitKeyPrefix({ limit, by: rule.by });
+  return { limit: { ...limit, keyPrefix }, keyPrefix };
 }
 
 /**

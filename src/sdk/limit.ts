@@ -34,6 +34,8 @@ export interface Limit {
   readonly burst: number;
   /** Only what the adapter declares in `consistencies`. Default: `exact`. */
   readonly consistency?: Exclude<Consistency, "exact">;
+  /** What the keys of all its charges begin with, where that is known: a store that hashes keys need not look at it. */
+  readonly keyPrefix?: string;
 }
 
 /** A wish to take some units of a limit. */
