@@ -14,6 +14,7 @@ import { createHubMetrics } from "./telemetry/hub-metrics.ts";
 import { createQueues } from "./telemetry/queues.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
+import { createTraceIds } from "./util/trace-ids.ts";
 import { weirVersion } from "./util/version.ts";
 import type { DoorOptions } from "./wire/call.ts";
 import { createAccessLogDoor } from "./wire/envoy/access-log/access-log-door.ts";
@@ -108,6 +109,7 @@ export async function createWeir(
   const { windowMs, maxEdges } = settings.telemetry.graph;
   const graph = windowMs === 0 ? undefined : createServiceGraph({ windowMs, maxEdges, observer, now });
   const queues = createQueues({ observer, log, now, random: Math.random, timers: systemTimers });
+  const traceIds = createTraceIds(randomBytes);
   const runtime = createRuntime<Reporter>({
     fallback: adapters.get("memory")!,
     observer,
@@ -117,7 +119,16 @@ export async function createWeir(
     random: randomBytes,
     timers: systemTimers,
     prepare: (prepared, instanceOf) =>
-      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: metrics.records, now, graph }),
+      createReporter({
+        snapshot: prepared,
+        instanceOf,
+        queues,
+        observer,
+        counts: metrics.records,
+        now,
+        graph,
+        traceIds,
+      }),
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });
 

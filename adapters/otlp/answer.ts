@@ -2,7 +2,7 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { receiverText, type Outcome } from "./outcome.ts";
 
 /**
- * Reads the answer to an export, `ExportMetricsServiceResponse` or `ExportLogsServiceResponse`, which have the same form:
+ * Reads the answer to an export, `ExportMetricsServiceResponse` and its like for logs and traces, which have the same form:
  * `partial_success` (1) with the count of what was rejected (1) and a message (2). An answer that cannot be read is one of
  * a receiver that took the request, with a message that says so: sending it again might double what it has.
  */

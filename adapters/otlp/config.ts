@@ -41,7 +41,7 @@ const attributeValue = z.union([z.string().max(4096), z.number(), z.boolean()]);
 
 export const otlpConfig = z
   .strictObject({
-    /** Where the receiver is. Without a port: that of the scheme, 80 or 443. A path is put before `/v1/metrics` and `/v1/logs`. */
+    /** Where the receiver is. Without a port: that of the scheme, 80 or 443. A path is put before `/v1/metrics` and its like. */
     endpoint,
     protocol: z.enum(["http", "grpc"]).default("http"),
     /** Sent with every request. A value may lie in a file, which is read when the adapter is made. */

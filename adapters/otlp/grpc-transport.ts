@@ -6,6 +6,7 @@ import type { Tls } from "./secrets.ts";
 const methods: Readonly<Record<SignalName, string>> = {
   metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
   logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+  traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
 };
 
 /** May be sent again (OTLP 1.5, "Failures"). RESOURCE_EXHAUSTED may where the receiver says when. */

@@ -1,10 +1,12 @@
 import { setTimeout } from "node:timers/promises";
 import { defineAdapter, SeriesStore, type Host } from "weir/sdk";
+import { createBatchExport } from "./batch-export.ts";
 import { otlpConfig, type OtlpConfig } from "./config.ts";
+import { encodeLogs } from "./encode-logs.ts";
+import { encodeSpans, ServiceResources } from "./encode-spans.ts";
 import { encodeResource, encodeScope } from "./encoding.ts";
 import { createGrpcTransport } from "./grpc-transport.ts";
 import { createHttpTransport } from "./http-transport.ts";
-import { createLogExport } from "./log-export.ts";
 import { createMetricExport } from "./metric-export.ts";
 import { createNotices } from "./notices.ts";
 import type { Transport } from "./outcome.ts";
@@ -13,17 +15,18 @@ import { readHeaders, readTls } from "./secrets.ts";
 /** A series is dropped after its time and at most this part of it more. */
 const sweeps = 8;
 
-/** Sends metrics and logs to an OpenTelemetry Collector, or to whatever else speaks OTLP. */
+/** Sends metrics, logs and spans to an OpenTelemetry Collector, or to whatever else speaks OTLP. */
 export default defineAdapter({
   name: "otlp",
-  description: "metrics and logs to an OpenTelemetry Collector, or whatever else speaks OTLP",
-  provides: ["metrics", "logs"],
+  description: "metrics, logs and traces to an OpenTelemetry Collector, or whatever else speaks OTLP",
+  provides: ["metrics", "logs", "spans"],
   config: otlpConfig,
   async create(config, host) {
     const transport = await openTransport(config, host);
     const notices = createNotices(host);
     const resource = encodeResource({ "service.name": "weir", ...config.resource });
     const scope = encodeScope();
+    const services = new ServiceResources(config.resource);
     const { maxSeries, maxLabelLength, temporality, interval, timeout, expire } = config;
     const store = new SeriesStore({
       maxSeries,
@@ -51,7 +54,18 @@ export default defineAdapter({
     if (expire !== undefined) host.every(expire / sweeps, () => store.sweep(sweeps));
     return {
       metrics: (group) => store.recorder(group),
-      logs: createLogExport({ transport, resource, scope, host, notices }),
+      logs: createBatchExport({
+        signalName: "logs",
+        rejectedEvent: "log_records_rejected",
+        encode: (entries, from) => encodeLogs(entries, from, resource, scope),
+        ...{ transport, host, notices },
+      }),
+      spans: createBatchExport({
+        signalName: "traces",
+        rejectedEvent: "spans_rejected",
+        encode: (spans, from) => encodeSpans(spans, from, services, scope),
+        ...{ transport, host, notices },
+      }),
       async close() {
         await exporter.close();
         transport.close();

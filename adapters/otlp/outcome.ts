@@ -1,7 +1,7 @@
 /**
  * What became of one request (OTLP 1.5, "OTLP/HTTP Response" and "OTLP/gRPC Response"):
  *
- * - `taken`: the receiver has it, but for `rejected` records or points of it, which are never sent again.
+ * - `taken`: the receiver has it, but for `rejected` records, spans or points of it, which are never sent again.
  * - `retry`: it may be sent again, not before `afterMs` where the receiver said so.
  * - `refused`: sending it again would be of no use.
  */
@@ -11,7 +11,7 @@ export type Outcome =
   | { readonly kind: "refused"; readonly reason: string };
 
 /** What is sent. A signal has a path over HTTP and a service over gRPC of its own. */
-export type SignalName = "metrics" | "logs";
+export type SignalName = "metrics" | "logs" | "traces";
 
 /** The way to a receiver. */
 export interface Transport {

@@ -148,6 +148,15 @@ function describeKind(rule: CheckRule | ReportRule): Described {
       };
     case "log":
       return { log: rule.log, fields: sources(rule.fields), to: rule.to };
+    case "span":
+      return {
+        span: rule.span,
+        operation: rule.operation?.source,
+        ids: rule.ids,
+        attributes: sources(rule.attributes),
+        sampling: rule.sampling,
+        to: rule.to,
+      };
   }
 }
 

@@ -12,6 +12,7 @@ const cannot: Readonly<Record<Capability, string>> = {
   holds: "cannot hold what a decision took",
   metrics: "takes no metrics",
   logs: "takes no logs",
+  spans: "takes no spans",
 };
 
 /** The adapter that a rule names, or `undefined` when there is none that can do what the rule needs, which is told. */

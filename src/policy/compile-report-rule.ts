@@ -3,6 +3,7 @@ import type { Expression } from "../expression/expression.ts";
 import { findAdapter } from "./adapter-names.ts";
 import { defaultBuckets, readBuckets } from "./buckets.ts";
 import { compileHead } from "./compile-rules.ts";
+import { compileSpan } from "./compile-span-rule.ts";
 import type { RuleContext, RuleHead } from "./compile-rules.ts";
 import type { RawReportRule } from "./report-rule-shape.ts";
 import { quantity, scalar, showable, textual } from "./rule-expressions.ts";
@@ -13,13 +14,20 @@ import { keyNode } from "./yaml/node.ts";
 
 /** Compiles one report rule. `undefined` when it cannot be used, which is told; other problems are told as well. */
 export function compileReportRule(context: RuleContext, raw: RawReportRule): ReportRule | undefined {
-  const subject: Located<string> | undefined = raw.kind === "metric" ? raw.metric : raw.log;
+  const subject: Located<string> | undefined =
+    raw.kind === "metric" ? raw.metric : raw.kind === "log" ? raw.log : raw.span;
   const head = compileHead(context, raw, raw.name ?? subject, "report");
-  const to = raw.to?.value ?? (raw.kind === "metric" ? "prometheus" : "stdout");
+  const to = raw.to?.value ?? defaultTo[raw.kind];
   const toNode = raw.to?.node ?? keyNode(raw.node, raw.kind)!;
-  findAdapter(context.adapters, context.reading, toNode, to, raw.kind === "metric" ? "metrics" : "logs");
-  return raw.kind === "metric" ? compileMetric(context, raw, head, to) : compileLog(context, raw, head, to);
+  if (to !== undefined) findAdapter(context.adapters, context.reading, toNode, to, capabilities[raw.kind]);
+  if (raw.kind === "metric") return compileMetric(context, raw, head, to!);
+  return raw.kind === "log" ? compileLog(context, raw, head, to!) : compileSpan(context, raw, head);
 }
+
+const capabilities = { metric: "metrics", log: "logs", span: "spans" } as const;
+
+/** Where each kind goes when the rule does not say. No backend of traces is there by itself. */
+const defaultTo = { metric: "prometheus", log: "stdout", span: undefined } as const;
 
 function compileMetric(context: RuleContext, raw: RawReportRule, head: RuleHead, to: string): MetricRule | undefined {
   const { reading, expressions } = context;

@@ -1,3 +1,4 @@
+import { spanRuleFields } from "./span-rule-shape.ts";
 import { ruleName, unless, value, when } from "./rule-fields.ts";
 import { list, mapOf, record } from "./shape/collections.ts";
 import { choice, expression, integer, number, text, word } from "./shape/scalars.ts";
@@ -42,14 +43,14 @@ export const reportRuleShape = variants(
     name: {
       shape: ruleName,
       description: "Name of the rule, unique in the policy.",
-      default: "the name of the metric or the log",
+      default: "the name of the metric, the log or the span",
     },
     when,
     unless: { ...unless, description: "The rule does not apply where this is true." },
     to: {
       shape: text("the name of an adapter"),
       description: "The adapter that takes it, by its name in weir.yaml.",
-      default: "`prometheus` for metrics, `stdout` for logs",
+      default: "`prometheus` for metrics, `stdout` for logs; a span needs it",
     },
   },
   {
@@ -109,6 +110,7 @@ export const reportRuleShape = variants(
         default: "none",
       },
     },
+    span: spanRuleFields,
   },
 );
 

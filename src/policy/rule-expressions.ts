@@ -24,6 +24,7 @@ function accepted(expected: string, kinds: readonly Type["kind"][]): Accepted {
 export const condition = accepted("bool", ["bool"]);
 export const textual = accepted("string", texts);
 export const whole = accepted("int", ["int64"]);
+export const instant = accepted("a timestamp", ["timestamp"]);
 export const quantity = accepted("a number or a duration", ["int64", "double", "duration"]);
 export const scalar = accepted(
   "a scalar (text, number, bool, ip, timestamp, duration or bytes)",

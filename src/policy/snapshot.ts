@@ -1,8 +1,10 @@
 import type { Layout } from "../attributes/layout.ts";
+import type { Timestamp } from "../attributes/timestamp.ts";
+import type { TraceFormat } from "../attributes/trace-context.ts";
 import type { Vocabulary } from "../attributes/vocabulary.ts";
 import type { Value } from "../attributes/value.ts";
 import type { Expression } from "../expression/expression.ts";
-import type { Adapter, InputType, Limit, MetricKind, RefusalCode } from "../sdk/index.ts";
+import type { Adapter, InputType, Limit, MetricKind, RefusalCode, SpanKind } from "../sdk/index.ts";
 import type { Problem } from "./problem.ts";
 import type { Settings } from "./settings.ts";
 
@@ -138,7 +140,7 @@ export interface DirectResponse {
   readonly headers: readonly { readonly name: string; readonly value: string }[];
 }
 
-export type ReportRule = MetricRule | LogRule;
+export type ReportRule = MetricRule | LogRule | SpanRule;
 
 interface ReportRuleBase {
   readonly id: string;
@@ -169,4 +171,34 @@ export interface LogRule extends ReportRuleBase {
   readonly log: string;
   readonly severity: "debug" | "info" | "warning" | "error" | Expression<string>;
   readonly fields: readonly { readonly name: string; readonly value: Expression }[];
+}
+
+/** Makes a span of each request. Keys that were left out are made by telemetry, of the facts that `span-facts.ts` lists. */
+export interface SpanRule extends ReportRuleBase {
+  readonly kind: "span";
+  /** The name of spans that nothing else names. */
+  readonly span: string;
+  /** Whether the headers hold the caller's span, or one that the proxies made for the request and both sides share. */
+  readonly ids: "new" | "shared";
+  /** In the order in which they count. */
+  readonly formats: readonly TraceFormat[];
+  /** Whether a request without a trace context begins a trace. */
+  readonly root: boolean;
+  readonly operation?: Expression<string>;
+  readonly spanKind?: SpanKind | Expression<string>;
+  readonly trace?: Expression<string>;
+  readonly spanId?: Expression<string>;
+  readonly parent?: Expression<string>;
+  readonly start?: Expression<Timestamp>;
+  readonly end?: Expression<Timestamp>;
+  readonly failed?: Expression<boolean>;
+  readonly service?: Expression<string>;
+  readonly attributes: readonly { readonly name: string; readonly value: Expression }[];
+  readonly sampling: {
+    /** The share of traces that is kept, 0 to 1. */
+    readonly ratio: number;
+    /** Whether a caller that has decided is followed. */
+    readonly follow: boolean;
+    readonly perSecond?: number | undefined;
+  };
 }

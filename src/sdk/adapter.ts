@@ -4,11 +4,12 @@ import type { Host } from "./host.ts";
 import type { Charge, Consistency, Grant } from "./limit.ts";
 import type { LogEntry, Exported } from "./log.ts";
 import type { MetricGroup, MetricRecorder, Exposition } from "./metric.ts";
+import type { Span } from "./span.ts";
 import type { Verdict } from "./verdict.ts";
 import type { Inputs, InputTypes } from "./input.ts";
 
 /** What an adapter can do for policies. A definition lists its own in `provides`; its instances then have the method of that name. */
-export const capabilities = ["check", "quota", "holds", "metrics", "logs"] as const;
+export const capabilities = ["check", "quota", "holds", "metrics", "logs", "spans"] as const;
 
 export type Capability = (typeof capabilities)[number];
 
@@ -39,6 +40,8 @@ export interface Methods<I extends Inputs> {
   metrics(group: MetricGroup): MetricRecorder;
   /** Delivers a batch of log entries, in order. */
   logs(entries: readonly LogEntry[], call: Call): Awaitable<Exported>;
+  /** Delivers a batch of spans that have ended, in the order in which they were reported. */
+  spans(spans: readonly Span[], call: Call): Awaitable<Exported>;
 }
 
 /**

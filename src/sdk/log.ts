@@ -13,7 +13,7 @@ export type JsonValue = string | number | boolean | null | readonly JsonValue[] 
 
 /** What became of a batch. `undefined` means that all of it was delivered. */
 export type Exported = void | {
-  /** How many entries, from the batch's start, are done with and must not be offered again. */
+  /** How many entries or spans, from the batch's start, are done with and must not be offered again. */
   readonly delivered: number;
   /** Whether the rest may be offered again. */
   readonly retry: boolean;

@@ -64,13 +64,21 @@ export const hubMetricNames = {
     help: "How long calls to adapters took.",
   },
   weir_adapter_events_total: { type: "counter", labels: ["adapter", "event"], help: "Events that adapters count." },
-  weir_queue_entries: { type: "gauge", labels: ["adapter"], help: "Log entries that wait for an adapter." },
+  weir_queue_entries: {
+    type: "gauge",
+    labels: ["adapter", "capability"],
+    help: "Log entries (logs) or spans that wait for an adapter.",
+  },
   weir_queue_bytes: {
     type: "gauge",
-    labels: ["adapter"],
-    help: "Estimated bytes of log entries that wait for an adapter.",
+    labels: ["adapter", "capability"],
+    help: "Estimated bytes of what waits for an adapter.",
   },
-  weir_queue_capacity: { type: "gauge", labels: ["adapter"], help: "How many log entries may wait for an adapter." },
+  weir_queue_capacity: {
+    type: "gauge",
+    labels: ["adapter", "capability"],
+    help: "How many log entries or spans may wait for an adapter.",
+  },
   weir_reloads_total: { type: "counter", labels: ["result"], help: "Policy sets that were loaded (ok) or refused." },
   weir_reload_successful: {
     type: "gauge",

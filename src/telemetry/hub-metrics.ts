@@ -109,10 +109,16 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
     registry.registerMetric(new Published(name, cells) as unknown as Metric<string>);
   const one = (value: number): Cell[] => [{ labels: [], value }];
   const perQueue = (value: (queue: QueueState) => number) => (): Cell[] => {
-    const sums = new Map<string, number>();
+    const sums = new Map<string, { readonly labels: readonly string[]; value: number }>();
     // Over a reload two instances of one name may have a queue each.
-    for (const queue of queues()) sums.set(queue.adapter, (sums.get(queue.adapter) ?? 0) + value(queue));
-    return [...sums].map(([adapter, sum]) => ({ labels: [adapter], value: sum }));
+    for (const queue of queues()) {
+      const labels = [queue.adapter, queue.capability];
+      const key = labels.join(" ");
+      let sum = sums.get(key);
+      if (sum === undefined) sums.set(key, (sum = { labels, value: 0 }));
+      sum.value += value(queue);
+    }
+    return [...sums.values()];
   };
 
   publish("weir_build_info", () => [{ labels: [version, process.version], value: 1 }]);

@@ -10,7 +10,7 @@ import type { ExportQueue } from "./queue.ts";
 /** A log rule and the queue that its entries wait in. */
 export interface PreparedLog {
   readonly condition: Condition;
-  readonly queue: ExportQueue;
+  readonly queue: ExportQueue<LogEntry>;
   /** Evaluates the fields, at once: the bag will be filled with another record. Never throws. */
   entry(bag: Bag, nowMs: number): LogEntry;
 }
@@ -30,7 +30,7 @@ const severities: Readonly<Record<string, Severity>> = {
 };
 
 /** Prepares a log rule. Fields that are absent or fail are left out; a severity that is, or is no severity, is `info`. */
-export function prepareLog(rule: LogRule, queue: ExportQueue, observer: Observer): PreparedLog {
+export function prepareLog(rule: LogRule, queue: ExportQueue<LogEntry>, observer: Observer): PreparedLog {
   const severityOf = (bag: Bag): Severity => {
     if (typeof rule.severity === "string") return rule.severity;
     const value = rule.severity.evaluate(bag);

@@ -1,6 +1,7 @@
-import type { Log, LogEntry, Methods } from "../sdk/index.ts";
+import type { Call, Exported, Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
+import type { Cargo } from "./cargo.ts";
 
 export interface QueueLimits {
   /** Entries waiting, those being delivered included. */
@@ -34,11 +35,13 @@ export const defaultQueueLimits: QueueLimits = {
   maxRetryAfterMs: 300_000,
 };
 
-export interface QueueOptions {
+export interface QueueOptions<T> {
   /** The adapter's name in `weir.yaml`. */
   readonly adapter: string;
-  /** The adapter's `logs`. */
-  readonly deliver: Methods<never>["logs"];
+  /** What the queue holds. */
+  readonly cargo: Cargo<T>;
+  /** The adapter's method for it. */
+  readonly deliver: (batch: readonly T[], call: Call) => Exported | Promise<Exported>;
   readonly limits: QueueLimits;
   readonly observer: Observer;
   readonly log: Log;
@@ -65,9 +68,9 @@ interface Offered {
  * and later with some chance in it (full jitter), and dropped and counted in the end. Delivery is at least once: an
  * offer that timed out may have arrived.
  */
-export class ExportQueue {
-  readonly #options: QueueOptions;
-  #entries: LogEntry[] = [];
+export class ExportQueue<T> {
+  readonly #options: QueueOptions<T>;
+  #entries: T[] = [];
   #sizes: number[] = [];
   #bytes = 0;
   /** Offers in a row that have not delivered all they had. */
@@ -82,12 +85,16 @@ export class ExportQueue {
   #closed = false;
   #idle: (() => void)[] = [];
 
-  constructor(options: QueueOptions) {
+  constructor(options: QueueOptions<T>) {
     this.#options = options;
   }
 
   get adapter(): string {
     return this.#options.adapter;
+  }
+
+  get capability(): Cargo<T>["capability"] {
+    return this.#options.cargo.capability;
   }
 
   /** How many entries wait. */
@@ -110,8 +117,8 @@ export class ExportQueue {
   }
 
   /** Puts an entry in. The caller has seen that there is room. */
-  push(entry: LogEntry): void {
-    const size = sizeOf(entry);
+  push(entry: T): void {
+    const size = this.#options.cargo.sizeOf(entry);
     this.#entries.push(entry);
     this.#sizes.push(size);
     this.#bytes += size;
@@ -152,14 +159,14 @@ export class ExportQueue {
 
   async #send(): Promise<void> {
     if (this.#closed || this.#delivering !== undefined || this.#entries.length === 0) return;
-    const { limits, observer, adapter, now } = this.#options;
+    const { limits, observer, adapter, cargo, now } = this.#options;
     this.#delivering = new AbortController();
     const batch = this.#entries.slice(0, limits.batch);
     const began = now();
     const { delivered, retry, outcome, reason, retryAfterMs } = await this.#offer(batch, this.#delivering);
     this.#delivering = undefined;
     this.#tell(outcome === "ok", reason);
-    observer.adapterCall(adapter, "logs", outcome, now() - began);
+    observer.adapterCall(adapter, cargo.capability, outcome, now() - began);
     // The deadline of close has passed meanwhile, and what was left is dropped and counted.
     if (this.#closed) return;
     this.#take(delivered);
@@ -187,7 +194,7 @@ export class ExportQueue {
     } else this.#arm(Math.max(this.#closing || this.#entries.length >= limits.batch ? 0 : limits.delayMs, leastMs));
   }
 
-  async #offer(batch: readonly LogEntry[], controller: AbortController): Promise<Offered> {
+  async #offer(batch: readonly T[], controller: AbortController): Promise<Offered> {
     const { deliver, limits, timers } = this.#options;
     let cancel = (): void => {};
     const timeout = new Promise<Offered>((resolve) => {
@@ -215,11 +222,11 @@ export class ExportQueue {
   }
 
   #tell(ok: boolean, reason: unknown): void {
-    const { log, adapter } = this.#options;
+    const { log, adapter, cargo } = this.#options;
     if (ok === !this.#failing) return;
     this.#failing = !ok;
-    if (ok) log.info({ adapter }, `adapter ${adapter} takes log entries again`);
-    else log.warn({ adapter, err: reason }, `adapter ${adapter} does not take log entries`);
+    if (ok) log.info({ adapter }, `adapter ${adapter} takes ${cargo.noun} again`);
+    else log.warn({ adapter, err: reason }, `adapter ${adapter} does not take ${cargo.noun}`);
   }
 
   /** Takes entries from the front. */
@@ -231,17 +238,6 @@ export class ExportQueue {
   #drop(count: number, reason: string): void {
     if (count === 0) return;
     this.#take(count);
-    this.#options.observer.dropped("log_entry", reason, count);
+    this.#options.observer.dropped(this.#options.cargo.dropped, reason, count);
   }
-}
-
-/** A cheap estimate of what an entry holds in memory. */
-function sizeOf(entry: LogEntry): number {
-  let size = 128;
-  for (const name in entry.fields) {
-    const value = entry.fields[name]!;
-    size +=
-      32 + (typeof value === "string" ? value.length : typeof value === "object" ? JSON.stringify(value).length : 8);
-  }
-  return size;
 }

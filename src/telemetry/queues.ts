@@ -1,6 +1,7 @@
-import type { Log, Methods } from "../sdk/index.ts";
+import type { Call, Exported, Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
+import type { AnyCargo, Cargo, ExportingInstance } from "./cargo.ts";
 import { defaultQueueLimits, ExportQueue, type QueueLimits } from "./queue.ts";
 
 export interface QueuesOptions {
@@ -15,14 +16,13 @@ export interface QueuesOptions {
   readonly limits?: Partial<QueueLimits>;
 }
 
-/** An instance that exports. Two of the same identity are the same instance. */
-export interface ExportingInstance {
-  readonly logs: Methods<never>["logs"];
-}
+/** A queue, whatever it holds. */
+export type AnyQueue = Omit<ExportQueue<never>, "push">;
 
 /** How full one queue is. */
 export interface QueueState {
   readonly adapter: string;
+  readonly capability: AnyCargo["capability"];
   readonly entries: number;
   readonly bytes: number;
   readonly capacity: number;
@@ -33,42 +33,57 @@ export interface QueueState {
  * waits for an instance that stays goes on.
  */
 export interface Queues {
-  /** The queue of an instance, made when there is none. Each call is to be undone with one {@link release}. */
-  hold(adapter: string, instance: ExportingInstance, entries: number): ExportQueue;
+  /**
+   * The queue of an instance for one kind of cargo, made when there is none. Two instances of the same identity are the
+   * same. Each call is to be undone with one {@link release}.
+   */
+  hold<T>(cargo: Cargo<T>, adapter: string, instance: ExportingInstance, entries: number): ExportQueue<T>;
   /** When nobody holds the queue any more: delivers what waits, for at most `deadlineMs`. The instance must live until then. */
-  release(queue: ExportQueue, deadlineMs: number): Promise<void>;
+  release(queue: AnyQueue, deadlineMs: number): Promise<void>;
   states(): readonly QueueState[];
 }
 
 export function createQueues(options: QueuesOptions): Queues {
   const { observer, log, now, random, timers } = options;
-  const held = new Map<ExportingInstance, { readonly queue: ExportQueue; users: number }>();
+  const held = new Map<ExportingInstance, Map<AnyCargo, { readonly queue: AnyQueue; users: number }>>();
 
   return {
-    hold(adapter, instance, entries) {
-      let entry = held.get(instance);
+    hold<T>(cargo: Cargo<T>, adapter: string, instance: ExportingInstance, entries: number): ExportQueue<T> {
+      let queues = held.get(instance);
+      if (queues === undefined) held.set(instance, (queues = new Map()));
+      let entry = queues.get(cargo);
       if (entry === undefined) {
-        const deliver = instance.logs.bind(instance);
+        const method = instance[cargo.capability]! as unknown as (
+          batch: readonly T[],
+          call: Call,
+        ) => Exported | Promise<Exported>;
+        const deliver = method.bind(instance);
         const limits = { ...defaultQueueLimits, ...options.limits, entries };
-        const queue = new ExportQueue({ adapter, deliver, limits, observer, log, now, random, timers });
-        held.set(instance, (entry = { queue, users: 0 }));
+        const queue = new ExportQueue<T>({ adapter, cargo, deliver, limits, observer, log, now, random, timers });
+        queues.set(cargo, (entry = { queue, users: 0 }));
       }
       entry.users++;
-      return entry.queue;
+      return entry.queue as ExportQueue<T>;
     },
     async release(queue, deadlineMs) {
-      for (const [instance, entry] of held) {
-        if (entry.queue !== queue || --entry.users > 0) continue;
-        await queue.close(deadlineMs);
-        held.delete(instance);
+      for (const [instance, queues] of held) {
+        for (const [cargo, entry] of queues) {
+          if (entry.queue !== queue || --entry.users > 0) continue;
+          await queue.close(deadlineMs);
+          queues.delete(cargo);
+          if (queues.size === 0) held.delete(instance);
+        }
       }
     },
     states: () =>
-      [...held.values()].map(({ queue }) => ({
-        adapter: queue.adapter,
-        entries: queue.length,
-        bytes: queue.bytes,
-        capacity: queue.capacity,
-      })),
+      [...held.values()]
+        .flatMap((queues) => [...queues.values()])
+        .map(({ queue }) => ({
+          adapter: queue.adapter,
+          capability: queue.capability,
+          entries: queue.length,
+          bytes: queue.bytes,
+          capacity: queue.capacity,
+        })),
   };
 }

@@ -2,21 +2,25 @@ import type { Bag } from "../attributes/bag.ts";
 import { completionOf } from "../attributes/derived.ts";
 import { Fault } from "../attributes/fault.ts";
 import type { Expression } from "../expression/expression.ts";
-import type { LogRule, MetricRule, Policy, ReportRule, Snapshot } from "../policy/snapshot.ts";
-import type { Methods } from "../sdk/index.ts";
+import type { LogRule, MetricRule, Policy, ReportRule, Snapshot, SpanRule } from "../policy/snapshot.ts";
+import type { Methods, Span } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { ServiceGraph } from "./graph/service-graph.ts";
+import type { TraceIds } from "../util/trace-ids.ts";
+import { logEntries, spans, type Cargo } from "./cargo.ts";
 import { prepareLog, type PreparedLog } from "./log-rule.ts";
 import { groupKey, prepareMetrics, type PreparedMetrics } from "./metric-group.ts";
 import type { RecordOutcome } from "./outcome.ts";
 import { PolicyIndex } from "./policy-index.ts";
 import type { ExportQueue } from "./queue.ts";
-import type { Queues } from "./queues.ts";
+import type { AnyQueue, Queues } from "./queues.ts";
+import { prepareSpan, type PreparedSpan } from "./span-rule.ts";
 
 /** What the reporter needs of an instance: the methods of the capabilities that its adapter provides. */
 export interface ReportingInstance {
   readonly metrics?: Methods<never>["metrics"];
   readonly logs?: Methods<never>["logs"];
+  readonly spans?: Methods<never>["spans"];
 }
 
 export interface ReporterOptions {
@@ -31,6 +35,7 @@ export interface ReporterOptions {
   readonly graph?: Pick<ServiceGraph, "recorder"> | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  readonly traceIds: TraceIds;
 }
 
 /** How many records were taken, and how many were not because a queue was full. */
@@ -46,8 +51,8 @@ export interface Reporter {
   /** Counts records that were not tried because one before them found a queue full: they wait at the caller like it. */
   notTried(records: number): void;
   /**
-   * Lets go of the adapters: after the last record of the snapshot and before its instances are closed. Log entries of
-   * instances that no other reporter uses are delivered first, for at most `deadlineMs`; the others go on waiting.
+   * Lets go of the adapters: after the last record of the snapshot and before its instances are closed. Log entries and spans
+   * of instances that no other reporter uses are delivered first, for at most `deadlineMs`; the others go on waiting.
    */
   close(deadlineMs: number): Promise<void>;
 }
@@ -57,6 +62,7 @@ interface PreparedPolicy {
   readonly rules: readonly string[];
   readonly metrics: readonly PreparedMetrics[];
   readonly logs: readonly PreparedLog[];
+  readonly spans: readonly PreparedSpan[];
 }
 
 /**
@@ -65,18 +71,16 @@ interface PreparedPolicy {
  */
 export function createReporter(options: ReporterOptions): Reporter {
   const { observer, queues, counts, now } = options;
-  const queueOf = new Map<string, ExportQueue>();
+  const held: AnyQueue[] = [];
   const opened: PreparedMetrics[] = [];
   const release = async (deadlineMs: number): Promise<void> => {
     for (const group of opened.splice(0)) group.close();
-    const held = [...queueOf.values()];
-    queueOf.clear();
-    await Promise.all(held.map((queue) => queues.release(queue, deadlineMs)));
+    await Promise.all(held.splice(0).map((queue) => queues.release(queue, deadlineMs)));
   };
 
   let index: PolicyIndex<PreparedPolicy>;
   try {
-    index = new PolicyIndex(prepare(options, opened, queueOf));
+    index = new PolicyIndex(prepare(options, opened, held));
   } catch (error) {
     void release(0);
     throw error;
@@ -89,25 +93,39 @@ export function createReporter(options: ReporterOptions): Reporter {
   // apart: setting an array's length costs more than all the rest of it.
   const policies: PreparedPolicy[] = [];
   const logs: PreparedLog[] = [];
+  const traced: PreparedSpan[] = [];
+  const made: Span[] = [];
   let policyCount = 0;
   let logCount = 0;
+  let spanCount = 0;
   let bagAtHand: Bag;
   const visit = (policy: PreparedPolicy): void => {
     if (matches(policy, bagAtHand, observer)) policies[policyCount++] = policy;
   };
 
+  /** Makes the span, unless sampling leaves it out. */
+  function trace(rule: PreparedSpan, bag: Bag): void {
+    const span = rule.span(bag, now());
+    if (span === undefined) return;
+    traced[spanCount] = rule;
+    made[spanCount++] = span;
+  }
+
   return {
     report(bag) {
       policyCount = 0;
       logCount = 0;
+      spanCount = 0;
       bagAtHand = bag;
       complete?.(bag);
       index.candidates(bag, visit);
       for (let i = 0; i < policyCount; i++) {
-        for (const log of policies[i]!.logs) if (log.condition.applies(bag)) logs[logCount++] = log;
+        const policy = policies[i]!;
+        for (const log of policy.logs) if (log.condition.applies(bag)) logs[logCount++] = log;
+        for (const span of policy.spans) if (span.condition.applies(bag)) trace(span, bag);
       }
       // Nothing of a record is done unless all of it can be: its caller may send it again.
-      if (logCount > 0 && !haveRoom(logs, logCount)) {
+      if (logCount + spanCount > 0 && !(haveRoom(logs, logCount) && haveRoom(traced, spanCount))) {
         counts.full++;
         return "full";
       }
@@ -117,6 +135,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       const timeMs = logCount > 0 ? now() : 0;
       for (let i = 0; i < logCount; i++) logs[i]!.queue.push(logs[i]!.entry(bag, timeMs));
       draw?.(bag);
+      for (let i = 0; i < spanCount; i++) traced[i]!.queue.push(made[i]!);
       counts.taken++;
       return "taken";
     },
@@ -134,12 +153,12 @@ function matches(policy: PreparedPolicy, bag: Bag, observer: Observer): boolean 
   return value === true;
 }
 
-/** Whether each queue has room for all entries that the first logs would put in. */
-function haveRoom(logs: readonly PreparedLog[], logCount: number): boolean {
-  for (let i = 0; i < logCount; i++) {
-    const { queue } = logs[i]!;
+/** Whether each queue has room for all that the first rules would put in. */
+function haveRoom(rules: readonly { readonly queue: AnyQueue }[], count: number): boolean {
+  for (let i = 0; i < count; i++) {
+    const { queue } = rules[i]!;
     let needed = 0;
-    for (let other = 0; other < logCount; other++) if (logs[other]!.queue === queue) needed++;
+    for (let other = 0; other < count; other++) if (rules[other]!.queue === queue) needed++;
     if (queue.room < needed) return false;
   }
   return true;
@@ -147,25 +166,24 @@ function haveRoom(logs: readonly PreparedLog[], logCount: number): boolean {
 
 /** Prepares each policy that has report rules; what is opened on the way is put where it can be closed. */
 function prepare(
-  { snapshot, instanceOf, queues, observer }: ReporterOptions,
+  { snapshot, instanceOf, queues, observer, traceIds }: ReporterOptions,
   opened: PreparedMetrics[],
-  queueOf: Map<string, ExportQueue>,
+  held: AnyQueue[],
 ): PreparedPolicy[] {
+  const hold = <T>(cargo: Cargo<T>, adapter: string): ExportQueue<T> => {
+    const queue = queues.hold<T>(cargo, adapter, instanceOf(adapter), snapshot.settings.telemetry.queueEntries);
+    held.push(queue);
+    return queue;
+  };
   const openMetrics = (rules: readonly [MetricRule, ...MetricRule[]]): PreparedMetrics => {
     const instance = instanceOf(rules[0].to);
     const group = prepareMetrics(rules, (metrics) => instance.metrics!(metrics), observer);
     opened.push(group);
     return group;
   };
-  const openLog = (rule: LogRule): PreparedLog => {
-    let queue = queueOf.get(rule.to);
-    if (queue === undefined) {
-      const instance = instanceOf(rule.to) as Required<Pick<ReportingInstance, "logs">>;
-      queue = queues.hold(rule.to, instance, snapshot.settings.telemetry.queueEntries);
-      queueOf.set(rule.to, queue);
-    }
-    return prepareLog(rule, queue, observer);
-  };
+  const openLog = (rule: LogRule): PreparedLog => prepareLog(rule, hold(logEntries, rule.to), observer);
+  const openSpan = (rule: SpanRule): PreparedSpan =>
+    prepareSpan(rule, snapshot.reportLayout, hold(spans, rule.to), traceIds, observer);
 
   return byPolicy(snapshot.reports).map(([policy, rules]) => {
     const groups = new Map<string, [MetricRule, ...MetricRule[]]>();
@@ -180,6 +198,7 @@ function prepare(
       rules: rules.map((rule) => rule.id),
       metrics: [...groups.values()].map(openMetrics),
       logs: rules.filter((rule) => rule.kind === "log").map(openLog),
+      spans: rules.filter((rule) => rule.kind === "span").map(openSpan),
     };
   });
 }

@@ -16,6 +16,7 @@ interface Root {
       readonly collector: {
         readonly metrics: { readonly v1: Readonly<Record<string, MessageType>> };
         readonly logs: { readonly v1: Readonly<Record<string, MessageType>> };
+        readonly trace: { readonly v1: Readonly<Record<string, MessageType>> };
       };
     };
   };
@@ -23,7 +24,7 @@ interface Root {
 
 const require = createRequire(import.meta.url);
 const root = require("@opentelemetry/otlp-transformer/build/src/generated/root.js") as Root;
-const { metrics, logs } = root.opentelemetry.proto.collector;
+const { metrics, logs, trace } = root.opentelemetry.proto.collector;
 
 /** An `AnyValue` as it is on the wire. */
 export interface AnyValue {
@@ -75,6 +76,26 @@ export interface LogRecord {
   readonly eventName?: string;
 }
 
+/** Identifiers are in hexadecimal. */
+export interface SentSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly traceState?: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly startTimeUnixNano: string;
+  readonly endTimeUnixNano: string;
+  readonly attributes?: readonly KeyValue[];
+  readonly status?: { readonly code?: number; readonly message?: string };
+}
+
+export interface TracesRequest {
+  readonly resourceSpans: readonly (Sender & {
+    readonly scopeSpans: readonly (Scope & { readonly spans?: readonly SentSpan[] })[];
+  })[];
+}
+
 interface Sender {
   readonly resource: { readonly attributes?: readonly KeyValue[] };
 }
@@ -108,15 +129,40 @@ export function decodeLogs(bytes: Uint8Array): LogsRequest {
   return type.toObject(type.decode(bytes), asSent) as LogsRequest;
 }
 
+export function decodeTraces(bytes: Uint8Array): TracesRequest {
+  const type = trace.v1["ExportTraceServiceRequest"]!;
+  const request = type.toObject(type.decode(bytes), asSent) as TracesRequest;
+  const hex = (id: unknown): string => Buffer.from(id as Uint8Array).toString("hex");
+  const shown = (span: SentSpan): SentSpan => ({
+    ...span,
+    traceId: hex(span.traceId),
+    spanId: hex(span.spanId),
+    ...(span.parentSpanId !== undefined && { parentSpanId: hex(span.parentSpanId) }),
+  });
+  return {
+    resourceSpans: (request.resourceSpans ?? []).map(({ scopeSpans, ...rest }) => ({
+      ...rest,
+      scopeSpans: scopeSpans.map(({ spans, ...scope }) => ({ ...scope, spans: (spans ?? []).map(shown) })),
+    })),
+  };
+}
+
 /** An answer that says that so many records or points were rejected. */
-export function partialSuccess(signalName: "metrics" | "logs", rejected: number, errorMessage: string): Uint8Array {
-  return signalName === "metrics"
-    ? metrics.v1["ExportMetricsServiceResponse"]!.encode({
-        partialSuccess: { rejectedDataPoints: rejected, errorMessage },
-      }).finish()
-    : logs.v1["ExportLogsServiceResponse"]!.encode({
-        partialSuccess: { rejectedLogRecords: rejected, errorMessage },
-      }).finish();
+export function partialSuccess(
+  signalName: "metrics" | "logs" | "traces",
+  rejected: number,
+  errorMessage: string,
+): Uint8Array {
+  if (signalName === "metrics") {
+    const partial = { rejectedDataPoints: rejected, errorMessage };
+    return metrics.v1["ExportMetricsServiceResponse"]!.encode({ partialSuccess: partial }).finish();
+  }
+  if (signalName === "logs") {
+    const partial = { rejectedLogRecords: rejected, errorMessage };
+    return logs.v1["ExportLogsServiceResponse"]!.encode({ partialSuccess: partial }).finish();
+  }
+  const partial = { rejectedSpans: rejected, errorMessage };
+  return trace.v1["ExportTraceServiceResponse"]!.encode({ partialSuccess: partial }).finish();
 }
 
 /** The value as JSON has it. */

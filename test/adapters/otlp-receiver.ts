@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
-import { decodeLogs, decodeMetrics, type LogRecord, type Metric } from "./otlp-decoder.ts";
+import { decodeLogs, decodeMetrics, decodeTraces, type LogRecord, type Metric, type SentSpan } from "./otlp-decoder.ts";
 
 /** A request as it came. */
 export interface Received {
@@ -19,6 +19,7 @@ export interface Receiver {
   /** Everything that was sent so far. */
   metrics(): readonly Metric[];
   logs(): readonly LogRecord[];
+  spans(): readonly SentSpan[];
   /** Resolves when so many requests have come. */
   saw(requests: number): Promise<void>;
   close(): Promise<void>;
@@ -62,6 +63,12 @@ class Kept {
     );
   }
 
+  spans(): readonly SentSpan[] {
+    return this.#of("trace").flatMap(({ body }) =>
+      decodeTraces(body).resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans ?? [])),
+    );
+  }
+
   #of(signalName: string): readonly Received[] {
     return this.received.filter(({ path }) => path.toLowerCase().includes(signalName));
   }
@@ -98,6 +105,7 @@ export async function httpReceiver(options: HttpReceiverOptions = {}): Promise<R
     received: kept.received,
     metrics: () => kept.metrics(),
     logs: () => kept.logs(),
+    spans: () => kept.spans(),
     saw: (requests) => kept.saw(requests),
     close: () =>
       new Promise((resolve) => {
@@ -134,6 +142,7 @@ export async function grpcReceiver(options: GrpcReceiverOptions = {}): Promise<R
     responseDeserialize: (bytes: Buffer) => bytes,
   });
   for (const [name, path] of [
+    ["traces", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"],
     ["logs", "/opentelemetry.proto.collector.logs.v1.LogsService/Export"],
     ["metrics", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"],
   ] as const) {
@@ -168,6 +177,7 @@ export async function grpcReceiver(options: GrpcReceiverOptions = {}): Promise<R
     received: kept.received,
     metrics: () => kept.metrics(),
     logs: () => kept.logs(),
+    spans: () => kept.spans(),
     saw: (requests) => kept.saw(requests),
     close: async () => server.forceShutdown(),
   };

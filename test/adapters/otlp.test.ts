@@ -3,13 +3,13 @@ import { createServer as createNetServer, type AddressInfo } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { ServerCredentials, status } from "@grpc/grpc-js";
 import test, { type ExecutionContext } from "ava";
-import type { Instance, JsonValue, LogEntry, MetricGroup } from "weir/sdk";
+import type { Instance, JsonValue, LogEntry, MetricGroup, Span } from "weir/sdk";
 import { fakeCall, fakeHost, makeInstance, testAdapter, type FakeHost } from "weir/sdk/testing";
 import { otlpConfig } from "../../adapters/otlp/config.ts";
 import otlp from "../../adapters/otlp/index.ts";
 import { createAuthority } from "../e2e/certificates.ts";
 import { projectRoot, writeFolder } from "../e2e/hub.ts";
-import { attributes, partialSuccess, plain, type Metric, type Point } from "./otlp-decoder.ts";
+import { attributes, decodeTraces, partialSuccess, plain, type Metric, type Point } from "./otlp-decoder.ts";
 import { grpcReceiver, httpReceiver, type GrpcAnswer, type HttpAnswer, type Receiver } from "./otlp-receiver.ts";
 
 const protocols = ["http", "grpc"] as const;
@@ -36,8 +36,14 @@ async function contractReceiver(protocol: (typeof protocols)[number]) {
           },
         });
   let seen = 0;
+  let seenSpans = 0;
   return {
     receiver,
+    deliveredSpans: () => {
+      const spans = receiver.spans().slice(seenSpans);
+      seenSpans += spans.length;
+      return spans.map(({ spanId }) => spanId);
+    },
     refuseOnce: (ms: number) => void (refuseForMs = ms),
     delivered: () => {
       const records = receiver.logs().slice(seen);
@@ -60,7 +66,7 @@ function retryInfo(ms: number): Buffer {
 
 const contractReceivers = { http: await contractReceiver("http"), grpc: await contractReceiver("grpc") };
 for (const protocol of protocols) {
-  const { receiver, refuseOnce, delivered } = contractReceivers[protocol];
+  const { receiver, refuseOnce, delivered, deliveredSpans } = contractReceivers[protocol];
   test.after.always(() => receiver.close());
   testAdapter(test.serial, otlp, {
     title: `otlp over ${protocol}`,
@@ -87,6 +93,7 @@ for (const protocol of protocols) {
       { endpoint: "http://collector:4318", maxSeries: 0 },
     ],
     logs: { delivered, refuseOnce },
+    spans: { delivered: deliveredSpans, refuseOnce },
   });
 }
 
@@ -102,7 +109,7 @@ const group: MetricGroup = {
 type Config = Record<string, unknown>;
 
 interface SetUp {
-  readonly instance: Instance<"metrics" | "logs">;
+  readonly instance: Instance<"metrics" | "logs" | "spans">;
   readonly host: FakeHost;
   /** Closes the instance, which sends metrics a last time. */
   close(): Promise<void>;
@@ -141,6 +148,21 @@ function points(metrics: readonly Metric[], name: string): readonly Point[] {
   return metrics
     .filter((metric) => metric.name === name)
     .flatMap(({ gauge, sum, histogram }) => (gauge ?? sum ?? histogram)!.dataPoints);
+}
+
+function spanOf(parts: Partial<Span>): Span {
+  return {
+    traceId: "4bf92f3577b34da6a3ce929d0e0e4736",
+    spanId: "00f067aa0ba902b7",
+    name: "GET",
+    kind: "server",
+    startMs: 1_700_000_000_123.456,
+    endMs: 1_700_000_000_124,
+    failed: false,
+    service: { name: "reviews" },
+    attributes: {},
+    ...parts,
+  };
 }
 
 const nanos = (ms: number): string => `${ms}000000`;
@@ -197,6 +219,86 @@ for (const protocol of protocols) {
     t.deepEqual(wire["double"], { doubleValue: 0.25 });
     t.deepEqual(wire["nothing"], {});
     t.deepEqual(wire["empty"], { stringValue: "" });
+  });
+
+  test(`over ${protocol}, every field of a span is what the protocol says, and spans of a service stand together`, async (t) => {
+    const receiver = protocol === "http" ? await httpReceiver() : await grpcReceiver();
+    t.teardown(() => receiver.close());
+    const { instance } = await setUp(t, receiver.port, { protocol, resource: { "service.name": "hub-1", zone: 3 } });
+    const reviews = { name: "reviews-v1", namespace: "bookinfo", instance: "reviews-v1-abc" };
+    const ratings = { name: "ratings" };
+    const spans: Span[] = [
+      spanOf({ spanId: "0000000000000001", kind: "client", service: reviews }),
+      spanOf({
+        spanId: "fedcba9876543210",
+        parentId: "0000000000000001",
+        traceState: "a=1",
+        kind: "server",
+        service: ratings,
+        failed: true,
+        message: "UF",
+        peer: { name: "reviews-v1", ip: "10.0.0.1", port: 80 },
+        attributes: {
+          "http.request.method": "GET",
+          "http.response.status_code": 503,
+          ratio: 0.5,
+          ok: false,
+          list: ["a"],
+        },
+      }),
+      spanOf({ spanId: "0000000000000003", kind: "internal", service: reviews, failed: true }),
+      spanOf({ spanId: "0000000000000004", kind: "producer", service: reviews }),
+      spanOf({ spanId: "0000000000000005", kind: "consumer", service: reviews }),
+    ];
+    t.is(await instance.spans(spans, fakeCall()), undefined);
+
+    t.is(receiver.received.length, 1);
+    const { resourceSpans } = decodeTraces(receiver.received[0]!.body);
+    t.deepEqual(
+      resourceSpans.map(({ resource, scopeSpans }) => [attributes(resource.attributes), scopeSpans[0]!.scope]),
+      [
+        [
+          {
+            "service.name": "reviews-v1",
+            zone: 3,
+            "service.namespace": "bookinfo",
+            "service.instance.id": "reviews-v1-abc",
+          },
+          { name: "weir" },
+        ],
+        [{ "service.name": "ratings", zone: 3 }, { name: "weir" }],
+      ],
+    );
+    const [ofReviews, ofRatings] = resourceSpans.map(({ scopeSpans }) => scopeSpans[0]!.spans!);
+    t.deepEqual(
+      ofReviews!.map(({ spanId, kind, status: said }) => [spanId, kind, said]),
+      [
+        ["0000000000000001", 3, undefined],
+        ["0000000000000003", 1, { code: 2 }],
+        ["0000000000000004", 4, undefined],
+        ["0000000000000005", 5, undefined],
+      ],
+    );
+    const { attributes: list, ...server } = ofRatings![0]!;
+    t.deepEqual(server, {
+      traceId: "4bf92f3577b34da6a3ce929d0e0e4736",
+      spanId: "fedcba9876543210",
+      traceState: "a=1",
+      parentSpanId: "0000000000000001",
+      name: "GET",
+      kind: 2,
+      startTimeUnixNano: "1700000000123456055",
+      endTimeUnixNano: "1700000000124000000",
+      status: { code: 2, message: "UF" },
+    });
+    t.deepEqual(attributes(list), {
+      "http.request.method": "GET",
+      "http.response.status_code": 503,
+      ratio: 0.5,
+      ok: false,
+      list: ["a"],
+      "service.peer.name": "reviews-v1",
+    });
   });
 
   test(`over ${protocol}, every field of a metric is what the protocol says`, async (t) => {
@@ -501,7 +603,8 @@ for (const { title, answer, expect } of grpcCases) {
 
 for (const protocol of protocols) {
   test(`over ${protocol}, what a receiver rejects of a request is counted, told, and not sent again`, async (t) => {
-    const refusal = (path: string) => partialSuccess(/metrics/i.test(path) ? "metrics" : "logs", 2, "too old\nby far");
+    const signalOf = (path: string) => (["metrics", "logs"] as const).find((each) => path.toLowerCase().includes(each));
+    const refusal = (path: string) => partialSuccess(signalOf(path) ?? "traces", 2, "too old\nby far");
     const receiver =
       protocol === "http"
         ? await httpReceiver({ answer: ({ path }, response) => response.writeHead(200).end(refusal(path)) })
@@ -511,18 +614,21 @@ for (const protocol of protocols) {
     const three = [1, 2, 3].map((n) => entry({ n }));
     t.is(await instance.logs(three, fakeCall()), undefined);
     t.is(await instance.logs(three, fakeCall()), undefined);
+    t.is(await instance.spans([spanOf({}), spanOf({}), spanOf({})], fakeCall()), undefined);
     instance.metrics(group).record(["/a", "200"], [1, 1, 1]);
     await close();
-    t.is(receiver.received.length, 3);
+    t.is(receiver.received.length, 4);
     t.is(host.events.get("log_records_rejected"), 4);
+    t.is(host.events.get("spans_rejected"), 2);
     t.is(host.events.get("points_rejected"), 2);
     t.deepEqual(
       host.logs.map(({ fields }) => fields),
       [
         { rejected: 2, message: "too old by far" },
         { rejected: 2, message: "too old by far" },
+        { rejected: 2, message: "too old by far" },
       ],
-      "once a minute for logs, once for metrics",
+      "once a minute for logs, once for spans and for metrics",
     );
   });
 
@@ -567,7 +673,17 @@ for (const protocol of protocols) {
       receiver.logs().map(({ attributes: list }) => attributes(list)["n"]),
       batch.map(({ fields }) => fields["n"]),
     );
+    const spans = Array.from({ length: 100 }, (_, n) =>
+      spanOf({ spanId: `a${String(n).padStart(15, "0")}`, attributes: { text: "x".repeat(50_000) } }),
+    );
+    t.is(await instance.spans(spans, fakeCall()), undefined);
+    t.true(receiver.received.every(({ body }) => body.length < 1.2 * 1024 * 1024));
+    t.deepEqual(
+      receiver.spans().map(({ spanId }) => spanId),
+      spans.map(({ spanId }) => spanId),
+    );
     refuse = true;
+    t.like(await instance.spans(spans, fakeCall()), { delivered: 0, retry: true });
     t.like(await instance.logs(batch, fakeCall()), { delivered: 0, retry: true });
   });
 
@@ -590,7 +706,7 @@ for (const protocol of protocols) {
 test("the README has every key of the configuration and every event", (t) => {
   const page = readFileSync(`${projectRoot}/adapters/otlp/README.md`, "utf8");
   for (const key of Object.keys(otlpConfig.shape)) t.regex(page, new RegExp(`^\\| \`${key}\` `, "m"));
-  const events = ["export_failed", "points_rejected", "log_records_rejected", "points_lost"];
+  const events = ["export_failed", "points_rejected", "log_records_rejected", "spans_rejected", "points_lost"];
   for (const event of [...events, "series_overflow", "series_expired", "label_cut"])
     t.true(page.includes(`\`${event}\``));
 });

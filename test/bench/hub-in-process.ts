@@ -8,6 +8,7 @@ import { createQueues } from "../../src/telemetry/queues.ts";
 import { createReporter, type Reporter } from "../../src/telemetry/report.ts";
 import type { Observer } from "../../src/util/observer.ts";
 import { systemTimers } from "../../src/util/timers.ts";
+import { createTraceIds } from "../../src/util/trace-ids.ts";
 import { sessionOn } from "../../src/weir.ts";
 import type { DoorOptions } from "../../src/wire/call.ts";
 import type { Session } from "../../src/wire/session.ts";
@@ -41,6 +42,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
     credentials: () => [],
   });
   const queues = createQueues({ observer, random: Math.random, ...outside });
+  const traceIds = createTraceIds(randomBytes);
   const runtime = createRuntime<Reporter>({
     fallback: builtinAdapters.get("memory")!,
     observer,
@@ -48,7 +50,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
     random: randomBytes,
     ...outside,
     prepare: (prepared, instanceOf) =>
-      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: records, now: Date.now }),
+      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: records, now: Date.now, traceIds }),
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });
   const [problem] = await runtime.activate(snapshot);

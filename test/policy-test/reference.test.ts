@@ -38,6 +38,7 @@ const records = {
   "a report": expectation.reportRecord,
   "a metric": expectation.metricRecord,
   "a log entry": expectation.logRecord,
+  "a span": expectation.spanRecord,
   "a fault": expectation.faultRecord,
   "a drop": expectation.dropRecord,
   "an adapter": answerRecord,

@@ -26,6 +26,7 @@ import {
 import { policyShape } from "../../src/policy/policy-shape.ts";
 import { authzShape, doorsShape, rateLimitFieldsShape, ratelimitDoorShape } from "../../src/policy/doors-shape.ts";
 import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy/report-rule-shape.ts";
+import { samplingShape } from "../../src/policy/span-rule-shape.ts";
 import type { Fields } from "../../src/policy/shape/collections.ts";
 import {
   checkDefaultsShape,
@@ -86,6 +87,8 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     linearShape.fields,
     exponentialShape.fields,
     reportRuleShape.kinds.log,
+    reportRuleShape.kinds.span,
+    samplingShape.fields,
   ],
   "docs/weir-yaml.md": [
     weirShape.fields,

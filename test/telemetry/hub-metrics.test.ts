@@ -116,14 +116,14 @@ check:
 report:
   - { metric: m_total, type: counter }
 `);
-  const queue = { adapter: "stdout", entries: 2, bytes: 10, capacity: 100 };
-  const metrics = create({ loaded: () => snapshot, queues: () => [queue, queue, { ...queue, adapter: "other" }] });
+  const queue = { adapter: "stdout", capability: "logs", entries: 2, bytes: 10, capacity: 100 } as const;
+  const metrics = create({ loaded: () => snapshot, queues: () => [queue, queue, { ...queue, capability: "spans" }] });
   t.deepEqual(await samples(metrics, "weir_snapshot_info"), { [snapshot.version]: 1 });
   t.deepEqual(await samples(metrics, "weir_policies"), { "": 1 });
   t.deepEqual(await samples(metrics, "weir_rules"), { deny: 1, limit: 1, metric: 1 });
-  t.deepEqual(await samples(metrics, "weir_queue_entries"), { stdout: 4, other: 2 });
-  t.deepEqual(await samples(metrics, "weir_queue_bytes"), { stdout: 20, other: 10 });
-  t.deepEqual(await samples(metrics, "weir_queue_capacity"), { stdout: 200, other: 100 });
+  t.deepEqual(await samples(metrics, "weir_queue_entries"), { "stdout logs": 4, "stdout spans": 2 });
+  t.deepEqual(await samples(metrics, "weir_queue_bytes"), { "stdout logs": 20, "stdout spans": 10 });
+  t.deepEqual(await samples(metrics, "weir_queue_capacity"), { "stdout logs": 200, "stdout spans": 100 });
 });
 
 test("a metric has a most of series, and counts the rest under other", async (t) => {

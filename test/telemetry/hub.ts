@@ -1,8 +1,9 @@
 import { compilePolicies, formatProblem } from "../../src/policy/index.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";
-import { defineAdapter, type LogEntry, type MetricGroup, type MetricRecorder } from "../../src/sdk/index.ts";
+import { defineAdapter, type LogEntry, type MetricGroup, type MetricRecorder, type Span } from "../../src/sdk/index.ts";
 import { createQueues, type Queues, type QueuesOptions } from "../../src/telemetry/queues.ts";
 import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
+import { createTraceIds } from "../../src/util/trace-ids.ts";
 import { z } from "zod";
 import { recordOf, type Attributes } from "../attributes/bag-of.ts";
 import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
@@ -15,6 +16,7 @@ const adapters = new Map(
     defineAdapter({ name: "prometheus", provides: ["metrics"], config: anyConfig, create: () => missing() }),
     defineAdapter({ name: "other", provides: ["metrics"], config: anyConfig, create: () => missing() }),
     defineAdapter({ name: "log", provides: ["logs"], config: anyConfig, create: () => missing() }),
+    defineAdapter({ name: "traces", provides: ["spans"], config: anyConfig, create: () => missing() }),
     defineAdapter({ name: "memory", provides: ["quota"], config: anyConfig, create: () => missing() }),
   ].map((adapter) => [adapter.name, adapter]),
 );
@@ -27,7 +29,7 @@ function missing(): never {
 export async function snapshotOf(text: string): Promise<Snapshot> {
   const config = {
     path: "weir.yaml",
-    text: "adapters: { other: {}, stdout: { adapter: log } }\ntelemetry: { queue: 3 }\n",
+    text: "adapters: { other: {}, traces: {}, stdout: { adapter: log } }\ntelemetry: { queue: 3 }\n",
   };
   const compiled = await compilePolicies({
     config,
@@ -37,6 +39,12 @@ export async function snapshotOf(text: string): Promise<Snapshot> {
   });
   if ("problems" in compiled) throw new Error(compiled.problems.map((problem) => formatProblem(problem)).join("\n"));
   return compiled.snapshot;
+}
+
+/** Bytes of which every eighth is one more than the one before it: identifiers that tell when they were made. */
+function countingBytes(): (bytes: number) => Uint8Array {
+  let made = 0;
+  return (length) => Uint8Array.from({ length }, (_, i) => (i % 8 === 7 ? ++made & 0xff : 0xa0));
 }
 
 /** A reporter over real policies, and adapters that remember what they were given. */
@@ -50,6 +58,9 @@ export class TestHub {
   readonly samples: string[] = [];
   readonly entries: LogEntry[] = [];
   readonly queues: Queues;
+  readonly spans: Span[] = [];
+  /** Identifiers that count. */
+  readonly traceIds = createTraceIds(countingBytes());
   closedRecorders = 0;
 
   readonly metricsInstance: ReportingInstance = {
@@ -57,6 +68,9 @@ export class TestHub {
   };
   readonly logsInstance: ReportingInstance = {
     logs: (entries) => void this.entries.push(...entries),
+  };
+  readonly spansInstance: ReportingInstance = {
+    spans: (spans) => void this.spans.push(...spans),
   };
 
   constructor(options: Partial<QueuesOptions> = {}) {
@@ -78,11 +92,11 @@ export class TestHub {
   }
 
   instanceOf = (adapter: string): ReportingInstance =>
-    adapter === "stdout" ? this.logsInstance : this.metricsInstance;
+    adapter === "stdout" ? this.logsInstance : adapter === "traces" ? this.spansInstance : this.metricsInstance;
 
   reporter(snapshot: Snapshot, instanceOf = this.instanceOf): Reporter {
     const { queues, observer, counts, clock } = this;
-    return createReporter({ snapshot, instanceOf, queues, observer, counts, now: clock.now });
+    return createReporter({ snapshot, instanceOf, queues, observer, counts, now: clock.now, traceIds: this.traceIds });
   }
 
   /** Reports one record to a reporter of its own and gives the samples it made. */

@@ -1,6 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import type { Exported, LogEntry } from "../../src/sdk/index.ts";
+import { logEntries } from "../../src/telemetry/cargo.ts";
 import { defaultQueueLimits, ExportQueue, type QueueLimits } from "../../src/telemetry/queue.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
@@ -19,6 +20,7 @@ function setUp(
   const start = clock.now();
   const queue = new ExportQueue({
     adapter: "out",
+    cargo: logEntries,
     deliver(batch, { signal }) {
       batches.push({ at: clock.now() - start, names: batch.map(({ name }) => name).join("") });
       const next = answers.shift();
@@ -119,6 +121,7 @@ test("the pause before a retry has chance in it, half to whole", async (t) => {
     let calls = 0;
     const queue = new ExportQueue({
       adapter: "out",
+      cargo: logEntries,
       deliver: () => (calls++ === 0 ? failed(0) : undefined),
       limits: { ...defaultQueueLimits, delayMs: 0, backoffMs: 100 },
       observer: new FakeObserver(),

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
-import type { JsonValue, LogEntry } from "../../sdk/index.ts";
+import type { JsonValue, LogEntry, Span } from "../../sdk/index.ts";
 import type { Sample } from "./outcome.ts";
 import type { Difference } from "./difference.ts";
-import type { ExpectedLog, ExpectedMetric } from "./test-file.ts";
+import type { ExpectedLog, ExpectedMetric, ExpectedSpan } from "./test-file.ts";
 
 /** One series and what a step did to it. */
 interface Series {
@@ -93,4 +93,52 @@ export function compareLogs(expected: readonly ExpectedLog[], entries: readonly 
     }
   }
   return differences;
+}
+
+/** Holds expected spans against those that were made. An empty list says that none was. */
+export function compareSpans(expected: readonly ExpectedSpan[], spans: readonly Span[]): Difference[] {
+  if (expected.length === 0 && spans.length > 0) {
+    return [{ what: "spans", expected: [], found: spans.map(({ name }) => name) }];
+  }
+  const differences: Difference[] = [];
+  for (const { attributes, absent, ...wanted } of expected) {
+    const told = Object.entries(wanted).filter(([, value]) => value !== undefined);
+    const shown = (span: Span): JsonValue => ({
+      ...Object.fromEntries(
+        told.map(([key]) => [key, factOf(span, key as Exclude<keyof ExpectedSpan, "attributes" | "absent">)]),
+      ),
+      ...(attributes !== undefined && {
+        attributes: Object.fromEntries([...attributes.keys()].map((name) => [name, span.attributes[name] ?? null])),
+      }),
+    });
+    const wholly = {
+      ...Object.fromEntries(told),
+      ...(attributes !== undefined && { attributes: Object.fromEntries(attributes) }),
+    } as JsonValue;
+    const found = spans.map(shown);
+    const isThere = found.some((span) => isDeepStrictEqual(span, wholly));
+    if (absent === true) {
+      if (isThere) differences.push({ what: "spans", expected: null, found });
+    } else if (!isThere)
+      differences.push({ what: "spans", expected: wholly, found: found.length === 0 ? null : found });
+  }
+  return differences;
+}
+
+/** What a test says of a span, as the span has it. */
+function factOf(span: Span, key: Exclude<keyof ExpectedSpan, "attributes" | "absent">): JsonValue {
+  switch (key) {
+    case "trace":
+      return span.traceId;
+    case "id":
+      return span.spanId;
+    case "parent":
+      return span.parentId ?? null;
+    case "service":
+      return span.service.name;
+    case "duration":
+      return Math.round((span.endMs - span.startMs) * 1e3) / 1e3;
+    default:
+      return span[key];
+  }
 }

@@ -2,7 +2,7 @@ import type { Bag } from "../../attributes/bag.ts";
 import type { Decision, LimitState, QuotaOutcome } from "../../runtime/decision.ts";
 import type { JsonValue } from "../../sdk/index.ts";
 import { httpStatusOf } from "../../wire/status.ts";
-import { compareLogs, compareMetrics } from "./compare-telemetry.ts";
+import { compareLogs, compareMetrics, compareSpans } from "./compare-telemetry.ts";
 import { same, sameEdits, sameMessage, sameMs, sameReads, sameRules } from "./difference.ts";
 import type { Difference } from "./difference.ts";
 import { codeName, isRule } from "./outcome.ts";
@@ -17,6 +17,7 @@ export function compare(expect: Expectation, outcome: Outcome, bag: Bag): Differ
   if (expect.taken !== undefined) same(differences, "taken", expect.taken, outcome.record === "taken");
   if (expect.metrics !== undefined) differences.push(...compareMetrics(expect.metrics, outcome.samples));
   if (expect.logs !== undefined) differences.push(...compareLogs(expect.logs, outcome.entries));
+  if (expect.spans !== undefined) differences.push(...compareSpans(expect.spans, outcome.spans));
   if (expect.faults !== undefined) compareFaults(expect, outcome, differences);
   if (expect.dropped !== undefined) compareDrops(expect, outcome, differences);
   return differences;

@@ -1,7 +1,7 @@
 import type { Bag } from "../../attributes/bag.ts";
 import type { Decision } from "../../runtime/decision.ts";
 import { refusalCodes } from "../../sdk/index.ts";
-import type { LogEntry, MetricKind } from "../../sdk/index.ts";
+import type { LogEntry, MetricKind, Span } from "../../sdk/index.ts";
 import type { RecordOutcome } from "../../telemetry/outcome.ts";
 
 /** All that could be seen of one check or report. */
@@ -12,6 +12,7 @@ export interface Outcome {
   readonly record?: RecordOutcome;
   readonly samples: readonly Sample[];
   readonly entries: readonly LogEntry[];
+  readonly spans: readonly Span[];
   readonly faults: readonly RuleFault[];
   readonly dropped: readonly Drop[];
   /** Adapters that were asked, that tests do not reach, and whose answer the test does not say. */

@@ -1,4 +1,4 @@
-import type { LogEntry } from "../../sdk/index.ts";
+import type { LogEntry, Span } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Drop, Outcome, RuleFault, Sample } from "./outcome.ts";
 
@@ -6,6 +6,7 @@ import type { Drop, Outcome, RuleFault, Sample } from "./outcome.ts";
 export interface Recorder {
   readonly samples: Sample[];
   readonly entries: LogEntry[];
+  readonly spans: Span[];
   /** Adapters that were asked, and neither the test nor the adapter could answer. */
   readonly unanswered: Set<string>;
   /** Calls to adapters themselves that are under way in the real world. */
@@ -18,6 +19,7 @@ export interface Recorder {
 export function createRecorder(): Recorder {
   const samples: Sample[] = [];
   const entries: LogEntry[] = [];
+  const spans: Span[] = [];
   const faults: RuleFault[] = [];
   const dropped: Drop[] = [];
   const unanswered = new Set<string>();
@@ -25,6 +27,7 @@ export function createRecorder(): Recorder {
   return {
     samples,
     entries,
+    spans,
     unanswered,
     outside: new Set(),
     observer: {
@@ -46,6 +49,7 @@ export function createRecorder(): Recorder {
       const taken = {
         samples: samples.splice(0),
         entries: entries.splice(0),
+        spans: spans.splice(0),
         faults: faults.splice(0),
         dropped: dropped.splice(0),
         unanswered: [...unanswered],

@@ -1,6 +1,7 @@
 import { Duration } from "../../attributes/duration.ts";
 import type { AdapterEntry } from "../../policy/snapshot.ts";
-import type { Adapter, Call, Charge, Grant, Host, Instance, JsonValue, Verdict } from "../../sdk/index.ts";
+import { capabilities } from "../../sdk/index.ts";
+import type { Adapter, Call, Charge, Grant, Host, Instance, JsonValue, Methods, Verdict } from "../../sdk/index.ts";
 import type { Recorder } from "./recorder.ts";
 import type { AdapterAnswer, Answer } from "./test-file.ts";
 
@@ -18,7 +19,7 @@ export interface StandInOptions {
 }
 
 /**
- * An entry that the runtime takes for the original. Metrics and logs are kept in the recorder, checks and quotas are
+ * An entry that the runtime takes for the original. Metrics, logs and spans are kept in the recorder, checks and quotas are
  * answered as the test says, else by the adapter itself.
  */
 export function standIn(options: StandInOptions): AdapterEntry {
@@ -34,7 +35,7 @@ export function standIn(options: StandInOptions): AdapterEntry {
   return { ...entry, adapter };
 }
 
-type AnyInstance = Partial<Instance<"check" | "quota" | "metrics" | "logs", Record<string, "any">>>;
+type AnyInstance = Partial<Methods<Record<string, "any">>> & Pick<Instance, "refund" | "close">;
 
 async function create(options: StandInOptions, config: unknown, host: Host): Promise<Instance<never, never>> {
   const { entry, recorder, local, real } = options;
@@ -86,13 +87,16 @@ async function create(options: StandInOptions, config: unknown, host: Host): Pro
     logs(entries) {
       recorder.entries.push(...entries);
     },
+    spans(spans) {
+      recorder.spans.push(...spans);
+    },
     close: () => original?.close?.(),
   };
   const refund = original?.refund?.bind(original);
   if (refund !== undefined) {
     instance.refund = (charges, call) => (answerFor({})?.kind === "real" ? refund(charges, call) : undefined);
   }
-  for (const capability of ["check", "quota", "metrics", "logs"] as const) {
+  for (const capability of capabilities) {
     if (!provides.includes(capability)) delete instance[capability];
   }
   return instance as Instance<never, never>;

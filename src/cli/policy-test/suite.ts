@@ -107,7 +107,7 @@ function checkAnswers(answers: Answers, { adapters }: Snapshot, { reading }: Tes
       reading.tell(node, { code: "WEIR_POLICY_UNKNOWN_ADAPTER", message: `there is no adapter "${name}"`, hint });
     } else if (!entry.adapter.provides.some((capability) => capability === "check" || capability === "quota")) {
       const message = `the adapter "${name}" is never asked: it takes ${entry.adapter.provides.join(" and ")}`;
-      const hint = 'what it takes is expected under "metrics" and "logs"';
+      const hint = 'what it takes is expected under "metrics", "logs" and "spans"';
       reading.tell(node, { code: "WEIR_POLICY_CAPABILITY", message, hint });
     }
   }

@@ -1,5 +1,5 @@
 import type { Asked } from "../../runtime/decision.ts";
-import type { JsonValue, RefusalCode } from "../../sdk/index.ts";
+import type { JsonValue, RefusalCode, SpanKind } from "../../sdk/index.ts";
 import type { Located, Reading } from "../../policy/shape/shape.ts";
 import type { Place } from "../../policy/snapshot.ts";
 import type { Node } from "../../policy/yaml/node.ts";
@@ -117,6 +117,7 @@ export interface Expectation {
   readonly taken?: boolean | undefined;
   readonly metrics?: readonly ExpectedMetric[] | undefined;
   readonly logs?: readonly ExpectedLog[] | undefined;
+  readonly spans?: readonly ExpectedSpan[] | undefined;
   /** What could not be evaluated, as the hub counts it. */
   readonly faults?: readonly ExpectedFault[] | undefined;
   /** What was left out or thrown away, as the hub counts it. */
@@ -158,6 +159,22 @@ export interface ExpectedMetric {
   /** What was added to a counter, or the values that a gauge or histogram took. Left out: anything. */
   readonly value?: readonly number[] | undefined;
   /** No series of that name and those labels was touched. */
+  readonly absent?: boolean | undefined;
+}
+
+/** What is left out may be anything. */
+export interface ExpectedSpan {
+  readonly name?: string | undefined;
+  readonly kind?: SpanKind | undefined;
+  readonly service?: string | undefined;
+  readonly trace?: string | undefined;
+  readonly id?: string | undefined;
+  /** `null`: there is none. */
+  readonly parent?: string | null | undefined;
+  readonly duration?: number | undefined;
+  readonly failed?: boolean | undefined;
+  /** Some or all; `null`: the attribute is absent. */
+  readonly attributes?: ReadonlyMap<string, JsonValue> | undefined;
   readonly absent?: boolean | undefined;
 }
 

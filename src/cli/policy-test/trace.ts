@@ -63,8 +63,7 @@ function tryRule(rule: CheckRule | ReportRule, match: Unmet | undefined, bag: Ba
   if (when !== undefined && when.fault === undefined) return { name, reached: false, ...passedOver(when) };
   const failed = match ?? when;
   if (failed !== undefined) {
-    const { verdict } =
-      rule.kind === "metric" || rule.kind === "log" ? { verdict: "does not apply" } : acted(rule, outcome);
+    const { verdict } = isReport(rule) ? { verdict: "does not apply" } : acted(rule, outcome);
     return { name, reached: true, verdict: `${verdict}: ${failed.part} fails: ${failed.fault}`, why: failed.source };
   }
   const absent =
@@ -79,7 +78,14 @@ function tryRule(rule: CheckRule | ReportRule, match: Unmet | undefined, bag: Ba
   return { name, reached: true, ...acted(rule, outcome) };
 }
 
-function acted(rule: CheckRule | ReportRule, { decision, samples, entries }: Outcome): Omit<Tried, "name" | "reached"> {
+function isReport(rule: CheckRule | ReportRule): rule is ReportRule {
+  return rule.kind === "metric" || rule.kind === "log" || rule.kind === "span";
+}
+
+function acted(
+  rule: CheckRule | ReportRule,
+  { decision, samples, entries, spans }: Outcome,
+): Omit<Tried, "name" | "reached"> {
   switch (rule.kind) {
     case "metric":
       return {
@@ -87,6 +93,8 @@ function acted(rule: CheckRule | ReportRule, { decision, samples, entries }: Out
       };
     case "log":
       return { verdict: entries.some(({ name }) => name === rule.log) ? "logged" : "applies, without an entry" };
+    case "span":
+      return { verdict: spans.length > 0 ? "traced" : "applies, without a span" };
     case "headers":
       return { verdict: decision?.allowed === true ? "edits headers" : "edits nothing: the request was refused" };
   }

@@ -6,6 +6,7 @@ import type { Adapter, Log } from "../../sdk/index.ts";
 import { createQueues } from "../../telemetry/queues.ts";
 import { createReporter } from "../../telemetry/report.ts";
 import type { Reporter } from "../../telemetry/report.ts";
+import { createTraceIds } from "../../util/trace-ids.ts";
 import type { Outcome } from "./outcome.ts";
 import { asDecision, descriptorBags, judgeDescriptors } from "./descriptors.ts";
 import { createRecorder } from "./recorder.ts";
@@ -57,6 +58,7 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
   }
 
   const { timers } = clock;
+  const traceIds = createTraceIds(randomBytes);
   const limits = { delayMs: 0 };
   const queues = createQueues({ observer, log: silent, now, random: () => 0.5, timers, limits });
   const runtime = createRuntime<Reporter>({
@@ -68,7 +70,15 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
     random: randomBytes,
     timers,
     prepare: (prepared, instanceOf) =>
-      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: { taken: 0, full: 0 }, now }),
+      createReporter({
+        snapshot: prepared,
+        instanceOf,
+        queues,
+        observer,
+        counts: { taken: 0, full: 0 },
+        now,
+        traceIds,
+      }),
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });
   const close = (): Promise<void> => clock.until(runtime.close(closeMs), recorder.outside);

@@ -1,5 +1,6 @@
 import type { Layout } from "../../attributes/layout.ts";
 import type { AttributeUse, Equality, Expression } from "../../expression/index.ts";
+import { spanUses } from "../../policy/span-facts.ts";
 import type { CheckRule, LimitRule, ReportRule, Snapshot } from "../../policy/snapshot.ts";
 
 /** What the rules of a policy set read, by who has to send it. */
@@ -29,7 +30,10 @@ export function readsOfPolicies(snapshot: Snapshot): PolicyReads {
   const judged = snapshot.checks.filter((rule) => !isLimit(rule));
   return {
     check: distinct(judged.flatMap(expressionsOfCheck)),
-    report: distinct(snapshot.reports.flatMap(expressionsOfReport)),
+    report: distinct(
+      snapshot.reports.flatMap(expressionsOfReport),
+      snapshot.reports.some(({ kind }) => kind === "span") ? spanUses : [],
+    ),
     limits: snapshot.checks.filter(isLimit).map((rule) => ({
       rule: rule.id,
       uses: distinct(expressionsOfCheck(rule)),
@@ -65,14 +69,23 @@ function expressionsOfCheck(rule: CheckRule): (Expression | undefined)[] {
 function expressionsOfReport(rule: ReportRule): (Expression | undefined)[] {
   const common = [rule.policy.reportMatch, rule.when, rule.unless];
   if (rule.kind === "metric") return [...common, rule.value, ...rule.labels.map(({ value }) => value)];
+  if (rule.kind === "span") {
+    const { operation, spanKind, trace, spanId, parent, start, end, failed, service, attributes } = rule;
+    const kind = typeof spanKind === "string" ? undefined : spanKind;
+    const own = [operation, kind, trace, spanId, parent, start, end, failed, service];
+    return [...common, ...own, ...attributes.map(({ value }) => value)];
+  }
   const severity = typeof rule.severity === "string" ? undefined : rule.severity;
   return [...common, severity, ...rule.fields.map(({ value }) => value)];
 }
 
 /** Each attribute and key once, sorted; guarded only where every read is. */
-function distinct(expressions: readonly (Expression | undefined)[]): AttributeUse[] {
+function distinct(
+  expressions: readonly (Expression | undefined)[],
+  others: readonly AttributeUse[] = [],
+): AttributeUse[] {
   const found = new Map<string, AttributeUse>();
-  for (const use of expressions.flatMap((expression) => expression?.uses ?? [])) {
+  for (const use of [...others, ...expressions.flatMap((expression) => expression?.uses ?? [])]) {
     const text = useText(use);
     const guarded = use.guarded && (found.get(text)?.guarded ?? true);
     found.set(text, { ...use, guarded });

@@ -91,14 +91,17 @@ export function boolean(expected = "true or false"): Shape<Located<boolean>> {
   };
 }
 
-/** A number. */
-export function number(expected: string): Shape<Located<number>> {
+/** A number, within bounds where there are any. */
+export function number(expected: string, min = -Infinity, max = Infinity): Shape<Located<number>> {
+  const bounds = Number.isFinite(max) ? { minimum: min, maximum: max } : {};
   return {
     expected,
-    schema: { type: "number" },
+    schema: { type: "number", ...bounds },
     read(node, reading) {
       const value = node.kind === "scalar" ? node.value : null;
-      return typeof value === "number" && Number.isFinite(value) ? { value, node } : reading.mismatch(node, expected);
+      if (typeof value !== "number" || !Number.isFinite(value)) return reading.mismatch(node, expected);
+      if (value >= min && value <= max) return { value, node };
+      return reading.mismatch(node, `${expected} from ${min} to ${max}`);
     },
   };
 }

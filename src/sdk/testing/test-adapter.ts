@@ -14,6 +14,8 @@ import { fakeCall, makeInstance } from "./make-instance.ts";
 import { metricsContract } from "./metrics-contract.ts";
 import { quotaContract } from "./quota-contract.ts";
 import type { QuotaOptions } from "./quota-contract.ts";
+import { spansContract } from "./spans-contract.ts";
+import type { SpansOptions } from "./spans-contract.ts";
 
 /** How a test runner declares a test: `test` of ava, node:test, vitest and others. */
 export type TestFunction = (title: string, run: (context: unknown) => Promise<void>) => unknown;
@@ -46,7 +48,8 @@ interface CommonOptions<C extends StandardSchemaV1> {
 export type ContractOptions<P extends Capability, I extends Inputs, C extends StandardSchemaV1> = CommonOptions<C> &
   ("check" extends P ? { readonly checks: readonly CheckCase<I>[] } : unknown) &
   ("quota" extends P ? { readonly quota?: QuotaOptions } : unknown) &
-  ("logs" extends P ? { readonly logs: LogsOptions } : unknown);
+  ("logs" extends P ? { readonly logs: LogsOptions } : unknown) &
+  ("spans" extends P ? { readonly spans: SpansOptions } : unknown);
 
 /**
  * Declares the tests that every adapter has to pass, for the capabilities that it declares. Run it under the runner you
@@ -116,6 +119,7 @@ export function testAdapter<const P extends Capability, const I extends Inputs, 
     checks?: readonly CheckCase[];
     quota?: QuotaOptions;
     logs?: LogsOptions;
+    spans?: SpansOptions;
   };
   const contract: ContractTest[] = [
     ...(provides.includes("check") ? checkContract(given.checks ?? []) : []),
@@ -123,6 +127,7 @@ export function testAdapter<const P extends Capability, const I extends Inputs, 
     ...(provides.includes("holds") ? holdsContract(given.quota ?? {}) : []),
     ...(provides.includes("metrics") ? metricsContract() : []),
     ...(provides.includes("logs") && given.logs !== undefined ? logsContract(given.logs) : []),
+    ...(provides.includes("spans") && given.spans !== undefined ? spansContract(given.spans) : []),
   ];
   for (const { title, run } of contract) {
     declare(title, async () => {

@@ -3,6 +3,7 @@ import { durationMs } from "../../../policy/shape/quantities.ts";
 import { choice, integer, number, text } from "../../../policy/shape/scalars.ts";
 import type { Located, Shape } from "../../../policy/shape/shape.ts";
 import { keyNode } from "../../../policy/yaml/node.ts";
+import { spanKinds } from "../../../sdk/index.ts";
 import type { Expectation, ExpectedEdits, ExpectedText } from "../test-file.ts";
 import { anyCode, bool, either, json, made, oneOrMore, refusalCode, valuesOf } from "./basics.ts";
 
@@ -11,6 +12,12 @@ const period = made(durationMs(0, 366 * 86_400_000), plain);
 const word = made(text(), plain);
 const rules = made(list("a list of rules", word), ({ items }) => items);
 const texts = made(mapOf("a map of names to texts", word), toMap);
+
+const textOrNull: Shape<string | null> = {
+  expected: "a text or null",
+  schema: { type: ["string", "number", "null"] },
+  read: (node, reading) => (node.kind === "scalar" && node.value === null ? null : word.read(node, reading)),
+};
 
 const message: Shape<ExpectedText> = either(
   "a text, or `contains:` with a part of it",
@@ -96,6 +103,33 @@ export const logRecord = record("a log entry", {
   absent: { shape: bool, description: "`true`: there is no such entry.", default: "false" },
 });
 const log = valuesOf(logRecord, ["log"]);
+
+/** The keys of an entry of `spans:`. */
+export const spanRecord = record("a span", {
+  name: { shape: word, description: "Name of the span.", default: "any" },
+  kind: {
+    shape: made(choice("a kind of span", spanKinds), plain),
+    description: "`server`, `client`, `internal`, `producer` or `consumer`.",
+    default: "any",
+  },
+  service: { shape: word, description: "The service that it was seen at.", default: "any" },
+  trace: { shape: word, description: "Identifier of its trace.", default: "any" },
+  id: { shape: word, description: "Its own identifier.", default: "any" },
+  parent: {
+    shape: textOrNull,
+    description: "Identifier of the span above it; `null`: there is none.",
+    default: "any",
+  },
+  duration: { shape: period, description: "How long it took.", default: "any" },
+  failed: { shape: bool, description: "Whether it says that the request failed.", default: "any" },
+  attributes: {
+    shape: made(mapOf("a map of attributes", made(json, plain)), toMap),
+    description: "Attributes of the span, some or all; `null` for one that is absent.",
+    default: "any",
+  },
+  absent: { shape: bool, description: "`true`: there is no such span.", default: "false" },
+});
+const span = valuesOf(spanRecord);
 
 /** The keys of an entry of `faults:`. */
 export const faultRecord = record("a fault", {
@@ -202,6 +236,10 @@ export const reportRecord = record("what is expected of a report", {
   logs: {
     shape: made(list("a list of log entries", log), ({ items }) => items),
     description: "What was logged, all or some of it. An empty list: nothing.",
+  },
+  spans: {
+    shape: made(list("a list of spans", span), ({ items }) => items),
+    description: "The spans that were made, all or some of them. An empty list: none.",
   },
   ...common,
 });
