@@ -117,7 +117,7 @@ const unusable: readonly { title: string; module: string; says: RegExp }[] = [
   {
     title: "a capability that there is not",
     module: exported('provides: ["cheque"]'),
-    says: /provides names "cheque", known are check, quota, metrics, logs, spans/,
+    says: /provides names "cheque", known are check, quota, holds, metrics, logs, spans/,
   },
   {
     title: "a config that is no schema",

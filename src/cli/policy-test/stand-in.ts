@@ -73,6 +73,9 @@ async function create(options: StandInOptions, config: unknown, host: Host): Pro
       if (answer?.kind === "real" && original?.quota !== undefined) return track(original.quota(charges, call));
       return answer === undefined || answer.kind === "real" ? unanswered() : grants(answer, charges, call);
     },
+    holds(changes, call) {
+      return original?.holds === undefined ? unanswered() : original.holds(changes, call);
+    },
     metrics(group) {
       return {
         record(labels, values) {
