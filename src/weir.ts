@@ -291,7 +291,7 @@ export async function createWeir(
 
 /** What a door sees of a snapshot that serves. */
 export function sessionOn(serving: Serving<Reporter>): Session {
-  const { snapshot, check, rateLimit, prepared } = serving;
+  const { snapshot, check, rateLimit, holds, prepared } = serving;
   return {
     layout: snapshot.layout,
     reportLayout: snapshot.reportLayout,
@@ -300,9 +300,20 @@ export function sessionOn(serving: Serving<Reporter>): Session {
     doors: snapshot.settings.doors,
     check,
     rateLimit,
-    report: prepared.report,
+    report: reportOf(prepared, holds),
+    hold: holds.change,
     notTried: prepared.notTried,
     end: () => serving.release(),
+  };
+}
+
+/** What takes a record; where rules ask for it, also what ends what the request held. */
+function reportOf({ report }: Reporter, { end }: Serving<Reporter>["holds"]): Session["report"] {
+  if (end === undefined) return report;
+  return (bag) => {
+    const outcome = report(bag);
+    if (outcome === "taken") end(bag);
+    return outcome;
   };
 }
 

@@ -39,7 +39,7 @@ export class Layout {
   readonly #whole = new Set<number>();
   readonly #derivations: Derivation[] = [];
   /** Slots that no rule reads by itself. */
-  readonly #sourcesOnly = new Set<number>();
+  readonly #unread = new Set<number>();
 
   get slots(): readonly Slot[] {
     return this.#slots;
@@ -59,20 +59,21 @@ export class Layout {
   declare(name: string, type: AttributeType): number {
     const known = this.#byName.get(name);
     if (known !== undefined) {
-      this.#sourcesOnly.delete(known);
+      this.#unread.delete(known);
       return known;
     }
     const index = this.#add(name, type);
     const source = sources.get(name);
-    if (source !== undefined) this.#derivations.push({ slot: index, from: this.#declareSource(source) });
+    if (source !== undefined) this.#derivations.push({ slot: index, from: this.declareUnread(source, "string") });
     return index;
   }
 
-  #declareSource(name: string): number {
+  /** The slot of an attribute that the hub looks at though no rule does. */
+  declareUnread(name: string, type: AttributeType): number {
     const known = this.#byName.get(name);
     if (known !== undefined) return known;
-    const index = this.#add(name, "string");
-    this.#sourcesOnly.add(index);
+    const index = this.#add(name, type);
+    this.#unread.add(index);
     return index;
   }
 
@@ -114,11 +115,11 @@ export class Layout {
   }
 
   /**
-   * Whether an attribute has its slot only because others can be made of it. Where a request brings all of those, a door
-   * may leave it out.
+   * Whether no rule reads an attribute that has a slot: others can be made of it, and where a request brings all of those
+   * a door may leave it out; or the hub itself looks at it.
    */
-  isSourceOnly(index: number): boolean {
-    return this.#sourcesOnly.has(index);
+  isUnread(index: number): boolean {
+    return this.#unread.has(index);
   }
 
   /** Whether the map in this slot must be kept whole. */

@@ -86,7 +86,6 @@ export const headersShape = record("header changes of the request, of the respon
 
 /** Kinds of limits that are known by name and not built. */
 const otherAlgorithms = {
-  concurrency: "limits on what runs at once are not available in this version",
   gcra: 'that is "token-bucket"',
 };
 
@@ -108,8 +107,9 @@ const rate = parsedText({
   parse: parseRate,
   code: "WEIR_POLICY_RATE",
   schema: {
-    type: "string",
-    pattern: "^[1-9][0-9]* ?/ ?([0-9]*(ms|s|m|h|d)|minute|hour|day|week|month|year)$",
+    type: ["string", "integer"],
+    pattern: "^[1-9][0-9]*( ?/ ?([0-9]*(ms|s|m|h|d)|minute|hour|day|week|month|year))?$",
+    minimum: 1,
   },
 });
 
@@ -178,7 +178,7 @@ export const checkRuleShape = variants(
       limit: {
         shape: rate,
         description:
-          "How many units each window allows: `500/s`, `10/m`, `1000/h`, `1/d`, `100/10s`; by the calendar `1000/day`, and so on with `minute`, `hour`, `week`, `month` and `year`.",
+          "How many units each window allows: `500/s`, `10/m`, `1000/h`, `1/d`, `100/10s`; by the calendar `1000/day`, and so on with `minute`, `hour`, `week`, `month` and `year`. Of `concurrency` how many units may be taken at once: `100`.",
         required: true,
       },
       burst: {
@@ -215,8 +215,12 @@ export const checkRuleShape = variants(
         default: "`exact`",
       },
       algorithm: {
-        shape: choice("an algorithm", ["token-bucket", "sliding-window", "fixed-window", "calendar"], otherAlgorithms),
-        description: "How it counts: `token-bucket`, `sliding-window`, `fixed-window` or `calendar`.",
+        shape: choice(
+          "an algorithm",
+          ["token-bucket", "sliding-window", "fixed-window", "calendar", "concurrency"],
+          otherAlgorithms,
+        ),
+        description: "How it counts: `token-bucket`, `sliding-window`, `fixed-window`, `calendar` or `concurrency`.",
         default: "`calendar` where `limit` names a unit of the calendar, else `token-bucket`",
       },
       zone: {
@@ -227,6 +231,24 @@ export const checkRuleShape = variants(
         }),
         description: "The time zone whose clocks say when a window of the calendar begins. Only for `calendar`.",
         default: "`UTC`",
+      },
+      ttl: {
+        shape: durationMs(100, day),
+        description:
+          "How long a request counts as at work when nobody says that it is over. Only for `concurrency`, where it is the lease.",
+        default: "`1m`",
+      },
+      hold: {
+        shape: durationMs(100, day),
+        description:
+          "How long what a decision took is remembered under its id, so that it can be refunded and settled. Not for `concurrency`, which holds for `ttl`.",
+        default: "not at all; `10m` with `settle`",
+      },
+      settle: {
+        shape: expression("an expression that is a whole number"),
+        description:
+          "Units that the request has used, from the attributes of its report: what `cost` took is corrected by it, once, up or down.",
+        default: "what was taken stays taken",
       },
       at: {
         shape: choice("where a limit is charged", ["check", "ratelimit"]),

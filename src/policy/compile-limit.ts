@@ -1,3 +1,4 @@
+import type { Layout } from "../attributes/layout.ts";
 import type { Expression } from "../expression/expression.ts";
 import { calendarUnits } from "../sdk/index.ts";
 import type { Algorithm, Limit } from "../sdk/index.ts";
@@ -5,7 +6,7 @@ import { findAdapter } from "./adapter-names.ts";
 import type { RawCheckRule } from "./check-rule-shape.ts";
 import type { RuleContext, RuleHead } from "./compile-rules.ts";
 import { condition, scalar, whole } from "./rule-expressions.ts";
-import type { Rate } from "./rate.ts";
+import { rateExpected, type Rate } from "./rate.ts";
 import type { Located, Reading } from "./shape/shape.ts";
 import type { LimitOverride, LimitRule } from "./snapshot.ts";
 import { keyNode } from "./yaml/node.ts";
@@ -13,7 +14,16 @@ import { keyNode } from "./yaml/node.ts";
 type LimitParts = Pick<LimitRule, "limit" | "via" | "by" | "at" | "onError"> & {
   readonly cost: LimitRule["cost"] | undefined;
   readonly overrides: LimitRule["overrides"] | undefined;
-};
+} & Holding;
+
+interface Holding {
+  readonly holdMs: LimitRule["holdMs"] | undefined;
+  readonly settle: LimitRule["settle"] | undefined;
+}
+
+/** How long leases last, and how long what a limit with `settle` took is held, where the rule does not say. */
+const defaultTtlMs = 60_000;
+const defaultHoldMs = 600_000;
 
 /** Compiles what only a limit has. `undefined` when its rate cannot be read, which is told. */
 export function compileLimit(context: RuleContext, raw: RawCheckRule, head: RuleHead): LimitParts | undefined {
@@ -58,12 +68,14 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
   if (raw.cost !== undefined && cost?.constant !== undefined && cost.constant.value < 0)
     reading.tell(raw.cost.node, { code: "WEIR_POLICY_SHAPE", message: "a cost is 0 or more" });
 
+  const { holdMs, settle } = compileHolding(context, raw, algorithm, via);
   if (raw.limit === undefined) return undefined;
+  const ttlMs = raw.ttl?.value ?? defaultTtlMs;
   const limitOf = ({ amount, windowMs, calendar }: Rate, burst: number | undefined): Limit => ({
     id: policy.mode === "observe" ? `${head.id}#observe` : head.id,
     algorithm,
     amount,
-    windowMs,
+    windowMs: algorithm === "concurrency" ? ttlMs : windowMs,
     ...(calendar === undefined ? {} : { calendar: { unit: calendar, zone: raw.zone?.value ?? "UTC" } }),
     burst: burst ?? amount,
     ...(consistency === "exact" ? {} : { consistency }),
@@ -92,6 +104,8 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     via,
     by,
     cost,
+    holdMs,
+    settle,
     at: raw.at?.value ?? (readsRateLimit ? "ratelimit" : "check"),
     onError: raw.onError?.value ?? "allow",
   };
@@ -108,9 +122,59 @@ function tellBurst(
   reading.tell(keyNode(node, "burst")!, { code: "WEIR_POLICY_SHAPE", message, hint });
 }
 
-/** Whether the window is of the algorithm's kind: a unit of the calendar, or a length. */
+/** Whether what a decision took of the limit is held under its id, and how it is settled. */
+function compileHolding(context: RuleContext, raw: RawCheckRule, algorithm: Algorithm, via: string): Holding {
+  const { reading, expressions, adapters } = context;
+  const isLease = algorithm === "concurrency";
+  const misplaced = (name: "ttl" | "hold" | "settle", message: string, hint: string): void =>
+    reading.tell(keyNode(raw.node, name)!, { code: "WEIR_POLICY_SHAPE", message, hint });
+  if (raw.ttl !== undefined && !isLease)
+    misplaced(
+      "ttl",
+      `ttl belongs to the algorithm concurrency; this limit is a ${algorithm}`,
+      "hold says how long what was taken can be refunded",
+    );
+  if (raw.hold !== undefined && isLease)
+    misplaced("hold", "what is at work at once is held for its ttl", "leave it out, or write ttl");
+  if (raw.settle !== undefined && isLease)
+    misplaced("settle", "what is at work at once ends with its request: there is nothing to settle", "leave it out");
+  const settle = raw.settle && expressions.compile<number | bigint>(reading, raw.settle, "report", whole);
+  const holdMs = isLease
+    ? (raw.ttl?.value ?? defaultTtlMs)
+    : (raw.hold?.value ?? (raw.settle === undefined ? undefined : defaultHoldMs));
+  if (holdMs === undefined) return { holdMs, settle };
+  if (adapters.get(via)?.adapter.provides.includes("quota") === true)
+    findAdapter(adapters, reading, raw.via?.node ?? keyNode(raw.node, "limit")!, via, "holds");
+  if (raw.consistency !== undefined && raw.consistency.value !== "exact") {
+    const what = isLease ? "what is at work at once" : "what is held under a decision's id";
+    const message = `${what} is counted exactly; this limit is ${raw.consistency.value}`;
+    reading.tell(raw.consistency.node, { code: "WEIR_POLICY_SHAPE", message, hint: "leave out consistency" });
+  }
+  if (isLease || settle !== undefined) listenToReports(expressions.layouts.report);
+  return { holdMs, settle };
+}
+
+/** What tells that a request is over, and which decision was its own. */
+function listenToReports(layout: Layout): void {
+  layout.declare("check.decision_id", "string");
+  layout.declare("ratelimit.decision_id", "string");
+  layout.declareUnread("connection.event", "string");
+}
+
+/** Whether the window is of the algorithm's kind: a unit of the calendar, a length, or none. */
 function fitsAlgorithm(reading: Reading, { value, node }: Located<Rate>, algorithm: Algorithm, hint: string): boolean {
   const unit = value.calendar;
+  const isPlain = value.windowMs === 0;
+  if (isPlain !== (algorithm === "concurrency")) {
+    const message = isPlain
+      ? `expected ${rateExpected}, got ${value.amount}`
+      : "expected how many may be at work at once, such as 100: concurrency has no window";
+    const other = isPlain
+      ? "with algorithm: concurrency so many may be at work at once"
+      : "ttl says how long a lease lasts";
+    reading.tell(node, { code: "WEIR_POLICY_RATE", message, hint: other });
+    return false;
+  }
   if ((unit !== undefined) === (algorithm === "calendar")) return true;
   const message =
     unit === undefined

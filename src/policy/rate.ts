@@ -1,9 +1,10 @@
 import { calendarUnits, type CalendarUnit } from "../sdk/index.ts";
 import type { Parsed } from "./shape/scalars.ts";
 
-/** So many units in each window. */
+/** So many units in each window, or at once. */
 export interface Rate {
   readonly amount: number;
+  /** 0: no window, so many at once. */
   readonly windowMs: number;
   /** The unit, where the window is one of the calendar. */
   readonly calendar?: CalendarUnit;
@@ -30,11 +31,11 @@ const nominalMs: Readonly<Record<CalendarUnit, number>> = {
 export const rateExpected = "a rate such as 500/s, 10/m, 1000/h, 1/d, 100/10s or 1000/month";
 
 /**
- * Reads `500/s`, `10/m`, `1000/h`, `1/d`, with a number before the unit `100/10s`, or with a unit of the calendar
- * `1000/month`. `undefined`: no rate at all.
+ * Reads `500/s`, `10/m`, `1000/h`, `1/d`, with a number before the unit `100/10s`, with a unit of the calendar
+ * `1000/month`, or of what is at work at once just a number. `undefined`: no rate at all.
  */
 export function parseRate(text: string): Parsed<Rate> | undefined {
-  const m = /^(-?\d{1,30})(\.\d+)? ?\/ ?(?:(\d{0,15})(ms|s|m|h|d)|([a-z]{3,6}))$/.exec(text);
+  const m = /^(-?\d{1,30})(\.\d+)?(?: ?\/ ?(?:(\d{0,15})(ms|s|m|h|d)|([a-z]{3,6})))?$/.exec(text);
   if (m === null) return undefined;
   const calendar = calendarUnits.find((unit) => unit === m[5]);
   if (m[5] !== undefined && calendar === undefined) return undefined;
@@ -46,6 +47,7 @@ export function parseRate(text: string): Parsed<Rate> | undefined {
     return { problem: `a limit allows at least 1 unit; this one allows ${amount}`, hint };
   }
   if (amount > maxAmount) return { problem: `a limit allows at most ${maxAmount} units` };
+  if (m[4] === undefined && m[5] === undefined) return { value: { amount, windowMs: 0 } };
   if (calendar !== undefined) return { value: { amount, windowMs: nominalMs[calendar], calendar } };
   const windowMs = (m[3] === "" ? 1 : Number(m[3])) * unitMs[m[4]!]!;
   if (windowMs < 1) return { problem: "a window is longer than nothing" };

@@ -108,6 +108,10 @@ export interface LimitRule extends CheckRuleBase {
   readonly by: readonly { readonly name: string; readonly value: Expression }[];
   /** Units a request costs when it does not say an amount itself; left out: 1. */
   readonly cost?: Expression<number | bigint>;
+  /** For how long what a decision took is held under its id, in milliseconds: the lease of `concurrency`. Left out: not at all. */
+  readonly holdMs?: number;
+  /** Units that the request has used, over the attributes of its report. Left out: what was taken. */
+  readonly settle?: Expression<number | bigint>;
   readonly at: "check" | "ratelimit";
   /** `local`: count in this process's memory while the adapter fails. */
   readonly onError: "deny" | "allow" | "local";

@@ -1,7 +1,7 @@
-import type { Call, Charge, Grant, Instance, Log, Verdict } from "../sdk/index.ts";
+import type { Call, Charge, Grant, HoldChange, HoldOutcome, Instance, Log, Verdict } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
-import { grantsFlaw, verdictFlaw } from "./answer-flaw.ts";
+import { grantsFlaw, outcomesFlaw, verdictFlaw } from "./answer-flaw.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
 import { Failure } from "./failure.ts";
@@ -50,6 +50,12 @@ const refunding: Use<readonly Charge[], true> = {
     return done instanceof Promise ? done.then((): true => true) : true;
   },
   flawOf: () => undefined,
+};
+
+const holding: Use<readonly HoldChange[], readonly (readonly HoldOutcome[])[]> = {
+  capability: "holds",
+  ask: (instance, changes, call) => instance.holds!(changes, call),
+  flawOf: outcomesFlaw,
 };
 
 /** The signal of a call, made only when the adapter looks at it. */
@@ -102,6 +108,10 @@ export class AdapterCalls {
     return this.#options.instance.refund !== undefined;
   }
 
+  get canHold(): boolean {
+    return this.#options.instance.holds !== undefined;
+  }
+
   /** Asks for a verdict. `deadlineMs` (since 1970) shortens the time that the call may take. */
   check(input: object, deadlineMs?: number): Verdict | Failure | Promise<Verdict | Failure> {
     return this.#run(checking, input, deadlineMs);
@@ -131,6 +141,13 @@ export class AdapterCalls {
     };
     const answer = this.#run(refunding, charges);
     return answer instanceof Promise ? answer.then(ended) : ended(answer);
+  }
+
+  /** Changes what decisions took; answers for each change what became of it. */
+  holds(
+    changes: readonly HoldChange[],
+  ): readonly (readonly HoldOutcome[])[] | Failure | Promise<readonly (readonly HoldOutcome[])[] | Failure> {
+    return this.#run(holding, changes);
   }
 
   /** Resolves when no call is under way. */

@@ -1,5 +1,5 @@
 import { refusalCodes } from "../sdk/index.ts";
-import type { Charge, Grant, Verdict } from "../sdk/index.ts";
+import type { Charge, Grant, HoldChange, HoldOutcome, Verdict } from "../sdk/index.ts";
 
 /** What is wrong with the verdict of an adapter, or `undefined`. It may be anything: adapters are not all written in TypeScript. */
 export function verdictFlaw(value: Verdict): string | undefined {
@@ -22,6 +22,23 @@ export function grantsFlaw(value: readonly Grant[], charges: readonly Charge[]):
   for (let i = 0; i < charges.length; i++) {
     const flaw = grantFlaw((value as readonly Grant[])[i]!, charges[i]!);
     if (flaw !== undefined) return `grant ${i}: ${flaw}`;
+  }
+  return undefined;
+}
+
+/** What is wrong with the outcomes of changes, or `undefined`. */
+export function outcomesFlaw(
+  value: readonly (readonly HoldOutcome[])[],
+  changes: readonly HoldChange[],
+): string | undefined {
+  if (!Array.isArray(value) || value.length !== changes.length) return "outcomes are a list, one for each change";
+  for (const outcomes of value as readonly unknown[]) {
+    if (!Array.isArray(outcomes)) return "the outcome of a change is a list, one for each limit";
+    for (const { limit, units, forMs } of outcomes as readonly HoldOutcome[]) {
+      if (typeof limit !== "string") return "limit is no text";
+      if (typeof units !== "number" || !Number.isFinite(units)) return "units is no finite number";
+      if (forMs !== undefined && !isCount(forMs)) return "forMs is no finite number of 0 or more";
+    }
   }
   return undefined;
 }

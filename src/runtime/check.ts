@@ -108,7 +108,7 @@ export function createCheck(context: CheckContext): Check {
     const first = refusals?.[0];
     const allowed = first === undefined;
     const decision: { -readonly [K in keyof Decision]: Decision[K] } = {
-      id: nextId(),
+      id: judgement.id,
       version: snapshot.version,
       allowed,
       code: allowed ? codes.ok : first.code,

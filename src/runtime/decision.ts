@@ -41,6 +41,7 @@ export interface LimitState {
   readonly windowMs: number;
   readonly remaining: number;
   readonly resetMs: number;
+  /** Left out where it was not refused, where it never will be granted, and for what is at work at once, which may end at any time. */
   readonly retryAfterMs?: number;
   /** Set when the limit's store did not answer and `onError` did. */
   readonly degraded?: boolean;

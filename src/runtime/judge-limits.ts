@@ -8,7 +8,7 @@ import { Failure } from "./failure.ts";
 import { tellFault } from "./judgement.ts";
 import type { CheckContext, Judgement } from "./judgement.ts";
 import type { KeyedLimit } from "./limit-choice.ts";
-import { chargeOf, costOf, countOf, limitText } from "./limit-wishes.ts";
+import { chargeOf, costOf, countOf, heldCharge, limitText } from "./limit-wishes.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
 
@@ -42,7 +42,9 @@ export function wishUnnamed(judgement: Judgement, limit: PreparedRule): void {
   if (cost === undefined) {
     judgement.refuse(rule, codes.resourceExhausted, withoutCost(rule));
   } else if (judgement.refusals === undefined) {
-    (judgement.wishes ??= []).push({ rule, charge: chargeOf(chosen, key, cost, false, asked, ""), degraded: false });
+    const wanted = chargeOf(chosen, key, cost, false, asked, "");
+    const charge = rule.holdMs === undefined ? wanted : heldCharge(wanted, rule.holdMs, judgement.id);
+    (judgement.wishes ??= []).push({ rule, charge, degraded: false });
   }
 }
 
@@ -69,7 +71,9 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
       if (held === true) {
         const { limit: chosen, keyPrefix } = chosenLimit(limit, bag, context);
         const key = countOf(rule, keyPrefix, bag, context.observer);
-        const charge = chargeOf(chosen, key, amount, bestEffort, asked, name);
+        const wanted = chargeOf(chosen, key, amount, bestEffort, asked, name);
+        const charge =
+          rule.holdMs === undefined || amount === 0 ? wanted : heldCharge(wanted, rule.holdMs, judgement.id);
         (judgement.wishes ??= []).push({ rule, charge, name, reads: bag.reads(), degraded: false });
       } else if (held === false) answer(codes.ok, "", amount);
       else {
@@ -184,7 +188,9 @@ export function limitState(wish: Wish): LimitState {
     remaining: known.remaining,
     resetMs: known.resetMs,
   };
-  if (known.retryAfterMs !== undefined) state.retryAfterMs = known.retryAfterMs;
+  // What is at work may end at any time: when leases run out says nothing to somebody who waits.
+  if (known.retryAfterMs !== undefined && charge.limit.algorithm !== "concurrency")
+    state.retryAfterMs = known.retryAfterMs;
   if (degraded) state.degraded = true;
   return state;
 }

@@ -54,6 +54,7 @@ export class Judgement {
   query: HeaderOperation[] | undefined;
   /** What became of the limits that the caller named; only where it names some. */
   readonly quotas: Map<string, QuotaOutcome> | undefined;
+  #id: string | undefined;
 
   constructor(context: CheckContext, bag: Bag, asked: Asked) {
     this.context = context;
@@ -64,6 +65,11 @@ export class Judgement {
     const named = asked.quotas !== undefined && asked.quotas.size > 0;
     this.before = named ? bag.reads() : undefined;
     this.quotas = named ? new Map() : undefined;
+  }
+
+  /** The decision's id, drawn before the decision is made where something is to be held under it. */
+  get id(): string {
+    return (this.#id ??= this.context.nextId());
   }
 
   /** A rule refuses, or would if its policy did not only observe. */

@@ -47,8 +47,14 @@ export function chargeOf(
   return { limit, key, amount, bestEffort, dedupId: chargeId(asked.dedupId, asked.caller ?? "", key, name) };
 }
 
+/** A charge of a rule, with what is to be held of it under the decision's id. A question takes nothing to be held. */
+export function heldCharge(charge: Charge, holdMs: number, id: string): Charge {
+  return { ...charge, hold: { id, forMs: holdMs } };
+}
+
 /** How a limit is said to people: `500 in 1 s`. */
-export function limitText({ windowMs, amount, calendar }: Limit): string {
+export function limitText({ algorithm, windowMs, amount, calendar }: Limit): string {
+  if (algorithm === "concurrency") return `${amount} at once`;
   if (calendar !== undefined) return `${amount}/${calendar.unit}`;
   const units = [
     ["d", 86_400_000],

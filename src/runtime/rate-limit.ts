@@ -9,8 +9,9 @@ import type { LimitState } from "./decision.ts";
 import { Failure } from "./failure.ts";
 import { chosenLimit, limitApplies, limitState, refusalOf, withoutCost } from "./judge-limits.ts";
 import type { CheckContext } from "./judgement.ts";
+import { overrideMark } from "./holds.ts";
 import { keyedLimit } from "./limit-choice.ts";
-import { costOf, countOf } from "./limit-wishes.ts";
+import { costOf, countOf, heldCharge } from "./limit-wishes.ts";
 import { prepareRule } from "./prepared-rule.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import type {
@@ -73,6 +74,7 @@ class Judging implements RateLimitJudgement {
   readonly #enforced: DescriptorWish[] = [];
   #observing: DescriptorWish[] | undefined;
   #descriptors = 0;
+  #id: string | undefined;
   #isBroken = false;
 
   constructor(
@@ -146,9 +148,11 @@ class Judging implements RateLimitJudgement {
     if (applies === "unknown") refusal = [codes.unavailable, unanswered(rule)];
     else if (wanted === undefined) refusal = [codes.resourceExhausted, withoutCost(rule)];
     const giveBack = wanted !== undefined && wanted < 0 ? -wanted : 0;
+    const charge = this.#chargeOf(limit, key, giveBack > 0 || wanted === undefined ? 0 : wanted, hits === 0);
+    const isHeld = rule.holdMs !== undefined && giveBack === 0 && hits !== 0;
     const wish: DescriptorWish = {
       rule,
-      charge: this.#chargeOf(limit, key, giveBack > 0 || wanted === undefined ? 0 : wanted, hits === 0),
+      charge: isHeld ? heldCharge(charge, rule.holdMs, (this.#id ??= context.nextId())) : charge,
       descriptor,
       giveBack,
       refusal,
@@ -181,6 +185,7 @@ class Judging implements RateLimitJudgement {
     const takes = enforced.filter(isPlainWish);
     return inTurn([
       () => (isRefusing() ? undefined : each ? this.#takeEach(takes) : this.#take(takes)),
+      () => (each && enforced.some(isRefused) ? this.#endLeases(takes) : undefined),
       () => (isRefusing() ? undefined : this.#giveBack(enforced)),
       () => this.#lookAtUnasked(),
       () => (isRefusing() ? undefined : this.#takeEach(observing.filter(isPlainWish))),
@@ -204,6 +209,21 @@ class Judging implements RateLimitJudgement {
             if (answer.granted < charge.amount) wish.answer = { ...answer, allowed: false };
           }),
       ),
+    );
+  }
+
+  /** A request that is refused is not at work, whatever others of its limits have granted. */
+  #endLeases(wishes: readonly DescriptorWish[]): void | Promise<void> {
+    const leases = wishes.filter(
+      ({ charge: { hold, limit } }) => hold !== undefined && limit.algorithm === "concurrency",
+    );
+    return inTurn(
+      leases.map(({ rule, charge, answer, degraded }) => () => {
+        if (answer === undefined || answer instanceof Failure || answer.granted === 0 || answer.repeated === true)
+          return;
+        const calls = degraded ? this.#context.fallback : this.#context.callsOf(rule.via);
+        return calls.refund([{ ...charge, amount: answer.granted }]);
+      }),
     );
   }
 
@@ -268,7 +288,7 @@ class Judging implements RateLimitJudgement {
     const allowed = first === undefined;
     observer.decision(allowed, monotonic() - this.#start);
     const decision: RateLimitDecision = {
-      id: nextId(),
+      id: this.#id ?? nextId(),
       version: snapshot.version,
       allowed,
       code: allowed ? codes.ok : first.code,
@@ -351,7 +371,8 @@ function isPlainWish({ giveBack, answer }: DescriptorWish): boolean {
 /** A limit by another amount and window. Its counts are its own: nobody can refill a limit by asking with a larger one. */
 function overridden(limit: Limit, { amount, windowMs }: LimitOverride): Limit {
   const algorithm = limit.algorithm === "calendar" ? "fixed-window" : limit.algorithm;
-  return { id: `${limit.id}#override`, algorithm, amount, windowMs, burst: amount };
+  const id = limit.id + overrideMark;
+  return { id, algorithm, amount, windowMs: algorithm === "concurrency" ? limit.windowMs : windowMs, burst: amount };
 }
 
 function refused({ windowMs }: Limit): Grant {

@@ -8,6 +8,7 @@ import { within } from "../util/within.ts";
 import { createCheck } from "./check.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
 import { decisionIds } from "./decision-id.ts";
+import { createHolds } from "./holds.ts";
 import { createInstance } from "./instance.ts";
 import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
 import { problemOf, unprepared } from "./load-problem.ts";
@@ -179,8 +180,9 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     const context = { snapshot, callsOf, fallback: local.calls, observer, log, nextId, monotonic };
     const check = createCheck(context);
     const rateLimit = createRateLimit(context);
+    const holds = createHolds(context);
     const prepared = options.prepare(snapshot, instanceOf);
-    const holding = new Holding(snapshot, prepared, check, rateLimit, instanceOf, held, (ended) => {
+    const holding = new Holding(snapshot, prepared, check, rateLimit, holds, instanceOf, held, (ended) => {
       holdings.delete(ended);
       const ending = end(ended).finally(() => endings.delete(ending));
       endings.add(ending);

@@ -3,6 +3,7 @@ import type { Snapshot } from "../policy/snapshot.ts";
 import type { Instance } from "../sdk/index.ts";
 import type { Check } from "./check.ts";
 import type { Asked, Decision } from "./decision.ts";
+import type { Holds } from "./holds.ts";
 import type { ManagedInstance } from "./instance.ts";
 import type { RateLimit } from "./rate-limit.ts";
 
@@ -15,6 +16,8 @@ export interface Serving<T> {
   check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
   /** Begins to judge the descriptors of a request to a rate limit door. */
   readonly rateLimit: RateLimit;
+  /** What decisions took of limits. */
+  readonly holds: Holds;
   /** The instance behind an adapter's name in `weir.yaml`. Throws when there is none. */
   instanceOf(adapter: string): Instance;
   /** Says that the request is over. The instances of a snapshot that was replaced are closed after its last one. */
@@ -27,6 +30,7 @@ export class Holding<T> implements Serving<T> {
   readonly prepared: T;
   readonly check: Check;
   readonly rateLimit: RateLimit;
+  readonly holds: Holds;
   readonly instanceOf: (adapter: string) => Instance;
   readonly held: readonly ManagedInstance[];
   /** Resolves when the last request is over and the snapshot serves no more. */
@@ -41,6 +45,7 @@ export class Holding<T> implements Serving<T> {
     prepared: T,
     check: Check,
     rateLimit: RateLimit,
+    holds: Holds,
     instanceOf: (adapter: string) => Instance,
     held: readonly ManagedInstance[],
     onEnd: (ended: Holding<T>) => void,
@@ -49,6 +54,7 @@ export class Holding<T> implements Serving<T> {
     this.prepared = prepared;
     this.check = check;
     this.rateLimit = rateLimit;
+    this.holds = holds;
     this.instanceOf = instanceOf;
     this.held = held;
     this.ended = new Promise((resolve) => {

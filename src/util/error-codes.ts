@@ -122,6 +122,7 @@ export const errorCodes = {
     retry: false,
   },
   WEIR_NOT_FOUND: { summary: "no such path", grpc: 5, http: 404, retry: false },
+  WEIR_NOT_HELD: { summary: "nothing of this kind is held under the decision's id", grpc: 5, http: 404, retry: false },
   WEIR_METHOD_NOT_ALLOWED: { summary: "another HTTP method is expected here", grpc: 12, http: 405, retry: false },
   WEIR_MEDIA_TYPE: { summary: "a body that is not application/json", grpc: 3, http: 415, retry: false },
   // The hub itself.

@@ -3,6 +3,7 @@ import type { Layout } from "../attributes/layout.ts";
 import type { Vocabulary } from "../attributes/vocabulary.ts";
 import type { DoorSettings } from "../policy/doors-shape.ts";
 import type { Asked, Decision } from "../runtime/decision.ts";
+import type { Holds } from "../runtime/holds.ts";
 import type { RateLimitAsked, RateLimitJudgement } from "../runtime/rate-limit-decision.ts";
 import type { RecordOutcome } from "../telemetry/outcome.ts";
 
@@ -27,6 +28,8 @@ export interface Session {
   report(bag: Bag): RecordOutcome;
   /** Counts records that a door did not try because one before them found a queue full. */
   notTried(records: number): void;
+  /** Does what a caller wants with what a decision took. Rejects with WEIR_ADAPTER_FAILED when a store did not answer. */
+  readonly hold: Holds["change"];
   end(): void;
 }
 

@@ -21,7 +21,9 @@ function fakeAdapter(
 /** Stand-ins for the adapters that come with Weir: a policy set is compiled against any. */
 export const adapters: ReadonlyMap<string, Adapter> = new Map(
   [
-    fakeAdapter("memory", ["quota"], { config: z.strictObject({ maxKeys: z.int().positive().default(1000) }) }),
+    fakeAdapter("memory", ["quota", "holds"], {
+      config: z.strictObject({ maxKeys: z.int().positive().default(1000) }),
+    }),
     fakeAdapter("prometheus", ["metrics"]),
     fakeAdapter("log", ["logs"]),
     fakeAdapter("list", ["check"], {

@@ -4,6 +4,7 @@ import type { Bag } from "../../src/attributes/bag.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";
 import type { Asked, Decision } from "../../src/runtime/decision.ts";
+import type { HoldAsked } from "../../src/runtime/holds.ts";
 import type { DescriptorAsked, RateLimitAsked, RateLimitDecision } from "../../src/runtime/rate-limit-decision.ts";
 import { createRuntime } from "../../src/runtime/runtime.ts";
 import type { Runtime, RuntimeOptions, Serving } from "../../src/runtime/runtime.ts";
@@ -11,7 +12,7 @@ import { defineAdapter } from "../../src/sdk/index.ts";
 import type { Adapter, Instance, Log } from "../../src/sdk/index.ts";
 import type { Observer } from "../../src/util/observer.ts";
 import type { Timers } from "../../src/util/timers.ts";
-import { bagOf, type Attributes } from "../attributes/bag-of.ts";
+import { bagOf, recordOf, type Attributes } from "../attributes/bag-of.ts";
 
 /** Timers over a clock that is moved by hand. */
 export interface Clock extends Timers {
@@ -86,7 +87,9 @@ export function stub(
   methods: Partial<Instance>,
   input: Record<string, "any" | "int64" | "ip" | "duration" | "timestamp" | "string_map"> = { "value?": "any" },
 ): Adapter {
-  const provides = (["check", "quota", "metrics", "logs"] as const).filter((capability) => capability in methods);
+  const provides = (["check", "quota", "holds", "metrics", "logs"] as const).filter(
+    (capability) => capability in methods,
+  );
   return { name, provides, input, config: anything, create: () => methods };
 }
 
@@ -148,6 +151,10 @@ export interface World {
   /** As `rateLimit`; fails when the answer is a promise. */
   rateLimitNow(...args: Parameters<World["rateLimit"]>): RateLimitDecision;
   bag(attributes: Attributes): Bag;
+  /** Does what a caller wants with what a decision took; answers as `rule units`. */
+  hold(asked: HoldAsked): Promise<string[]>;
+  /** A report of a request came. */
+  end(attributes: Attributes): void;
 }
 
 /** A runtime that serves policies, over a clock that is moved by hand. */
@@ -205,6 +212,16 @@ export async function world(
     told,
     lines,
     bag,
+    async hold(asked) {
+      const serving = runtime.acquire();
+      const answers = await serving.holds.change(asked).finally(() => serving.release());
+      return answers.map(({ rule, units }) => `${rule} ${units}`);
+    },
+    end(attributes) {
+      const serving = runtime.acquire();
+      serving.holds.end?.(recordOf(snapshot, attributes));
+      serving.release();
+    },
     check: async (attributes, asked) => check(attributes, asked),
     checkNow(attributes, asked) {
       const decision = check(attributes, asked);

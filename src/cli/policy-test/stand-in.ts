@@ -73,8 +73,10 @@ async function create(options: StandInOptions, config: unknown, host: Host): Pro
       if (answer?.kind === "real" && original?.quota !== undefined) return track(original.quota(charges, call));
       return answer === undefined || answer.kind === "real" ? unanswered() : grants(answer, charges, call);
     },
+    // What was taken by an answer of the test is held nowhere.
     holds(changes, call) {
-      return original?.holds === undefined ? unanswered() : original.holds(changes, call);
+      if (original?.holds === undefined) return changes.map(() => []);
+      return track(original.holds(changes, call));
     },
     metrics(group) {
       return {

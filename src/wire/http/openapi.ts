@@ -186,6 +186,28 @@ const schemas: Readonly<Record<string, Schema>> = {
     required: ["taken", "not_taken", "broken", "errors"],
     additionalProperties: false,
   },
+  HoldAnswer: {
+    type: "object",
+    properties: {
+      id: text("The decision's."),
+      limits: {
+        ...list({
+          type: "object",
+          properties: {
+            rule: text("`policy/rule`."),
+            units: { type: "number", description: "Units given back; for `renew` those of the lease." },
+            valid_for: duration("For `renew`: how long the lease lasts now."),
+          },
+          required: ["rule", "units"],
+          additionalProperties: false,
+        }),
+        description: "Each limit that was concerned.",
+        minItems: 1,
+      },
+    },
+    required: ["id", "limits"],
+    additionalProperties: false,
+  },
   Error: record({ error: record({ code: ref("ErrorCode"), message: text("What was expected and what came.") }) }),
   ErrorCode: { type: "string", enum: Object.keys(errorCodes) },
 };
@@ -202,13 +224,45 @@ const failures = {
   503: failure("The hub cannot judge at the moment."),
 };
 
+const decisionId = {
+  type: "string",
+  pattern: "^[0-9a-f]{32}$",
+  description: "The decision's id, as `/v1/check` and other doors tell it.",
+};
+
+/** One of the calls that change what a decision took. */
+const holdCall = (kind: string, summary: string, properties: Readonly<Record<string, Schema>>) => ({
+  post: {
+    operationId: kind,
+    summary,
+    requestBody: {
+      required: true,
+      content: {
+        "application/json": {
+          schema: {
+            type: "object",
+            properties: { id: decisionId, ...properties },
+            required: ["id"],
+            additionalProperties: false,
+          },
+        },
+      },
+    },
+    responses: {
+      200: { description: "Done. The same call again changes nothing.", content: body("HoldAnswer") },
+      404: failure("Nothing of this kind is held under the id: it was done before, or its time is over."),
+      ...failures,
+    },
+  },
+});
+
 /** The OpenAPI description of the HTTP door, as `GET /openapi.json` serves it. */
 export const openapi = {
   openapi: "3.1.0",
   info: {
     title: "Weir",
     version: "1",
-    description: "Checks requests against policies, and takes reports of what was served.",
+    description: "Checks requests against policies, takes reports of what was served, and gives back what limits hold.",
     license: { name: "Apache-2.0", identifier: "Apache-2.0" },
   },
   paths: {
@@ -236,6 +290,14 @@ export const openapi = {
         },
       },
     },
+    "/v1/limits/release": holdCall("release", "End the leases of a decision: its request is not at work any more", {}),
+    "/v1/limits/renew": holdCall("renew", "Let the leases of a decision last on", {
+      ttl: text("How long from now on, such as `30s`; at most, and by default, the `ttl` of the limit."),
+    }),
+    "/v1/limits/refund": holdCall("refund", "Give back what a decision took and its request did not use", {
+      limit: text("`policy/rule`; left out: every limit that holds."),
+      amount: { type: "integer", minimum: 1, description: "Units; at most, and by default, what was taken." },
+    }),
     "/openapi.json": {
       get: {
         operationId: "openapi",

@@ -90,7 +90,7 @@ export class AttributeTable {
       if (slot.type === "string_map") maps[slot.index] = this.#mapTable(slot);
     }
     this.maps = maps;
-    this.sourceSlot = layout.derivations.find(({ from }) => layout.isSourceOnly(from))?.from ?? -1;
+    this.sourceSlot = layout.derivations.find(({ from }) => layout.isUnread(from))?.from ?? -1;
     this.madeOfSource = layout.derivations.filter(({ from }) => from === this.sourceSlot).map(({ slot }) => slot);
   }
 

@@ -41,6 +41,7 @@ async function doorTo(policies: string, settings: Partial<DoorSettings> = {}) {
         check,
         rateLimit,
         report: unused,
+        hold: () => Promise.reject(new Error("nothing is held here")),
         notTried: unused,
         end() {
           open--;

@@ -37,6 +37,7 @@ export function fakeHub(behaviour: {
   check?: (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
   report?: (bag: Bag) => RecordOutcome;
   doors?: Partial<DoorSettings>;
+  hold?: ReturnType<OpenSession>["hold"];
 }): FakeHub {
   const layout = layoutOf(behaviour.reads ?? defaultReads);
   const hub: FakeHub = {
@@ -59,6 +60,7 @@ export function fakeHub(behaviour: {
         check: behaviour.check ?? (() => allowed()),
         report: behaviour.report ?? (() => "taken"),
         notTried: (records) => void (hub.notTried += records),
+        hold: behaviour.hold ?? (() => Promise.resolve([])),
         end: () => void hub.live--,
       };
     },

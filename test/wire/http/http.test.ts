@@ -9,6 +9,8 @@ import { createHttpDoor } from "../../../src/wire/http/http-door.ts";
 import { createHttpServer, type HttpServer } from "../../../src/wire/http/http-server.ts";
 import { parseJson } from "../../../src/wire/http/json.ts";
 import { openapi } from "../../../src/wire/http/openapi.ts";
+import type { HoldAsked } from "../../../src/runtime/holds.ts";
+import { WeirError } from "../../../src/util/weir-error.ts";
 import { allowed, contents, fakeHub, noReads, refused, type FakeHub } from "../grpc/fake-session.ts";
 import { controlled, recordingLog, recordingObserver } from "../grpc/harness.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
@@ -559,12 +561,17 @@ test("GET /openapi.json describes every route, and the answers are as it says", 
     refused({ http: { headers: [{ name: "a", value: "b" }] } }),
   ];
   let room = 1;
-  const { url } = await serve(t, { check: () => full.shift()!, report: () => (room-- > 0 ? "taken" : "full") });
+  const hold = async ({ kind }: { readonly kind: string }) => [
+    { rule: "p/r", units: 1, ...(kind === "renew" ? { forMs: 1500 } : {}) },
+  ];
+  const { url } = await serve(t, { check: () => full.shift()!, report: () => (room-- > 0 ? "taken" : "full"), hold });
   const described = (await (await fetch(`${url}/openapi.json`)).json()) as typeof openapi;
   t.deepEqual(described, JSON.parse(JSON.stringify(openapi)));
-  t.deepEqual(Object.keys(described.paths).sort(), ["/openapi.json", "/v1/check", "/v1/report"]);
+  const holds = ["/v1/limits/refund", "/v1/limits/release", "/v1/limits/renew"] as const;
+  t.deepEqual(Object.keys(described.paths).sort(), ["/openapi.json", "/v1/check", ...holds, "/v1/report"]);
 
-  const requests: [path: "/v1/check" | "/v1/report", body: unknown, valid: boolean][] = [
+  const held = "0123456789abcdef".repeat(2);
+  const requests: [path: "/v1/check" | "/v1/report" | (typeof holds)[number], body: unknown, valid: boolean][] = [
     [
       "/v1/check",
       { attributes: { "request.size": { type: "int64", value: "5" } }, quotas: { q: 1 }, dedup_id: "d" },
@@ -575,6 +582,15 @@ test("GET /openapi.json describes every route, and the answers are as it says", 
     ["/v1/check", { quotas: { q: -1 } }, false],
     ["/v1/report", { reports: [{}, { attributes: {} }, { "request.pth": "x" }, { "request.path": "/" }] }, true],
     ["/v1/report", { reports: 1 }, false],
+    ["/v1/limits/release", { id: held }, true],
+    ["/v1/limits/release", { id: "D" }, false],
+    ["/v1/limits/release", {}, false],
+    ["/v1/limits/release", { id: held, ttl: "1s" }, false],
+    ["/v1/limits/renew", { id: held, ttl: "30s" }, true],
+    ["/v1/limits/renew", { id: held, ttl: 30 }, false],
+    ["/v1/limits/refund", { id: held, limit: "p/r", amount: 2 }, true],
+    ["/v1/limits/refund", { id: held, amount: 0 }, false],
+    ["/v1/limits/refund", { id: held, amount: 1.5 }, false],
   ];
   for (const [path, body, valid] of requests) {
     const { post: operation } = described.paths[path];
@@ -644,4 +660,31 @@ test("no body makes the door fail otherwise than with a 4xx", async (t) => {
     { seed: Date.now() & 0xffff, numRuns: fuzzRuns(300) },
   );
   t.deepEqual(log.lines, []);
+});
+
+test("POST /v1/limits says 404 where nothing is held, and 503 where a store does not answer", async (t) => {
+  const id = "0123456789abcdef".repeat(2);
+  const asked: HoldAsked[] = [];
+  const answers = [
+    () => Promise.resolve([]),
+    () => Promise.reject(new WeirError("WEIR_ADAPTER_FAILED", "no answer")),
+    () => Promise.resolve([{ rule: "p/r", units: 2.5 }]),
+  ];
+  const { url, hub } = await serve(t, {
+    hold(wanted) {
+      asked.push(wanted);
+      return answers.shift()!();
+    },
+  });
+  const call = (path: string, body: object) => post(`${url}/v1/limits/${path}`, { id, ...body });
+  t.like(await call("release", {}), { status: 404, json: { error: { code: "WEIR_NOT_HELD" } } });
+  t.like(await call("renew", { ttl: "1m30s" }), { status: 503, json: { error: { code: "WEIR_ADAPTER_FAILED" } } });
+  const { status, json } = await call("refund", { limit: "p/r", amount: 3 });
+  t.deepEqual([status, json], [200, { id, limits: [{ rule: "p/r", units: 2.5 }] }]);
+  t.deepEqual(asked, [
+    { kind: "release", id },
+    { kind: "renew", id, forMs: 90_000 },
+    { kind: "refund", id, rule: "p/r", amount: 3 },
+  ]);
+  t.is(hub.live, 0);
 });

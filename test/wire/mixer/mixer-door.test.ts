@@ -71,6 +71,7 @@ function doorOn(behaviour: Behaviour) {
         },
         check: behaviour.check ?? (() => allowed),
         report: behaviour.report ?? (() => "taken"),
+        hold: () => Promise.reject(new Error("nothing is held here")),
         notTried: nothing,
         end: () => void told.ended++,
       };

@@ -71,7 +71,8 @@ export class EntryDecoder {
 
   /** Whether some rule tells the records of a connection apart. */
   get readsEvent(): boolean {
-    return this.#table!.slots.connection.event >= 0;
+    const { layout, connection } = this.#table!.slots;
+    return connection.event >= 0 && !layout.isUnread(connection.event);
   }
 
   /** Says what a record of a connection is about, and which of its bytes are new. */
