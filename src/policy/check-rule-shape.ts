@@ -1,6 +1,7 @@
 import { consistencies, isTimeZone, refusalCodes } from "../sdk/index.ts";
 import type { RefusalCode } from "../sdk/index.ts";
 import { nearest } from "../util/nearest.ts";
+import { part } from "./shape/quantities.ts";
 import { maxAmount, parseRate, rateExpected } from "./rate.ts";
 import { ruleName, unless, value, when } from "./rule-fields.ts";
 import { list, mapOf, record } from "./shape/collections.ts";
@@ -259,8 +260,14 @@ export const checkRuleShape = variants(
       onError: {
         shape: choice("what holds when the adapter fails", ["deny", "allow", "local"]),
         description:
-          "What holds when the adapter fails: `deny`, `allow`, or `local` to count in this process's memory meanwhile.",
+          "What holds when the adapter fails: `deny`, `allow`, or `local` to count in this process's memory meanwhile, by this hub's share.",
         default: "`allow`",
+      },
+      share: {
+        shape: part,
+        description:
+          "For `onError: local`: the part of the limit that each hub counts by while the adapter fails, such as `0.25`.",
+        default: "`check.share` of weir.yaml, else one over the hubs last seen",
       },
       message,
       http,

@@ -12,6 +12,7 @@ import type { LimitOverride, LimitRule } from "./snapshot.ts";
 import { keyNode } from "./yaml/node.ts";
 
 type LimitParts = Pick<LimitRule, "limit" | "via" | "by" | "at" | "onError"> & {
+  readonly share: LimitRule["share"] | undefined;
   readonly cost: LimitRule["cost"] | undefined;
   readonly overrides: LimitRule["overrides"] | undefined;
 } & Holding;
@@ -97,6 +98,11 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     ...by.map((part) => part.value),
     ...overrides.map((override) => override.when),
   ];
+  const onError = raw.onError?.value ?? "allow";
+  if (raw.share !== undefined && onError !== "local") {
+    const message = "share says by what part a limit counts here while its adapter fails";
+    reading.tell(keyNode(raw.node, "share")!, { code: "WEIR_POLICY_SHAPE", message, hint: "with onError: local" });
+  }
   const readsRateLimit = read.some((each) => each?.uses.some((use) => use.name.startsWith("ratelimit.")));
   return {
     limit: limitOf(raw.limit.value, raw.burst?.value),
@@ -107,7 +113,8 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     holdMs,
     settle,
     at: raw.at?.value ?? (readsRateLimit ? "ratelimit" : "check"),
-    onError: raw.onError?.value ?? "allow",
+    onError,
+    share: onError === "local" ? (raw.share?.value ?? context.share) : undefined,
   };
 }
 

@@ -18,6 +18,8 @@ import { placeAt } from "./yaml/source.ts";
 export interface PolicySet {
   readonly expressions: RuleExpressions;
   readonly adapters: AdapterNames;
+  /** `check.share` of weir.yaml. */
+  readonly share: number | undefined;
   readonly policies: Map<string, Policy>;
   /** Without their ordinals. */
   readonly checks: CheckRule[];
@@ -27,8 +29,8 @@ export interface PolicySet {
 /** Compiles one policy document into the set. Its problems are told. */
 export function compilePolicy(set: PolicySet, reading: Reading, raw: RawPolicy): void {
   const policy = compilePolicyHead(set, reading, raw);
-  const { expressions, adapters } = set;
-  const context: RuleContext = { reading, policy, expressions, adapters, names: new Map() };
+  const { expressions, adapters, share } = set;
+  const context: RuleContext = { reading, policy, expressions, adapters, share, names: new Map() };
   for (const rule of raw.check?.items ?? []) {
     const compiled = compileCheckRule(context, rule);
     if (compiled !== undefined) set.checks.push(compiled);

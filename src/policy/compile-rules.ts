@@ -14,6 +14,8 @@ export interface RuleContext {
   readonly policy: Policy;
   readonly expressions: RuleExpressions;
   readonly adapters: AdapterNames;
+  /** `check.share` of weir.yaml. */
+  readonly share: number | undefined;
   /** Names of the policy's rules so far, with their lines. */
   readonly names: Map<string, number>;
 }

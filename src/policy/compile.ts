@@ -85,7 +85,8 @@ export async function compileFiles(
     for (const [name, type] of Object.entries(graphAttributes)) layouts.report.declare(name, type);
   const limits = { maxLength: settings.limits.expressionLength, maxCost: settings.limits.expressionCost };
   const expressions = new RuleExpressions(vocabulary, layouts, limits);
-  const set: PolicySet = { expressions, adapters, policies: new Map(), checks: [], reports: [] };
+  const { share } = settings.check;
+  const set: PolicySet = { expressions, adapters, share, policies: new Map(), checks: [], reports: [] };
   const families = new Map<string, MetricRule>();
   const hash = new ContentHash().add(configText ?? "");
   const turn = turns();

@@ -69,6 +69,7 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
       validForMs: raw?.check?.validFor?.value ?? 5000,
       validUses: raw?.check?.validUses?.value ?? 10_000,
       adapterTimeoutMs: raw?.check?.adapterTimeout?.value ?? 1000,
+      ...(raw?.check?.share === undefined ? {} : { share: raw.check.share.value }),
     },
     limits: {
       messageBytes: raw?.limits?.message?.value ?? defaultMessageBytes,

@@ -17,6 +17,8 @@ export interface Settings {
     readonly validUses: number;
     /** How long an adapter may take for one call. Default 1 s. */
     readonly adapterTimeoutMs: number;
+    /** The part of a limit with `onError: local` that this hub counts by. Left out: one over the hubs last seen. */
+    readonly share?: number;
   };
   readonly limits: {
     /** The largest message or body a door takes. Default 1 MiB. */

@@ -2,7 +2,7 @@ import { attributeTypes } from "../attributes/value.ts";
 import { doorsShape } from "./doors-shape.ts";
 import { listenShape } from "./listen-shape.ts";
 import { mapOf, record } from "./shape/collections.ts";
-import { bytes, durationMs } from "./shape/quantities.ts";
+import { bytes, durationMs, part } from "./shape/quantities.ts";
 import { anything, boolean, choice, integer, text } from "./shape/scalars.ts";
 import type { Read } from "./shape/shape.ts";
 
@@ -44,6 +44,12 @@ export const checkDefaultsShape = record("defaults of decisions", {
     shape: durationMs(1, 600_000),
     description: "How long an adapter may take to answer one call.",
     default: "`1s`",
+  },
+  share: {
+    shape: part,
+    description:
+      "The part of a limit with `onError: local` that this hub counts by while the limit's adapter fails, such as `0.25` for one of four hubs.",
+    default: "one over the hubs last seen",
   },
 });
 

@@ -112,6 +112,17 @@ export class AdapterCalls {
     return this.#options.instance.holds !== undefined;
   }
 
+  /** How many hubs share what is behind the instance, as far as it knows. */
+  get peers(): number | undefined {
+    const peers = this.#options.instance.peers?.();
+    return peers === undefined || !(peers >= 1) ? undefined : Math.floor(peers);
+  }
+
+  /** Whether it failed so often that the next call is refused without being made. */
+  get isLeftAlone(): boolean {
+    return this.#breaker.isOpen;
+  }
+
   /** Asks for a verdict. `deadlineMs` (since 1970) shortens the time that the call may take. */
   check(input: object, deadlineMs?: number): Verdict | Failure | Promise<Verdict | Failure> {
     return this.#run(checking, input, deadlineMs);
@@ -221,18 +232,17 @@ export class AdapterCalls {
       const allowedMs = hurried ? patienceMs : timeoutMs();
       const cancel = timers.after(allowedMs, () => {
         const error = new Error(`no answer within ${allowedMs} ms`);
-        end(new Failure("timeout", error));
+        end(new Failure("timeout", error, answered));
         call.abort(error);
       });
-      Promise.resolve(answer)
-        .then(
-          (value) => end(judged(use, asked, value)),
-          (error: unknown) => end(new Failure("fault", error)),
-        )
-        .finally(() => {
-          this.#waiting.delete(call);
-          if (this.#waiting.size === 0) for (const done of this.#whenIdle.splice(0)) done();
-        });
+      const answered = Promise.resolve(answer).then(
+        (value) => judged(use, asked, value),
+        (error: unknown) => new Failure("fault", error),
+      );
+      void answered.then(end).finally(() => {
+        this.#waiting.delete(call);
+        if (this.#waiting.size === 0) for (const done of this.#whenIdle.splice(0)) done();
+      });
     });
   }
 

@@ -4,6 +4,7 @@ import type { Charge, Grant } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { AdapterCalls } from "./adapter-call.ts";
 import { Failure } from "./failure.ts";
+import type { LocalLimits } from "./local-limits.ts";
 
 /** A charge that a decision wants to make, and what became of it. */
 export interface Wish {
@@ -22,12 +23,14 @@ export interface Wish {
 interface Batch {
   readonly calls: AdapterCalls;
   readonly wishes: readonly Wish[];
+  /** Where the store of these wishes did not answer and they are charged here: that store, and the charges. */
+  readonly local?: { readonly store: AdapterCalls; readonly charges: readonly Charge[] };
 }
 
 /** The batches of a decision, in the order in which they are charged. */
 interface Charging {
   readonly batches: Batch[];
-  readonly fallback: AdapterCalls;
+  readonly local: LocalLimits;
   readonly observer: Observer;
   readonly deadlineMs: number | undefined;
 }
@@ -44,17 +47,17 @@ export function isRefused({ rule, answer }: Wish): boolean {
  * give back what they granted. Adapters that cannot give back are asked last. So never more is admitted than the limits
  * allow; for a moment, and for good where several adapters cannot give back, less may be.
  *
- * A limit with `onError: local` whose adapter fails is charged to `fallback` instead.
+ * A limit with `onError: local` whose adapter fails is charged here instead, to `local`.
  */
 export function chargeAll(
   wishes: readonly Wish[],
   callsOf: (adapter: string) => AdapterCalls,
-  fallback: AdapterCalls,
+  local: LocalLimits,
   observer: Observer,
   deadlineMs: number | undefined,
 ): void | Promise<void> {
   if (wishes.length === 0) return;
-  return chargeFrom(0, { batches: batchesOf(wishes, callsOf), fallback, observer, deadlineMs });
+  return chargeFrom(0, { batches: batchesOf(wishes, callsOf), local, observer, deadlineMs });
 }
 
 /** Most decisions need one adapter: their wishes are one batch as they are. */
@@ -77,8 +80,9 @@ function batchesOf(wishes: readonly Wish[], callsOf: (adapter: string) => Adapte
 function chargeFrom(from: number, charging: Charging): void | Promise<void> {
   const { batches, deadlineMs } = charging;
   for (let i = from; i < batches.length; i++) {
-    const { calls, wishes } = batches[i]!;
-    const answer = calls.quota(wishes.map(chargeOf), deadlineMs);
+    const { calls, wishes, local } = batches[i]!;
+    if (charging.local.isOwed) payFirst(calls, wishes, charging.local);
+    const answer = calls.quota(local?.charges ?? wishes.map(chargeOf), deadlineMs);
     if (answer instanceof Promise)
       return answer.then((grants) => (settle(i, grants, charging) ? chargeFrom(i + 1, charging) : undefined));
     if (!settle(i, answer, charging)) return;
@@ -89,32 +93,99 @@ function chargeOf({ charge }: Wish): Charge {
   return charge;
 }
 
+/** What a store is owed of these counts goes before what is asked of it now. */
+function payFirst(calls: AdapterCalls, wishes: readonly Wish[], local: LocalLimits): void {
+  for (const { rule, charge } of wishes) if (rule.onError === "local") local.payFirst(calls, charge.key);
+}
+
 /** Notes the answer to a batch. `false` when the decision is to refuse: what was granted before is given back. */
-function settle(at: number, answer: readonly Grant[] | Failure, { batches, fallback, observer }: Charging): boolean {
-  const { calls, wishes } = batches[at]!;
-  if (!(answer instanceof Failure)) for (let i = 0; i < wishes.length; i++) wishes[i]!.answer = answer[i]!;
-  else {
-    const local: Wish[] = [];
-    for (const wish of wishes) {
-      wish.degraded = true;
-      if (wish.rule.onError === "local" && calls !== fallback) local.push(wish);
-      else wish.answer = answer;
-    }
-    if (local.length > 0) batches.splice(at + 1, 0, { calls: fallback, wishes: local });
-  }
-  if (!wishes.some(isRefused)) return true;
-  // A batch that an adapter refused has spent nothing. Where a failure refuses, nothing is known to be spent.
-  for (const { calls: earlier, wishes: granted } of batches.slice(0, at)) giveBack(earlier, granted, observer);
+function settle(at: number, answer: readonly Grant[] | Failure, charging: Charging): boolean {
+  const { batches } = charging;
+  const batch = batches[at]!;
+  if (answer instanceof Failure) failed(at, answer, charging);
+  else granted(batch, answer, charging.local);
+  if (!batch.wishes.some(isRefused)) return true;
+  // A batch that an adapter refused has spent nothing. What a late answer says was spent is given back then.
+  for (const earlier of batches.slice(0, at)) giveBack(earlier, charging);
   return false;
 }
 
-/** Gives back what was granted, and notes that nothing of it is taken any more. */
-function giveBack(calls: AdapterCalls, wishes: readonly Wish[], observer: Observer): void {
-  const taken: Charge[] = [];
+function granted({ calls, wishes, local }: Batch, grants: readonly Grant[], here: LocalLimits): void {
+  for (let i = 0; i < wishes.length; i++) {
+    const { rule, charge } = wishes[i]!;
+    const grant = grants[i]!;
+    wishes[i]!.answer = grant;
+    if (rule.onError !== "local") continue;
+    if (local === undefined) here.note(calls, rule, charge, grant);
+    else here.owe(local.store, charge, local.charges[i]!, grant);
+  }
+}
+
+function failed(at: number, failure: Failure, { batches, local, observer }: Charging): void {
+  const { calls, wishes, local: isLocal } = batches[at]!;
+  const here: Wish[] = [];
   for (const wish of wishes) {
-    const { answer, charge } = wish;
+    wish.degraded = true;
+    if (isLocal === undefined) observer.limitDegraded(wish.rule.id, failure.kind);
+    if (wish.rule.onError === "local" && isLocal === undefined) here.push(wish);
+    else wish.answer = failure;
+  }
+  if (here.length > 0) {
+    const charges = here.map(({ rule, charge }) => local.chargeOf(calls, rule, charge));
+    batches.splice(at + 1, 0, { calls: local.calls, wishes: here, local: { store: calls, charges } });
+  }
+  if (failure.late !== undefined) void giveBackLate(calls, wishes, failure.late, local.monotonic);
+}
+
+/** Gives back what a store granted after nobody waited for it any more, unless the request was let through by that. */
+async function giveBackLate(
+  calls: AdapterCalls,
+  wishes: readonly Wish[],
+  late: Promise<unknown>,
+  monotonic: () => number,
+): Promise<void> {
+  const askedMs = monotonic();
+  const grants = (await late) as readonly Grant[] | Failure;
+  if (grants instanceof Failure || !calls.canRefund) return;
+  const taken: Charge[] = [];
+  for (const [i, { rule, charge }] of wishes.entries()) {
+    const amount = rule.onError === "allow" ? 0 : stillCounted(charge, grants[i]!, monotonic() - askedMs);
+    if (amount > 0) taken.push({ ...charge, amount });
+  }
+  if (taken.length > 0) await calls.refund(taken);
+}
+
+/**
+ * How much of a grant certainly counts still, a while later: to give back more would take it from what others spent. Of a
+ * sliding window, which forgets step by step, that is nothing.
+ */
+function stillCounted({ limit }: Charge, { allowed, granted, repeated, resetMs }: Grant, passedMs: number): number {
+  if (!allowed || repeated === true) return 0;
+  switch (limit.algorithm) {
+    case "token-bucket":
+      return Math.max(0, Math.floor(granted - (passedMs * limit.amount) / limit.windowMs));
+    case "fixed-window":
+    case "calendar":
+      return passedMs < resetMs ? granted : 0;
+    case "sliding-window":
+      return 0;
+    case "concurrency":
+      return granted;
+  }
+}
+
+/** Gives back what was granted, and notes that nothing of it is taken any more. */
+function giveBack({ calls, wishes, local }: Batch, { observer, local: here }: Charging): void {
+  const taken: Charge[] = [];
+  for (const [i, wish] of wishes.entries()) {
+    const { answer, rule, charge } = wish;
     if (answer === undefined || answer instanceof Failure || !answer.allowed || answer.granted === 0) continue;
-    if (answer.repeated !== true) taken.push({ ...charge, amount: answer.granted });
+    if (answer.repeated !== true) {
+      const spent = { ...(local?.charges[i] ?? charge), amount: answer.granted };
+      taken.push(spent);
+      if (local !== undefined) here.forgive(local.store, charge.key, answer.granted);
+      else if (rule.onError === "local") here.unnote(calls, rule, { ...charge, amount: answer.granted });
+    }
     wish.answer = {
       ...answer,
       granted: 0,

@@ -28,6 +28,11 @@ export class CircuitBreaker {
     this.#maxOpenMs = options.maxOpenMs ?? 30_000;
   }
 
+  /** Whether no call may be made now. */
+  get isOpen(): boolean {
+    return this.#openMs > 0 && (this.#trying || this.#now() < this.#until);
+  }
+
   /** Whether a call may be made. Each one that may must be followed by {@link CircuitBreaker.done} or {@link CircuitBreaker.abstain}. */
   admits(): boolean {
     if (this.#openMs === 0) return true;

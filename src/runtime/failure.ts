@@ -8,8 +8,12 @@ export class Failure {
   /** For the log. */
   readonly error?: unknown;
 
-  constructor(kind: Failure["kind"], error?: unknown) {
+  /** For a timeout: what the adapter answers after all, or another failure. */
+  readonly late?: Promise<unknown>;
+
+  constructor(kind: Failure["kind"], error?: unknown, late?: Promise<unknown>) {
     this.kind = kind;
     this.error = error;
+    if (late !== undefined) this.late = late;
   }
 }

@@ -6,6 +6,7 @@ import type { Observer } from "../util/observer.ts";
 import type { AdapterCalls } from "./adapter-call.ts";
 import type { Wish } from "./charging.ts";
 import type { Asked, HeaderOperation, QuotaOutcome } from "./decision.ts";
+import type { LocalLimits } from "./local-limits.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import type { Refusal } from "./refusal.ts";
 import { Validity } from "./validity.ts";
@@ -15,8 +16,10 @@ export interface CheckContext {
   readonly snapshot: Snapshot;
   /** The calls to an adapter by its name in `weir.yaml`. */
   readonly callsOf: (adapter: string) => AdapterCalls;
-  /** Limits kept in this process, for `onError: local`. */
+  /** What keeps limits in this process, for `onError: local`. */
   readonly fallback: AdapterCalls;
+  /** How those limits are kept. */
+  readonly local: LocalLimits;
   readonly observer: Observer;
   readonly log: Log;
   /** A new decision id: 128 random bits in hexadecimal. */

@@ -194,8 +194,8 @@ class Judging implements RateLimitJudgement {
   }
 
   #take(wishes: readonly Wish[]): void | Promise<void> {
-    const { callsOf, fallback, observer } = this.#context;
-    return chargeAll(wishes, callsOf, fallback, observer, this.#asked.deadlineMs);
+    const { callsOf, local, observer } = this.#context;
+    return chargeAll(wishes, callsOf, local, observer, this.#asked.deadlineMs);
   }
 
   /** Charges each by itself. One that was granted less than it wanted is over its limit, and what was left is spent. */

@@ -11,6 +11,7 @@ import { decisionIds } from "./decision-id.ts";
 import { createHolds } from "./holds.ts";
 import { createInstance } from "./instance.ts";
 import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
+import { LocalLimits } from "./local-limits.ts";
 import { problemOf, unprepared } from "./load-problem.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { Holding } from "./serving.ts";
@@ -87,6 +88,7 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
   const endings = new Set<Promise<void>>();
   let current: Holding<T> | undefined;
   let fallback: ManagedInstance | undefined;
+  let localLimits: LocalLimits | undefined;
   /** While closing: when it must be over, by the monotonic clock. */
   let closeBy: number | undefined;
   let turn: Promise<unknown> = Promise.resolve();
@@ -116,12 +118,14 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
       return left === 0 && users.delete(instance);
     });
     await Promise.all(unused.map((instance) => instance.close(deadlineMs)));
+    for (const { calls } of unused) localLimits?.forget(calls);
   }
 
   async function activate(snapshot: Snapshot): Promise<readonly Problem[]> {
     refuseWhenClosing();
     const { folder, shutdown } = snapshot.settings;
     const local = (fallback ??= await createInstance(await fallbackEntry(options.fallback), folder, environment));
+    localLimits ??= new LocalLimits({ ...local, observer, log, now, monotonic, timers, nextId });
     const problems: Problem[] = [];
     const obtained = await Promise.all(
       [...snapshot.adapters.values()].map(async (entry) => {
@@ -177,7 +181,7 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     };
     const callsOf = (adapter: string) => managed(adapter).calls;
     const instanceOf = (adapter: string): Instance => managed(adapter).instance;
-    const context = { snapshot, callsOf, fallback: local.calls, observer, log, nextId, monotonic };
+    const context = { snapshot, callsOf, fallback: local.calls, local: localLimits!, observer, log, nextId, monotonic };
     const check = createCheck(context);
     const rateLimit = createRateLimit(context);
     const holds = createHolds(context);
@@ -238,6 +242,7 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
       await Promise.all(endings);
       await Promise.all([...users.keys()].map((instance) => instance.close(left())));
       users.clear();
+      localLimits?.close();
       await fallback?.close(left());
     },
   };

@@ -63,6 +63,11 @@ export const hubMetricNames = {
     labels: ["adapter", "capability"],
     help: "How long calls to adapters took.",
   },
+  weir_limits_degraded_total: {
+    type: "counter",
+    labels: ["rule", "reason"],
+    help: "Decisions of limits whose store did not answer, so that onError did: fault, timeout, busy or open (circuit breaker).",
+  },
   weir_adapter_events_total: { type: "counter", labels: ["adapter", "event"], help: "Events that adapters count." },
   weir_queue_entries: {
     type: "gauge",

@@ -57,6 +57,7 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
     callersRefused: new Cells(counterCell),
     adapterCalls: new Cells(counterCell),
     adapterEvents: new Cells(counterCell),
+    degraded: new Cells(counterCell),
   };
   const callLatency = new Cells((labels) => new Latency(labels));
   const adapterLatency = new Cells((labels) => new Latency(labels));
@@ -80,6 +81,9 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
     },
     ruleFault(rule, part, kind) {
       counters.faults.at(rule, part, kind).value++;
+    },
+    limitDegraded(rule, reason) {
+      counters.degraded.at(rule, reason).value++;
     },
     adapterCall(adapter, capability, outcome, ms) {
       counters.adapterCalls.at(adapter, capability, outcome).value++;
@@ -141,6 +145,7 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
   );
   publish("weir_adapter_calls_total", () => counters.adapterCalls.all);
   publish("weir_adapter_call_duration_seconds", () => adapterLatency.all);
+  publish("weir_limits_degraded_total", () => counters.degraded.all);
   publish("weir_adapter_events_total", () => counters.adapterEvents.all);
   publish(
     "weir_queue_entries",

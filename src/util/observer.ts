@@ -12,6 +12,8 @@ export interface Observer {
   refusal(rule: string, mode: "enforce" | "observe"): void;
   /** Something in a rule could not be evaluated. `part` such as `when`, `unless`, `by`, `cost`, `label`. */
   ruleFault(rule: string, part: string, kind: "absence" | "fault"): void;
+  /** The store of a limit did not answer, and the rule's `onError` did; why it did not. */
+  limitDegraded(rule: string, reason: "fault" | "timeout" | "busy" | "open"): void;
   /** A call to an adapter ended. */
   adapterCall(
     adapter: string,

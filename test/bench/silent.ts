@@ -7,6 +7,7 @@ export const silentObserver: Observer = {
   decision() {},
   refusal() {},
   ruleFault() {},
+  limitDegraded() {},
   adapterCall() {},
   adapterEvent() {},
   dropped() {},

@@ -64,6 +64,7 @@ export function recorder(): { observer: Observer; told: string[] } {
     decision: (allowed) => told.push(`decision ${allowed}`),
     refusal: (rule, mode) => told.push(`refusal ${rule} ${mode}`),
     ruleFault: (rule, part, kind) => told.push(`${kind} ${rule} ${part}`),
+    limitDegraded: (rule, reason) => told.push(`degraded ${rule} ${reason}`),
     adapterCall: (adapter, capability, outcome) => told.push(`call ${adapter} ${capability} ${outcome}`),
     adapterEvent: (adapter, event, by) => told.push(`event ${adapter} ${event} ${by}`),
     dropped: (what, reason, by) => told.push(`dropped ${what} ${reason} ${by}`),

@@ -54,6 +54,9 @@ export class FakeObserver implements Observer {
   ruleFault(rule: string, part: string, kind: string): void {
     this.told.push(`${kind} ${rule} ${part}`);
   }
+  limitDegraded(rule: string, reason: string): void {
+    this.told.push(`degraded ${rule} ${reason}`);
+  }
   adapterCall(adapter: string, capability: string, outcome: string): void {
     this.told.push(`adapter ${adapter} ${capability} ${outcome}`);
   }

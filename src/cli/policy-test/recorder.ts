@@ -34,6 +34,7 @@ export function createRecorder(): Recorder {
       call: nothing,
       decision: nothing,
       refusal: nothing,
+      limitDegraded: nothing,
       adapterCall: nothing,
       adapterEvent: nothing,
       callerRefused: nothing,

@@ -1,6 +1,6 @@
 import { Duration } from "../../attributes/duration.ts";
 import { formatSize, parseSize } from "../size.ts";
-import { parsedText } from "./scalars.ts";
+import { number, parsedText } from "./scalars.ts";
 import type { Located, Shape } from "./shape.ts";
 
 /** A duration such as `30s`, `1m30s` or `250ms`, in milliseconds. */
@@ -31,3 +31,13 @@ export function bytes(min: number, max: number): Shape<Located<number>> {
     schema: { type: ["string", "integer"], pattern: "^[0-9]+ ?(B|KiB|MiB|GiB)?$" },
   });
 }
+
+/** A part of a whole: a number above 0, at most 1. */
+export const part: Shape<Located<number>> = {
+  expected: "a number above 0 and at most 1, such as 0.25",
+  schema: { type: "number", exclusiveMinimum: 0, maximum: 1 },
+  read(node, reading) {
+    const read = number(part.expected).read(node, reading);
+    return read === undefined || (read.value > 0 && read.value <= 1) ? read : reading.mismatch(node, part.expected);
+  },
+};

@@ -31,6 +31,7 @@ export function recordingObserver(): Observer & { calls: string[]; drops: string
     decision() {},
     refusal() {},
     ruleFault() {},
+    limitDegraded() {},
     adapterCall() {},
     adapterEvent() {},
     dropped: (what, reason, by) => void drops.push(`${what} ${reason} ${by}`),

@@ -81,6 +81,7 @@ function doorOn(behaviour: Behaviour) {
       decision: nothing,
       refusal: nothing,
       ruleFault: nothing,
+      limitDegraded: nothing,
       adapterCall: nothing,
       adapterEvent: nothing,
       dropped: (what, reason, by) => void told.dropped.push([what, reason, by]),
