@@ -6,6 +6,8 @@ import { createConsole } from "./console/console.ts";
 import { emptied, formatProblem, loadPolicies, type Loaded, type LoadOptions, type Problem } from "./policy/index.ts";
 import type { Settings } from "./policy/settings.ts";
 import type { Snapshot } from "./policy/snapshot.ts";
+import { Apportioner } from "./runtime/quota/apportioner.ts";
+import type { QuotaLimits } from "./runtime/quota/bucket-limits.ts";
 import { createRuntime, type Serving } from "./runtime/runtime.ts";
 import { fingerprint, watchFiles } from "./runtime/watch.ts";
 import type { Adapter, Log } from "./sdk/index.ts";
@@ -20,6 +22,7 @@ import type { DoorOptions } from "./wire/call.ts";
 import { createAccessLogDoor } from "./wire/envoy/access-log/access-log-door.ts";
 import { createAuthzDoor } from "./wire/authz/authz-door.ts";
 import { createExtAuthzDoor } from "./wire/envoy/ext-authz/ext-authz-door.ts";
+import { createRateLimitQuotaDoor, type QuotaSession } from "./wire/envoy/rate-limit-quota/rate-limit-quota-door.ts";
 import { createRateLimitDoor } from "./wire/envoy/ratelimit/rate-limit-door.ts";
 import { createGrpcServer } from "./wire/grpc-server.ts";
 import { createHttpDoor } from "./wire/http/http-door.ts";
@@ -163,12 +166,28 @@ export async function createWeir(
   const { gates } = credentials;
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
   const accessLog = createAccessLogDoor({ ...door, now, timers: systemTimers });
+  const apportioner = new Apportioner({
+    member: randomBytes(12).toString("base64url"),
+    now: monotonic,
+    observer,
+    stores: storesOf(() => runtime.acquire()),
+    ttlMs: assignmentMs,
+  });
+  const openQuotas = (): QuotaSession => {
+    const serving = runtime.acquire();
+    return {
+      layout: serving.snapshot.layout,
+      limitsOf: serving.quotas.limitsOf,
+      end: () => serving.release(),
+    };
+  };
   const grpc = createGrpcServer({
     doors: [
       createMixerDoor(door),
       createStreamDoor(door),
       createExtAuthzDoor(door),
       createRateLimitDoor(door),
+      createRateLimitQuotaDoor({ open: openQuotas, apportioner, observer, timers: systemTimers }),
       accessLog,
     ],
     gate: gates.grpc,
@@ -314,6 +333,30 @@ function reportOf({ report }: Reporter, { end }: Serving<Reporter>["holds"]): Se
     const outcome = report(bag);
     if (outcome === "taken") end(bag);
     return outcome;
+  };
+}
+
+/** How long an assignment to a proxy that keeps to a limit by itself holds. */
+const assignmentMs = 10_000;
+
+/** The stores of the policies that serve when they are asked. */
+function storesOf(acquire: () => Serving<Reporter>): Pick<QuotaLimits, "isShared" | "apportion"> {
+  return {
+    isShared(adapter) {
+      const serving = acquire();
+      try {
+        return serving.quotas.isShared(adapter);
+      } finally {
+        serving.release();
+      }
+    },
+    apportion(adapter, stakes) {
+      const serving = acquire();
+      const answer = serving.quotas.apportion(adapter, stakes);
+      if (answer instanceof Promise) return answer.finally(() => serving.release());
+      serving.release();
+      return answer;
+    },
   };
 }
 

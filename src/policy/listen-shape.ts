@@ -46,7 +46,7 @@ export const tlsShape = record("TLS", {
 
 /** The doors of each listener, by the names that metrics and `clients:` know them by. */
 export const doorNames = {
-  grpc: ["mixer", "stream", "ext_authz", "ratelimit", "accesslog", "health", "reflection"],
+  grpc: ["mixer", "stream", "ext_authz", "ratelimit", "ratelimit_quota", "accesslog", "health", "reflection"],
   http: ["http", "authz"],
 } as const;
 

@@ -1,7 +1,7 @@
-import type { Call, Charge, Grant, HoldChange, HoldOutcome, Instance, Log, Verdict } from "../sdk/index.ts";
+import type { Call, Charge, Grant, HoldChange, HoldOutcome, Instance, Log, Share, Stake, Verdict } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
-import { grantsFlaw, outcomesFlaw, verdictFlaw } from "./answer-flaw.ts";
+import { grantsFlaw, outcomesFlaw, sharesFlaw, verdictFlaw } from "./answer-flaw.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
 import { Failure } from "./failure.ts";
@@ -56,6 +56,12 @@ const holding: Use<readonly HoldChange[], readonly (readonly HoldOutcome[])[]> =
   capability: "holds",
   ask: (instance, changes, call) => instance.holds!(changes, call),
   flawOf: outcomesFlaw,
+};
+
+const apportioning: Use<readonly Stake[], readonly Share[]> = {
+  capability: "apportion",
+  ask: (instance, stakes, call) => instance.apportion!(stakes, call),
+  flawOf: sharesFlaw,
 };
 
 /** The signal of a call, made only when the adapter looks at it. */
@@ -159,6 +165,15 @@ export class AdapterCalls {
     changes: readonly HoldChange[],
   ): readonly (readonly HoldOutcome[])[] | Failure | Promise<readonly (readonly HoldOutcome[])[] | Failure> {
     return this.#run(holding, changes);
+};
+
+  get canApportion(): boolean {
+    return this.#options.instance.apportion !== undefined;
+  }
+
+  /** Asks for shares of budgets. */
+  apportion(stakes: readonly Stake[]): readonly Share[] | Failure | Promise<readonly Share[] | Failure> {
+    return this.#run(apportioning, stakes);
   }
 
   /** Resolves when no call is under way. */

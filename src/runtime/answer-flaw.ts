@@ -1,5 +1,5 @@
 import { refusalCodes } from "../sdk/index.ts";
-import type { Charge, Grant, HoldChange, HoldOutcome, Verdict } from "../sdk/index.ts";
+import type { Charge, Grant, HoldChange, HoldOutcome, Share, Stake, Verdict } from "../sdk/index.ts";
 
 /** What is wrong with the verdict of an adapter, or `undefined`. It may be anything: adapters are not all written in TypeScript. */
 export function verdictFlaw(value: Verdict): string | undefined {
@@ -39,6 +39,19 @@ export function outcomesFlaw(
       if (typeof units !== "number" || !Number.isFinite(units)) return "units is no finite number";
       if (forMs !== undefined && !isCount(forMs)) return "forMs is no finite number of 0 or more";
     }
+  }
+  return undefined;
+}
+
+/** What is wrong with the shares for stakes, or `undefined`. */
+export function sharesFlaw(value: readonly Share[], stakes: readonly Stake[]): string | undefined {
+  if (!Array.isArray(value)) return "shares are a list, one for each stake";
+  if (value.length !== stakes.length) return `${value.length} shares came for ${stakes.length} stakes`;
+  for (const [i, share] of (value as readonly Share[]).entries()) {
+    if (typeof share !== "object" || share === null) return `share ${i} is no object`;
+    if (!isCount(share.rate)) return `share ${i}: rate is no finite number of 0 or more`;
+    if (!isCount(share.burst)) return `share ${i}: burst is no finite number of 0 or more`;
+    if (typeof share.isFresh !== "boolean") return `share ${i}: isFresh is neither true nor false`;
   }
   return undefined;
 }

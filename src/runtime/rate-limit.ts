@@ -343,12 +343,12 @@ class Judging implements RateLimitJudgement {
   }
 }
 
-function isAtRateLimit(rule: CheckRule): rule is LimitRule {
+export function isAtRateLimit(rule: CheckRule): rule is LimitRule {
   return rule.kind === "limit" && rule.at === "ratelimit";
 }
 
 /** The slots that must hold something for a limit to apply. What an expression tests with `has()` may be absent. */
-function needsOf({ policy, when, by }: LimitRule, layout: Layout): Int32Array {
+export function needsOf({ policy, when, by }: LimitRule, layout: Layout): Int32Array {
   const needs = new Set<number>();
   for (const expression of [policy.match, when, ...by.map(({ value }) => value)]) {
     for (const { name, key, guarded } of expression?.uses ?? nothing) {
@@ -359,7 +359,7 @@ function needsOf({ policy, when, by }: LimitRule, layout: Layout): Int32Array {
   return Int32Array.from(needs);
 }
 
-function isThere(bag: Bag, slots: Int32Array): boolean {
+export function isThere(bag: Bag, slots: Int32Array): boolean {
   for (let i = 0; i < slots.length; i++) if (bag.peek(slots[i]!) === undefined) return false;
   return true;
 }

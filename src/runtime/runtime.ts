@@ -13,6 +13,7 @@ import { createInstance } from "./instance.ts";
 import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
 import { LocalLimits } from "./local-limits.ts";
 import { problemOf, unprepared } from "./load-problem.ts";
+import { createQuotaLimits } from "./quota/bucket-limits.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { Holding } from "./serving.ts";
 import type { Serving } from "./serving.ts";
@@ -185,8 +186,9 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     const check = createCheck(context);
     const rateLimit = createRateLimit(context);
     const holds = createHolds(context);
+    const quotas = createQuotaLimits(context);
     const prepared = options.prepare(snapshot, instanceOf);
-    const holding = new Holding(snapshot, prepared, check, rateLimit, holds, instanceOf, held, (ended) => {
+    const holding = new Holding(snapshot, prepared, check, rateLimit, holds, quotas, instanceOf, held, (ended) => {
       holdings.delete(ended);
       const ending = end(ended).finally(() => endings.delete(ending));
       endings.add(ending);

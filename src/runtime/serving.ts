@@ -5,6 +5,7 @@ import type { Check } from "./check.ts";
 import type { Asked, Decision } from "./decision.ts";
 import type { Holds } from "./holds.ts";
 import type { ManagedInstance } from "./instance.ts";
+import type { QuotaLimits } from "./quota/bucket-limits.ts";
 import type { RateLimit } from "./rate-limit.ts";
 
 /** One snapshot that serves. Whoever acquired it must release it, once. */
@@ -18,6 +19,8 @@ export interface Serving<T> {
   readonly rateLimit: RateLimit;
   /** What decisions took of limits. */
   readonly holds: Holds;
+  /** The limits of buckets whose proxies keep to them by themselves. */
+  readonly quotas: QuotaLimits;
   /** The instance behind an adapter's name in `weir.yaml`. Throws when there is none. */
   instanceOf(adapter: string): Instance;
   /** Says that the request is over. The instances of a snapshot that was replaced are closed after its last one. */
@@ -31,6 +34,7 @@ export class Holding<T> implements Serving<T> {
   readonly check: Check;
   readonly rateLimit: RateLimit;
   readonly holds: Holds;
+  readonly quotas: QuotaLimits;
   readonly instanceOf: (adapter: string) => Instance;
   readonly held: readonly ManagedInstance[];
   /** Resolves when the last request is over and the snapshot serves no more. */
@@ -46,6 +50,7 @@ export class Holding<T> implements Serving<T> {
     check: Check,
     rateLimit: RateLimit,
     holds: Holds,
+    quotas: QuotaLimits,
     instanceOf: (adapter: string) => Instance,
     held: readonly ManagedInstance[],
     onEnd: (ended: Holding<T>) => void,
@@ -55,6 +60,7 @@ export class Holding<T> implements Serving<T> {
     this.check = check;
     this.rateLimit = rateLimit;
     this.holds = holds;
+    this.quotas = quotas;
     this.instanceOf = instanceOf;
     this.held = held;
     this.ended = new Promise((resolve) => {

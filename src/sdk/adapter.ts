@@ -4,6 +4,7 @@ import type { Host } from "./host.ts";
 import type { Charge, Consistency, Grant } from "./limit.ts";
 import type { LogEntry, Exported } from "./log.ts";
 import type { MetricGroup, MetricRecorder, Exposition } from "./metric.ts";
+import type { Share, Stake } from "./share.ts";
 import type { Span } from "./span.ts";
 import type { Verdict } from "./verdict.ts";
 import type { Inputs, InputTypes } from "./input.ts";
@@ -78,6 +79,13 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
    * return at once.
    */
   peers?(): number | undefined;
+  /**
+   * For `quota`: answers what a hub may use of budgets that it divides among proxies by itself, one share a stake, in
+   * order. Over all members the shares that are out never add up to more than the budget: what a member was answered, or
+   * holds by its own word, counts until it has asked again or its `ttlMs` have passed. By need they are divided by
+   * max-min fairness. Without this method each hub has the whole budget.
+   */
+  apportion?(stakes: readonly Stake[], call: Call): Awaitable<readonly Share[]>;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /** Why the instance cannot serve at the moment, or `undefined` when it can; asked by the readiness probe. */

@@ -14,6 +14,7 @@ export { SeriesStore, overflowValue } from "./series/store.ts";
 export type { SeriesStoreOptions } from "./series/store.ts";
 export type { SeriesFamily, SeriesPart } from "./series/family.ts";
 export { expositionFormat, expositionTypes } from "../util/exposition.ts";
+export type { Budget, Share, Stake } from "./share.ts";
 export { spanKinds } from "./span.ts";
 export type { Span, SpanKind, SpanPeer, SpanService } from "./span.ts";
 export { parseDuration, parseSize } from "./units.ts";

@@ -27,6 +27,11 @@ export const hubMetricNames = {
     labels: ["rule", "mode"],
     help: "Requests that a rule refused, or would have in mode observe.",
   },
+  weir_quota_requests_total: {
+    type: "counter",
+    labels: ["rule", "outcome"],
+    help: "Requests that proxies which keep to a limit by themselves reported: allowed or denied.",
+  },
   weir_rule_faults_total: {
     type: "counter",
     labels: ["rule", "part", "kind"],

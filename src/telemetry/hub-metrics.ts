@@ -55,6 +55,7 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
     faults: new Cells(counterCell),
     dropped: new Cells(counterCell),
     callersRefused: new Cells(counterCell),
+    quotaRequests: new Cells(counterCell),
     adapterCalls: new Cells(counterCell),
     adapterEvents: new Cells(counterCell),
     degraded: new Cells(counterCell),
@@ -88,6 +89,10 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
     adapterCall(adapter, capability, outcome, ms) {
       counters.adapterCalls.at(adapter, capability, outcome).value++;
       adapterLatency.at(adapter, capability).observe(ms);
+    },
+    quotaUse(rule, allowed, denied) {
+      if (allowed > 0) counters.quotaRequests.at(rule, "allowed").value += allowed;
+      if (denied > 0) counters.quotaRequests.at(rule, "denied").value += denied;
     },
     adapterEvent(adapter, event, by) {
       if (by > 0) counters.adapterEvents.at(adapter, event).value += by;
@@ -131,6 +136,7 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
   publish("weir_decisions_total", () => byLabel({ allowed: decisions.allowed, refused: decisions.refused }));
   publish("weir_decision_duration_seconds", () => [decisionLatency]);
   publish("weir_rule_refusals_total", () => counters.refusals.all);
+  publish("weir_quota_requests_total", () => counters.quotaRequests.all);
   publish("weir_rule_faults_total", () => counters.faults.all);
   publish("weir_records_total", () => byLabel({ taken: records.taken, full: records.full }));
   publish("weir_dropped_total", () => counters.dropped.all);

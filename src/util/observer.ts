@@ -21,6 +21,8 @@ export interface Observer {
     outcome: "ok" | "fault" | "timeout" | "busy" | "open",
     ms: number,
   ): void;
+  /** A proxy that keeps to a limit by itself reported requests that it let pass and that it denied. */
+  quotaUse(rule: string, allowed: number, denied: number): void;
   /** An adapter counted something of its own. */
   adapterEvent(adapter: string, event: string, by: number): void;
   /** Something was left out or thrown away. `what` such as `log_entry`, `header`, `attribute`; `reason` such as `queue_full`. */

@@ -27,6 +27,11 @@ export type Unary = (message: Uint8Array, call: Call) => Uint8Array | Promise<Ui
 export interface Outgoing {
   /** Sends one message. `false` means that the peer is slow: hold back until `drained` is called. */
   send(message: Uint8Array): boolean;
+  /**
+   * Calls `told` once the peer's transport has read all that was sent; never, if the stream ends before. `false` when
+   * that cannot be asked, because the peer is slow: ask again later.
+   */
+  whenRead(told: () => void): boolean;
   /** Ends the stream well. */
   end(): void;
 }

@@ -9,6 +9,7 @@ export class DuplexCall extends ServedCall {
   /** The sending side as the door has it. */
   readonly #out: Outgoing & OpenStream = {
     send: (message) => this.#send(message),
+    whenRead: (told) => this.#whenRead(told),
     end: () => this.#end(),
     drain: () => this.#drain(),
   };
@@ -66,6 +67,17 @@ export class DuplexCall extends ServedCall {
     if (this.ended) return true;
     this.send(message);
     return !this.stream.holdBack();
+  }
+
+  #whenRead(told: () => void): boolean {
+    return this.stream.whenRead(() => {
+      if (this.ended) return;
+      try {
+        told();
+      } catch (error) {
+        this.failed(error);
+      }
+    });
   }
 
   #end(): void {

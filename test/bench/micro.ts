@@ -185,7 +185,7 @@ async function accessLogs(): Promise<void> {
   const streamOf = (session: Session): Incoming => {
     const outside = { now: Date.now, timers: systemTimers };
     const [open] = createAccessLogDoor({ ...hub.door, ...outside, open: () => session }).duplex.values();
-    return open!({ send: () => true, end: () => {} }, call);
+    return open!({ send: () => true, whenRead: () => false, end: () => {} }, call);
   };
   const each = (stream: Incoming): number => measure((i) => void stream.message(messages[i % messages.length]!), 100);
   const session = { ...hub.session, end: () => {} };

@@ -9,6 +9,7 @@ export const silentObserver: Observer = {
   ruleFault() {},
   limitDegraded() {},
   adapterCall() {},
+  quotaUse() {},
   adapterEvent() {},
   dropped() {},
   callerRefused() {},

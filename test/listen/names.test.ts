@@ -1,9 +1,11 @@
 import test from "ava";
 import { pages } from "../../src/console/pages.ts";
 import { doorNames, openPages } from "../../src/policy/listen-shape.ts";
+import { Apportioner } from "../../src/runtime/quota/apportioner.ts";
 import { createAuthzDoor } from "../../src/wire/authz/authz-door.ts";
 import { createAccessLogDoor } from "../../src/wire/envoy/access-log/access-log-door.ts";
 import { createExtAuthzDoor } from "../../src/wire/envoy/ext-authz/ext-authz-door.ts";
+import { createRateLimitQuotaDoor } from "../../src/wire/envoy/rate-limit-quota/rate-limit-quota-door.ts";
 import { createRateLimitDoor } from "../../src/wire/envoy/ratelimit/rate-limit-door.ts";
 import { createHealth } from "../../src/wire/health.ts";
 import { createHttpDoor } from "../../src/wire/http/http-door.ts";
@@ -21,12 +23,24 @@ const options = {
   timers: { after: () => () => undefined },
 };
 
+const notAsked = (): never => {
+  throw new Error("nobody asks");
+};
+const apportioner = new Apportioner({
+  member: "hub",
+  now: () => 0,
+  observer: options.observer,
+  stores: { isShared: notAsked, apportion: notAsked },
+  ttlMs: 10_000,
+});
+
 test("clients are granted the doors that there are, by the names that the doors have", (t) => {
   const grpc = [
     createMixerDoor(options),
     createStreamDoor(options),
     createExtAuthzDoor(options),
     createRateLimitDoor(options),
+    createRateLimitQuotaDoor({ ...options, open: () => notAsked(), apportioner }),
     createAccessLogDoor(options),
     createHealth([]).door,
     ...createReflection([]),

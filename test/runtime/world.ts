@@ -66,6 +66,7 @@ export function recorder(): { observer: Observer; told: string[] } {
     ruleFault: (rule, part, kind) => told.push(`${kind} ${rule} ${part}`),
     limitDegraded: (rule, reason) => told.push(`degraded ${rule} ${reason}`),
     adapterCall: (adapter, capability, outcome) => told.push(`call ${adapter} ${capability} ${outcome}`),
+    quotaUse: (rule, allowed, denied) => told.push(`quota ${rule} ${allowed} ${denied}`),
     adapterEvent: (adapter, event, by) => told.push(`event ${adapter} ${event} ${by}`),
     dropped: (what, reason, by) => told.push(`dropped ${what} ${reason} ${by}`),
     callerRefused: () => undefined,

@@ -60,6 +60,7 @@ export class FakeObserver implements Observer {
   adapterCall(adapter: string, capability: string, outcome: string): void {
     this.told.push(`adapter ${adapter} ${capability} ${outcome}`);
   }
+  quotaUse(): void {}
   adapterEvent(adapter: string, event: string, by: number): void {
     this.told.push(`event ${adapter} ${event} ${by}`);
   }

@@ -66,7 +66,7 @@ function ways(): { ask: Record<string, Ask>; judged: () => number; observer: Ret
   };
   const exchange = (path: string, message: Uint8Array, by: Client | undefined): Uint8Array => {
     const sent: Uint8Array[] = [];
-    const out = { send: (bytes: Uint8Array) => sent.push(bytes) > 0, end: () => undefined };
+    const out = { send: (bytes: Uint8Array) => sent.push(bytes) > 0, whenRead: () => false, end: () => undefined };
     const incoming = streams.get(path)!(out, callBy(by));
     incoming.message(message);
     incoming.gone();

@@ -36,6 +36,7 @@ export function createRecorder(): Recorder {
       refusal: nothing,
       limitDegraded: nothing,
       adapterCall: nothing,
+      quotaUse: nothing,
       adapterEvent: nothing,
       callerRefused: nothing,
       reload: nothing,

@@ -398,6 +398,42 @@ export const protoFiles: readonly ProtoFile[] = [
     "base64": "CillbnZveS9zZXJ2aWNlL2F1dGgvdjMvZXh0ZXJuYWxfYXV0aC5wcm90bxIVZW52b3kuc2VydmljZS5hdXRoLnYzGh9lbnZveS9jb25maWcvY29yZS92My9iYXNlLnByb3RvGi1lbnZveS9zZXJ2aWNlL2F1dGgvdjMvYXR0cmlidXRlX2NvbnRleHQucHJvdG8aH2Vudm95L3R5cGUvdjMvaHR0cF9zdGF0dXMucHJvdG8aHGdvb2dsZS9wcm90b2J1Zi9zdHJ1Y3QucHJvdG8aF2dvb2dsZS9ycGMvc3RhdHVzLnByb3RvIlcKDENoZWNrUmVxdWVzdBJHCgphdHRyaWJ1dGVzGAEgASgLMicuZW52b3kuc2VydmljZS5hdXRoLnYzLkF0dHJpYnV0ZUNvbnRleHRSCmF0dHJpYnV0ZXMingEKEkRlbmllZEh0dHBSZXNwb25zZRIxCgZzdGF0dXMYASABKAsyGS5lbnZveS50eXBlLnYzLkh0dHBTdGF0dXNSBnN0YXR1cxJBCgdoZWFkZXJzGAIgAygLMicuZW52b3kuY29uZmlnLmNvcmUudjMuSGVhZGVyVmFsdWVPcHRpb25SB2hlYWRlcnMSEgoEYm9keRgDIAEoCVIEYm9keSL5AgoOT2tIdHRwUmVzcG9uc2USQQoHaGVhZGVycxgCIAMoCzInLmVudm95LmNvbmZpZy5jb3JlLnYzLkhlYWRlclZhbHVlT3B0aW9uUgdoZWFkZXJzEioKEWhlYWRlcnNfdG9fcmVtb3ZlGAUgAygJUg9oZWFkZXJzVG9SZW1vdmUSXgoXcmVzcG9uc2VfaGVhZGVyc190b19hZGQYBiADKAsyJy5lbnZveS5jb25maWcuY29yZS52My5IZWFkZXJWYWx1ZU9wdGlvblIUcmVzcG9uc2VIZWFkZXJzVG9BZGQSWwoXcXVlcnlfcGFyYW1ldGVyc190b19zZXQYByADKAsyJC5lbnZveS5jb25maWcuY29yZS52My5RdWVyeVBhcmFtZXRlclIUcXVlcnlQYXJhbWV0ZXJzVG9TZXQSOwoacXVlcnlfcGFyYW1ldGVyc190b19yZW1vdmUYCCADKAlSF3F1ZXJ5UGFyYW1ldGVyc1RvUmVtb3ZlIrACCg1DaGVja1Jlc3BvbnNlEioKBnN0YXR1cxgBIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzUgZzdGF0dXMSVAoPZGVuaWVkX3Jlc3BvbnNlGAIgASgLMikuZW52b3kuc2VydmljZS5hdXRoLnYzLkRlbmllZEh0dHBSZXNwb25zZUgAUg5kZW5pZWRSZXNwb25zZRJICgtva19yZXNwb25zZRgDIAEoCzIlLmVudm95LnNlcnZpY2UuYXV0aC52My5Pa0h0dHBSZXNwb25zZUgAUgpva1Jlc3BvbnNlEkIKEGR5bmFtaWNfbWV0YWRhdGEYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ug9keW5hbWljTWV0YWRhdGFCDwoNaHR0cF9yZXNwb25zZTJjCg1BdXRob3JpemF0aW9uElIKBUNoZWNrEiMuZW52b3kuc2VydmljZS5hdXRoLnYzLkNoZWNrUmVxdWVzdBokLmVudm95LnNlcnZpY2UuYXV0aC52My5DaGVja1Jlc3BvbnNlYgZwcm90bzM="
   },
   {
+    "name": "envoy/service/rate_limit_quota/v3/rlqs.proto",
+    "imports": [
+      "envoy/type/v3/ratelimit_strategy.proto",
+      "google/protobuf/duration.proto"
+    ],
+    "symbols": [
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaService",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaService.StreamRateLimitQuotas",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports.domain",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports.bucket_quota_usages",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports.BucketQuotaUsage",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports.BucketQuotaUsage.bucket_id",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports.BucketQuotaUsage.time_elapsed",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports.BucketQuotaUsage.num_requests_allowed",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports.BucketQuotaUsage.num_requests_denied",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.bucket_action",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.bucket_id",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.quota_assignment_action",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.abandon_action",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.bucket_action",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.QuotaAssignmentAction",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.QuotaAssignmentAction.assignment_time_to_live",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.QuotaAssignmentAction.rate_limit_strategy",
+      "envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.AbandonAction",
+      "envoy.service.rate_limit_quota.v3.BucketId",
+      "envoy.service.rate_limit_quota.v3.BucketId.bucket",
+      "envoy.service.rate_limit_quota.v3.BucketId.BucketEntry",
+      "envoy.service.rate_limit_quota.v3.BucketId.BucketEntry.key",
+      "envoy.service.rate_limit_quota.v3.BucketId.BucketEntry.value"
+    ],
+    "base64": "CixlbnZveS9zZXJ2aWNlL3JhdGVfbGltaXRfcXVvdGEvdjMvcmxxcy5wcm90bxIhZW52b3kuc2VydmljZS5yYXRlX2xpbWl0X3F1b3RhLnYzGiZlbnZveS90eXBlL3YzL3JhdGVsaW1pdF9zdHJhdGVneS5wcm90bxoeZ29vZ2xlL3Byb3RvYnVmL2R1cmF0aW9uLnByb3RvIrMDChpSYXRlTGltaXRRdW90YVVzYWdlUmVwb3J0cxIWCgZkb21haW4YASABKAlSBmRvbWFpbhJ+ChNidWNrZXRfcXVvdGFfdXNhZ2VzGAIgAygLMk4uZW52b3kuc2VydmljZS5yYXRlX2xpbWl0X3F1b3RhLnYzLlJhdGVMaW1pdFF1b3RhVXNhZ2VSZXBvcnRzLkJ1Y2tldFF1b3RhVXNhZ2VSEWJ1Y2tldFF1b3RhVXNhZ2VzGvwBChBCdWNrZXRRdW90YVVzYWdlEkgKCWJ1Y2tldF9pZBgBIAEoCzIrLmVudm95LnNlcnZpY2UucmF0ZV9saW1pdF9xdW90YS52My5CdWNrZXRJZFIIYnVja2V0SWQSPAoMdGltZV9lbGFwc2VkGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uUgt0aW1lRWxhcHNlZBIwChRudW1fcmVxdWVzdHNfYWxsb3dlZBgDIAEoBFISbnVtUmVxdWVzdHNBbGxvd2VkEi4KE251bV9yZXF1ZXN0c19kZW5pZWQYBCABKARSEW51bVJlcXVlc3RzRGVuaWVkItgFChZSYXRlTGltaXRRdW90YVJlc3BvbnNlEmsKDWJ1Y2tldF9hY3Rpb24YASADKAsyRi5lbnZveS5zZXJ2aWNlLnJhdGVfbGltaXRfcXVvdGEudjMuUmF0ZUxpbWl0UXVvdGFSZXNwb25zZS5CdWNrZXRBY3Rpb25SDGJ1Y2tldEFjdGlvbhrQBAoMQnVja2V0QWN0aW9uEkgKCWJ1Y2tldF9pZBgBIAEoCzIrLmVudm95LnNlcnZpY2UucmF0ZV9saW1pdF9xdW90YS52My5CdWNrZXRJZFIIYnVja2V0SWQSlgEKF3F1b3RhX2Fzc2lnbm1lbnRfYWN0aW9uGAIgASgLMlwuZW52b3kuc2VydmljZS5yYXRlX2xpbWl0X3F1b3RhLnYzLlJhdGVMaW1pdFF1b3RhUmVzcG9uc2UuQnVja2V0QWN0aW9uLlF1b3RhQXNzaWdubWVudEFjdGlvbkgAUhVxdW90YUFzc2lnbm1lbnRBY3Rpb24SfQoOYWJhbmRvbl9hY3Rpb24YAyABKAsyVC5lbnZveS5zZXJ2aWNlLnJhdGVfbGltaXRfcXVvdGEudjMuUmF0ZUxpbWl0UXVvdGFSZXNwb25zZS5CdWNrZXRBY3Rpb24uQWJhbmRvbkFjdGlvbkgAUg1hYmFuZG9uQWN0aW9uGrsBChVRdW90YUFzc2lnbm1lbnRBY3Rpb24SUAoXYXNzaWdubWVudF90aW1lX3RvX2xpdmUYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25SFGFzc2lnbm1lbnRUaW1lVG9MaXZlElAKE3JhdGVfbGltaXRfc3RyYXRlZ3kYAyABKAsyIC5lbnZveS50eXBlLnYzLlJhdGVMaW1pdFN0cmF0ZWd5UhFyYXRlTGltaXRTdHJhdGVneRoPCg1BYmFuZG9uQWN0aW9uQg8KDWJ1Y2tldF9hY3Rpb24ilgEKCEJ1Y2tldElkEk8KBmJ1Y2tldBgBIAMoCzI3LmVudm95LnNlcnZpY2UucmF0ZV9saW1pdF9xdW90YS52My5CdWNrZXRJZC5CdWNrZXRFbnRyeVIGYnVja2V0GjkKC0J1Y2tldEVudHJ5EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIgASgJUgV2YWx1ZToCOAEyrwEKFVJhdGVMaW1pdFF1b3RhU2VydmljZRKVAQoVU3RyZWFtUmF0ZUxpbWl0UXVvdGFzEj0uZW52b3kuc2VydmljZS5yYXRlX2xpbWl0X3F1b3RhLnYzLlJhdGVMaW1pdFF1b3RhVXNhZ2VSZXBvcnRzGjkuZW52b3kuc2VydmljZS5yYXRlX2xpbWl0X3F1b3RhLnYzLlJhdGVMaW1pdFF1b3RhUmVzcG9uc2UoATABYgZwcm90bzM="
+  },
+  {
     "name": "envoy/service/ratelimit/v3/rls.proto",
     "imports": [
       "envoy/config/core/v3/base.proto",
@@ -512,6 +548,27 @@ export const protoFiles: readonly ProtoFile[] = [
     "base64": "Ch9lbnZveS90eXBlL3YzL2h0dHBfc3RhdHVzLnByb3RvEg1lbnZveS50eXBlLnYzIjsKCkh0dHBTdGF0dXMSLQoEY29kZRgBIAEoDjIZLmVudm95LnR5cGUudjMuU3RhdHVzQ29kZVIEY29kZSq1CQoKU3RhdHVzQ29kZRIJCgVFbXB0eRAAEgwKCENvbnRpbnVlEGQSBwoCT0sQyAESDAoHQ3JlYXRlZBDJARINCghBY2NlcHRlZBDKARIgChtOb25BdXRob3JpdGF0aXZlSW5mb3JtYXRpb24QywESDgoJTm9Db250ZW50EMwBEhEKDFJlc2V0Q29udGVudBDNARITCg5QYXJ0aWFsQ29udGVudBDOARIQCgtNdWx0aVN0YXR1cxDPARIUCg9BbHJlYWR5UmVwb3J0ZWQQ0AESCwoGSU1Vc2VkEOIBEhQKD011bHRpcGxlQ2hvaWNlcxCsAhIVChBNb3ZlZFBlcm1hbmVudGx5EK0CEgoKBUZvdW5kEK4CEg0KCFNlZU90aGVyEK8CEhAKC05vdE1vZGlmaWVkELACEg0KCFVzZVByb3h5ELECEhYKEVRlbXBvcmFyeVJlZGlyZWN0ELMCEhYKEVBlcm1hbmVudFJlZGlyZWN0ELQCEg8KCkJhZFJlcXVlc3QQkAMSEQoMVW5hdXRob3JpemVkEJEDEhQKD1BheW1lbnRSZXF1aXJlZBCSAxIOCglGb3JiaWRkZW4QkwMSDQoITm90Rm91bmQQlAMSFQoQTWV0aG9kTm90QWxsb3dlZBCVAxISCg1Ob3RBY2NlcHRhYmxlEJYDEiAKG1Byb3h5QXV0aGVudGljYXRpb25SZXF1aXJlZBCXAxITCg5SZXF1ZXN0VGltZW91dBCYAxINCghDb25mbGljdBCZAxIJCgRHb25lEJoDEhMKDkxlbmd0aFJlcXVpcmVkEJsDEhcKElByZWNvbmRpdGlvbkZhaWxlZBCcAxIUCg9QYXlsb2FkVG9vTGFyZ2UQnQMSDwoKVVJJVG9vTG9uZxCeAxIZChRVbnN1cHBvcnRlZE1lZGlhVHlwZRCfAxIYChNSYW5nZU5vdFNhdGlzZmlhYmxlEKADEhYKEUV4cGVjdGF0aW9uRmFpbGVkEKEDEhcKEk1pc2RpcmVjdGVkUmVxdWVzdBClAxIYChNVbnByb2Nlc3NhYmxlRW50aXR5EKYDEgsKBkxvY2tlZBCnAxIVChBGYWlsZWREZXBlbmRlbmN5EKgDEhQKD1VwZ3JhZGVSZXF1aXJlZBCqAxIZChRQcmVjb25kaXRpb25SZXF1aXJlZBCsAxIUCg9Ub29NYW55UmVxdWVzdHMQrQMSIAobUmVxdWVzdEhlYWRlckZpZWxkc1Rvb0xhcmdlEK8DEhgKE0ludGVybmFsU2VydmVyRXJyb3IQ9AMSEwoOTm90SW1wbGVtZW50ZWQQ9QMSDwoKQmFkR2F0ZXdheRD2AxIXChJTZXJ2aWNlVW5hdmFpbGFibGUQ9wMSEwoOR2F0ZXdheVRpbWVvdXQQ+AMSHAoXSFRUUFZlcnNpb25Ob3RTdXBwb3J0ZWQQ+QMSGgoVVmFyaWFudEFsc29OZWdvdGlhdGVzEPoDEhgKE0luc3VmZmljaWVudFN0b3JhZ2UQ+wMSEQoMTG9vcERldGVjdGVkEPwDEhAKC05vdEV4dGVuZGVkEP4DEiIKHU5ldHdvcmtBdXRoZW50aWNhdGlvblJlcXVpcmVkEP8DYgZwcm90bzM="
   },
   {
+    "name": "envoy/type/v3/ratelimit_strategy.proto",
+    "imports": [
+      "envoy/type/v3/ratelimit_unit.proto",
+      "envoy/type/v3/token_bucket.proto"
+    ],
+    "symbols": [
+      "envoy.type.v3.RateLimitStrategy",
+      "envoy.type.v3.RateLimitStrategy.blanket_rule",
+      "envoy.type.v3.RateLimitStrategy.requests_per_time_unit",
+      "envoy.type.v3.RateLimitStrategy.token_bucket",
+      "envoy.type.v3.RateLimitStrategy.strategy",
+      "envoy.type.v3.RateLimitStrategy.RequestsPerTimeUnit",
+      "envoy.type.v3.RateLimitStrategy.RequestsPerTimeUnit.requests_per_time_unit",
+      "envoy.type.v3.RateLimitStrategy.RequestsPerTimeUnit.time_unit",
+      "envoy.type.v3.RateLimitStrategy.BlanketRule",
+      "envoy.type.v3.RateLimitStrategy.ALLOW_ALL",
+      "envoy.type.v3.RateLimitStrategy.DENY_ALL"
+    ],
+    "base64": "CiZlbnZveS90eXBlL3YzL3JhdGVsaW1pdF9zdHJhdGVneS5wcm90bxINZW52b3kudHlwZS52MxoiZW52b3kvdHlwZS92My9yYXRlbGltaXRfdW5pdC5wcm90bxogZW52b3kvdHlwZS92My90b2tlbl9idWNrZXQucHJvdG8i1AMKEVJhdGVMaW1pdFN0cmF0ZWd5ElEKDGJsYW5rZXRfcnVsZRgBIAEoDjIsLmVudm95LnR5cGUudjMuUmF0ZUxpbWl0U3RyYXRlZ3kuQmxhbmtldFJ1bGVIAFILYmxhbmtldFJ1bGUSawoWcmVxdWVzdHNfcGVyX3RpbWVfdW5pdBgCIAEoCzI0LmVudm95LnR5cGUudjMuUmF0ZUxpbWl0U3RyYXRlZ3kuUmVxdWVzdHNQZXJUaW1lVW5pdEgAUhNyZXF1ZXN0c1BlclRpbWVVbml0Ej8KDHRva2VuX2J1Y2tldBgDIAEoCzIaLmVudm95LnR5cGUudjMuVG9rZW5CdWNrZXRIAFILdG9rZW5CdWNrZXQahQEKE1JlcXVlc3RzUGVyVGltZVVuaXQSMwoWcmVxdWVzdHNfcGVyX3RpbWVfdW5pdBgBIAEoBFITcmVxdWVzdHNQZXJUaW1lVW5pdBI5Cgl0aW1lX3VuaXQYAiABKA4yHC5lbnZveS50eXBlLnYzLlJhdGVMaW1pdFVuaXRSCHRpbWVVbml0IioKC0JsYW5rZXRSdWxlEg0KCUFMTE9XX0FMTBAAEgwKCERFTllfQUxMEAFCCgoIc3RyYXRlZ3liBnByb3RvMw=="
+  },
+  {
     "name": "envoy/type/v3/ratelimit_unit.proto",
     "imports": [],
     "symbols": [
@@ -536,6 +593,20 @@ export const protoFiles: readonly ProtoFile[] = [
       "envoy.type.v3.SemanticVersion.patch"
     ],
     "base64": "CiRlbnZveS90eXBlL3YzL3NlbWFudGljX3ZlcnNpb24ucHJvdG8SDWVudm95LnR5cGUudjMibQoPU2VtYW50aWNWZXJzaW9uEiEKDG1ham9yX251bWJlchgBIAEoDVILbWFqb3JOdW1iZXISIQoMbWlub3JfbnVtYmVyGAIgASgNUgttaW5vck51bWJlchIUCgVwYXRjaBgDIAEoDVIFcGF0Y2hiBnByb3RvMw=="
+  },
+  {
+    "name": "envoy/type/v3/token_bucket.proto",
+    "imports": [
+      "google/protobuf/duration.proto",
+      "google/protobuf/wrappers.proto"
+    ],
+    "symbols": [
+      "envoy.type.v3.TokenBucket",
+      "envoy.type.v3.TokenBucket.max_tokens",
+      "envoy.type.v3.TokenBucket.tokens_per_fill",
+      "envoy.type.v3.TokenBucket.fill_interval"
+    ],
+    "base64": "CiBlbnZveS90eXBlL3YzL3Rva2VuX2J1Y2tldC5wcm90bxINZW52b3kudHlwZS52MxoeZ29vZ2xlL3Byb3RvYnVmL2R1cmF0aW9uLnByb3RvGh5nb29nbGUvcHJvdG9idWYvd3JhcHBlcnMucHJvdG8isgEKC1Rva2VuQnVja2V0Eh0KCm1heF90b2tlbnMYASABKA1SCW1heFRva2VucxJECg90b2tlbnNfcGVyX2ZpbGwYAiABKAsyHC5nb29nbGUucHJvdG9idWYuVUludDMyVmFsdWVSDXRva2Vuc1BlckZpbGwSPgoNZmlsbF9pbnRlcnZhbBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvblIMZmlsbEludGVydmFsYgZwcm90bzM="
   },
   {
     "name": "google/protobuf/any.proto",

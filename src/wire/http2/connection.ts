@@ -28,6 +28,7 @@ import { Liveness, type Loss } from "./liveness.ts";
 import { type ChunkPool, Outbox } from "./outbox.ts";
 import { areTrailers, readRequest, type RequestFields } from "./request-fields.ts";
 import { Sender } from "./sender.ts";
+import { ReadMarks } from "./read-marks.ts";
 import { Stream, type StreamHandler, type StreamOwner } from "./stream.ts";
 
 /** Who answers the requests of a connection. */
@@ -87,6 +88,7 @@ const settings = (maxStreams: number): Buffer =>
 const settingsAck = frame(frameType.settings, flag.ack, 0);
 const drainPing = Buffer.from("weirdone", "latin1");
 const keepalivePing = Buffer.from("weirlive", "latin1");
+const markPing = Buffer.from("weirmark", "latin1");
 
 interface KnownHead<Head> {
   readonly head: Head;
@@ -109,6 +111,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   readonly #block = new HeaderBlock();
   readonly #meter: FloodMeter;
   readonly #liveness: Liveness;
+  readonly #marks = new ReadMarks(() => this.sender.control(frame(frameType.ping, 0, 0, markPing)));
   readonly #outbox: Outbox;
   readonly #streams = new Map<number, Stream>();
   readonly #closed = new ClosedStreams();
@@ -170,6 +173,11 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     this.sender.control(numbersFrame(frameType.goAway, 0, maxWindow, errorCode.none));
     this.sender.control(frame(frameType.ping, 0, 0, drainPing));
     this.#cancelTimer = this.#options.timers.after(drainMs, () => this.#takeNoMore());
+  }
+
+  /** Calls `told` when the peer has read everything that was put on its way before. */
+  whenRead(told: () => void): void {
+    this.#marks.add(told);
   }
 
   /** Ends the connection at once. */
@@ -466,6 +474,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     if (id !== 0) throw broken(`PING on stream ${id}`);
     checkLength(end - start, 8);
+    if ((flags & flag.ack) !== 0 && markPing.compare(bytes, start, end) === 0 && this.#marks.answered()) return;
     this.#spend(cost.idleFrame);
     if ((flags & flag.ack) === 0) {
       this.sender.control(frame(frameType.ping, flag.ack, 0, bytes.subarray(start, end)));

@@ -27,6 +27,8 @@ export interface StreamOwner {
   readonly sender: Sender;
   /** The stream has sent its end. */
   ended(stream: Stream): void;
+  /** Calls `told` when the peer has read everything that was put on its way before. */
+  whenRead(told: () => void): void;
   /** Opens the peer's window as far as the stream's handler has taken what came. */
   reopen(stream: Stream): void;
 }
@@ -105,6 +107,18 @@ export class Stream {
       putUint32(prefix, 1, length);
       this.#wait(prefix, message);
     }
+  }
+
+  /**
+   * Calls `told` when the peer's transport has read what was sent; never, if the stream ends before. `false` when that
+   * cannot be asked now, because something still waits for the peer's windows.
+   */
+  whenRead(told: () => void): boolean {
+    if (this.isOver || this.#queue !== undefined) return false;
+    this.#owner.whenRead(() => {
+      if (!this.isOver) told();
+    });
+    return true;
   }
 
   /** Whether something waits for the peer's windows. */

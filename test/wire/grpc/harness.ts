@@ -33,6 +33,7 @@ export function recordingObserver(): Observer & { calls: string[]; drops: string
     ruleFault() {},
     limitDegraded() {},
     adapterCall() {},
+    quotaUse() {},
     adapterEvent() {},
     dropped: (what, reason, by) => void drops.push(`${what} ${reason} ${by}`),
     callerRefused: (at, reason) => void drops.push(`caller ${at} ${reason}`),

@@ -506,7 +506,7 @@ test("a stream that held back goes on, whatever a socket takes before it says th
   const sender = new Sender(outbox, () => {});
   socket.on("drain", () => sender.drained());
   sender.window = 1e6;
-  const stream = new Stream(1, 0, -1, { sender, ended() {}, reopen() {} });
+  const stream = new Stream(1, 0, -1, { sender, ended() {}, whenRead() {}, reopen() {} });
   let goesOn = 0;
   stream.handler = { data() {}, end() {}, isReady: true, drained: () => goesOn++, gone() {} };
   const widen = (by: number): void => {

@@ -83,6 +83,7 @@ function doorOn(behaviour: Behaviour) {
       ruleFault: nothing,
       limitDegraded: nothing,
       adapterCall: nothing,
+      quotaUse: nothing,
       adapterEvent: nothing,
       dropped: (what, reason, by) => void told.dropped.push([what, reason, by]),
       callerRefused: nothing,

@@ -57,6 +57,7 @@ function open(
       sent.push(message);
       return client.reads;
     },
+    whenRead: () => false,
     end: () => void client.ended++,
   };
   return { hub, log, observer, sent, client, incoming: door.duplex.get(`/weir.v1.Weir/${method}`)!(out, call) };

@@ -47,7 +47,7 @@ export function open(
   const door = createAccessLogDoor({ open: hub.open, observer, log, now: clock.now, timers: clock });
   const sent: Uint8Array[] = [];
   let ended = 0;
-  const out = { send: (bytes: Uint8Array) => sent.push(bytes) > 0, end: () => void ended++ };
+  const out = { send: (bytes: Uint8Array) => sent.push(bytes) > 0, whenRead: () => false, end: () => void ended++ };
   const another = (client?: Client, peer = "10.9.9.9"): Incoming => {
     const call: Call = { peer, signal: new AbortController().signal, header: () => undefined, client };
     return door.duplex.get(method)!(out, call);

@@ -1,0 +1,313 @@
+import type { Budget, Share } from "../../sdk/index.ts";
+import type { Observer } from "../../util/observer.ts";
+import { Failure } from "../failure.ts";
+import { budgetOfTokens, tokensOf, type Assignment, type Tokens } from "./assignment.ts";
+import type { BucketLimit, BucketLimits, QuotaLimits } from "./bucket-limits.ts";
+import { nothing } from "./claim.ts";
+import { Count } from "./count.ts";
+import { couldUseMore, hasTooMuch, lacksBurst, worthwhile } from "./ledger.ts";
+import { ProxyBucket, type BucketUse, type Part } from "./proxy-bucket.ts";
+
+/** What limits are counted in, as the policies that serve name it. */
+export type QuotaStores = Pick<QuotaLimits, "isShared" | "apportion">;
+
+export interface ApportionerOptions {
+  /** The name of this hub among those that share a store; no other may have it. */
+  readonly member: string;
+  /** Milliseconds of a clock that is never set. */
+  readonly now: () => number;
+  readonly observer: Observer;
+  readonly stores: QuotaStores;
+  /** How long an assignment holds, in milliseconds: whole seconds, 2 at least. */
+  readonly ttlMs: number;
+  /** How long an idle bucket is kept. Default 10 minutes. */
+  readonly idleMs?: number;
+  /** The most buckets of all proxies. Default 20,000. */
+  readonly maxBuckets?: number;
+  /** The most counts. Default 50,000. */
+  readonly maxCounts?: number;
+}
+
+/** A proxy that has not reported for so many times to live is taken for gone. */
+const silentTtls = 3;
+
+/** The most stakes of one call to a store. */
+const maxStakes = 500;
+
+/**
+ * Divides the budgets of limits over proxies that keep to them by themselves. Whoever holds a proxy's stream tells what
+ * it reports, and asks what is to be sent to it: {@link Apportioner.assign}.
+ *
+ * An assignment that was sent counts from then on, together with the one before until the proxy has read it
+ * ({@link Apportioner.heard}), and until its time to live is over as the proxy counts it, which begins when it has read
+ * it. One that is never known to be read counts `graceMs` longer than its time to live.
+ */
+export class Apportioner {
+  readonly ttlMs: number;
+  readonly graceMs: number;
+  readonly #options: ApportionerOptions;
+  readonly #counts = new Map<string, Count>();
+  readonly #idleMs: number;
+  readonly #holdMs: number;
+  readonly #asking = new Set<string>();
+  #buckets = 0;
+
+  constructor(options: ApportionerOptions) {
+    this.#options = options;
+    this.ttlMs = options.ttlMs;
+    this.graceMs = Math.min(1000, options.ttlMs / 4);
+    this.#idleMs = options.idleMs ?? 600_000;
+    this.#holdMs = 3 * (this.ttlMs + this.graceMs);
+  }
+
+  /** How many buckets there are. */
+  get buckets(): number {
+    return this.#buckets;
+  }
+
+  /** How many counts there are. */
+  get counts(): number {
+    return this.#counts.size;
+  }
+
+  /** A bucket of a proxy, or `undefined` where there is no room for more. */
+  subscribe(limits: BucketLimits): ProxyBucket | undefined {
+    const { maxBuckets = 20_000, maxCounts = 50_000, now, observer } = this.#options;
+    if (this.#buckets >= maxBuckets || this.#counts.size >= maxCounts) {
+      observer.dropped("quota_bucket", "full", 1);
+      return undefined;
+    }
+    this.#buckets++;
+    const bucket = new ProxyBucket(now());
+    this.rebase(bucket, limits);
+    return bucket;
+  }
+
+  /** Says which limits hold for a bucket now. */
+  rebase(bucket: ProxyBucket, limits: BucketLimits): void {
+    const nowMs = this.#options.now();
+    bucket.limits = limits;
+    const before = new Map(bucket.parts.map((part) => [part.count, part]));
+    const kept = new Set<Count>();
+    bucket.parts = (limits === "refused" ? [] : limits).flatMap((limit): Part[] => {
+      const count = this.#countOf(limit, nowMs);
+      // Two rules never share a count.
+      kept.add(count);
+      const part = before.get(count);
+      if (part !== undefined && part.claim.cost === limit.cost) return [part];
+      if (part !== undefined) kept.delete(count);
+      count.ledger.settle(nowMs);
+      const claim = count.ledger.add(limit.cost, nowMs);
+      if (bucket.assignment?.kind === "tokens") {
+        // The proxy goes on with what it has until it hears of something else.
+        const { rate, burst } = bucket.budget;
+        const untilMs = bucket.sentMs + this.ttlMs + this.graceMs;
+        count.ledger.commit(claim, { rate: rate * limit.cost, burst: burst * limit.cost }, nowMs, untilMs);
+      }
+      return [{ count, claim }];
+    });
+    for (const { count, claim } of before.values()) if (!kept.has(count)) count.ledger.leave(claim);
+  }
+
+  /** Takes what a proxy reports. */
+  report(bucket: ProxyBucket, use: BucketUse): void {
+    const { now, observer } = this.#options;
+    const isFirst = !bucket.hasReported;
+    bucket.take(use, now());
+    for (const { count, claim } of bucket.parts) {
+      observer.quotaUse(count.rule.id, use.allowed, use.denied);
+      // What passed before there was an assignment is charged like any other.
+      if (isFirst) count.ledger.spend(Math.min(use.allowed, Number.MAX_SAFE_INTEGER) * claim.cost);
+    }
+  }
+
+  /** The proxy's stream is gone, or it was told to abandon the bucket. What it was assigned counts until it runs out. */
+  leave(bucket: ProxyBucket): void {
+    this.#buckets--;
+    for (const { count, claim } of bucket.parts) count.ledger.leave(claim);
+    bucket.parts = [];
+  }
+
+  /** Whether a bucket has not been used for so long that it is to be abandoned. */
+  isIdle(bucket: ProxyBucket): boolean {
+    return this.#options.now() - bucket.usedMs >= this.#idleMs;
+  }
+
+  /** The proxy has read what was sent to it last: what it was told before does not count any more. */
+  heard(bucket: ProxyBucket): void {
+    const nowMs = this.#options.now();
+    const untilMs = nowMs + this.ttlMs;
+    for (const { count, claim } of bucket.parts) {
+      count.ledger.confirm(claim, nowMs);
+      if (claim.grant !== undefined) claim.grant.untilMs = Math.max(claim.grant.untilMs, untilMs);
+    }
+  }
+
+  /** What is to be sent to the proxy now; it counts as sent. `undefined`: nothing. */
+  assign(bucket: ProxyBucket): Assignment | undefined {
+    const nowMs = this.#options.now();
+    // A proxy that reports no more is to lose what it has.
+    if (nowMs - bucket.reportedMs > silentTtls * this.ttlMs) return undefined;
+    if (bucket.limits === "refused") return this.#blanket(bucket, "deny", nowMs);
+    const binding: Part[] = [];
+    for (const part of bucket.parts) {
+      const { count } = part;
+      if (count.state === "awaited") return undefined;
+      if (count.state !== "lost" || count.rule.onError === "local") binding.push(part);
+      else if (count.rule.onError === "deny") return this.#blanket(bucket, "deny", nowMs);
+    }
+    if (binding.length === 0) return this.#blanket(bucket, "allow", nowMs);
+    for (const { count } of binding) {
+      count.ledger.settle(nowMs);
+      // Nothing may be sent that would outlast what is kept for this hub.
+      if (count.state === "shared" && nowMs + this.ttlMs + this.graceMs > count.holdUntilMs) return undefined;
+    }
+    return this.#change(bucket, binding, nowMs) ?? this.#refresh(bucket, nowMs);
+  }
+
+  /** Looks after all counts: forgets those that are idle, and asks for this hub's shares. To be called once a second or so. */
+  round(): void | Promise<void> {
+    const nowMs = this.#options.now();
+    const byAdapter = new Map<string, Count[]>();
+    for (const [name, count] of this.#counts) {
+      count.ledger.settle(nowMs);
+      if (count.state === "whole" ? count.ledger.isIdle : count.ledger.claims.size === 0) {
+        // A store keeps what this hub had until it runs out.
+        this.#counts.delete(name);
+        continue;
+      }
+      count.fail(nowMs);
+    }
+    for (const count of this.#counts.values()) {
+      if (count.state === "whole") continue;
+      const { via } = count.rule;
+      const asked = byAdapter.get(via);
+      if (asked === undefined) byAdapter.set(via, [count]);
+      else asked.push(count);
+    }
+    const pending = [...byAdapter].map(([adapter, counts]) => this.#ask(adapter, counts)).filter(isPromise);
+    return pending.length === 0 ? undefined : Promise.all(pending).then(() => undefined);
+  }
+
+  #countOf(limit: BucketLimit, nowMs: number): Count {
+    const { via } = limit.rule;
+    const name = `${via} ${limit.key}`;
+    let count = this.#counts.get(name);
+    if (count === undefined) {
+      const isShared = this.#options.stores.isShared(via);
+      this.#counts.set(name, (count = new Count(limit, isShared, nowMs)));
+    } else count.renew(limit);
+    return count;
+  }
+
+  /** Another assignment than the one that the proxy has, if there is to be one. */
+  #change(bucket: ProxyBucket, parts: readonly Part[], nowMs: number): Assignment | undefined {
+    // The proxy has not heard of the last one yet.
+    if (bucket.isInFlight) return undefined;
+    let isShort = false;
+    for (const { count } of parts) isShort = count.ledger.plan(nowMs, this.ttlMs) || isShort;
+    if (!bucket.hasTokens) {
+      const tokens = tokensOf(offered(parts));
+      if (tokens !== undefined) return this.#grant(bucket, tokens, nowMs);
+      return bucket.assignment?.kind === "deny" ? undefined : this.#blanket(bucket, "deny", nowMs);
+    }
+    const isLate = nowMs >= bucket.sentMs + this.ttlMs - this.graceMs;
+    if (isShort && parts.some(({ claim }) => hasTooMuch(claim))) {
+      const tokens = tokensOf(offered(parts));
+      if (tokens !== undefined) return this.#grant(bucket, tokens, nowMs);
+      const isOut = parts.some(({ count, claim }) => claim.target.burst < claim.cost || count.ledger.isOver);
+      if (isOut) return this.#blanket(bucket, "deny", nowMs);
+    } else if (isLate || parts.every(({ claim }) => couldUseMore(claim))) {
+      const tokens = tokensOf(offered(parts));
+      if (tokens !== undefined && (isLate || tokensRate(tokens) > bucket.budget.rate * worthwhile))
+        return this.#grant(bucket, tokens, nowMs);
+    } else if (nowMs - bucket.sinceMs >= this.ttlMs && parts.every(({ claim }) => lacksBurst(claim))) {
+      const offer = offered(parts);
+      const tokens = tokensOf(offer);
+      if (tokens !== undefined && tokens.maxTokens >= 2 * bucket.budget.burst && offer.rate >= bucket.budget.rate)
+        return this.#grant(bucket, tokens, nowMs);
+    }
+    return undefined;
+  }
+
+  /** The same again, before it runs out. What comes after it has run out would begin with a full burst. */
+  #refresh(bucket: ProxyBucket, nowMs: number): Assignment | undefined {
+    const { assignment, sentMs } = bucket;
+    if (assignment === undefined || nowMs < sentMs + this.ttlMs / 2) return undefined;
+    if (assignment.kind === "tokens") {
+      if (!bucket.hasTokens || nowMs >= sentMs + this.ttlMs - this.graceMs) return undefined;
+      for (const { claim } of bucket.parts) claim.grant!.untilMs = nowMs + this.ttlMs + this.graceMs;
+    }
+    bucket.sentMs = nowMs;
+    return assignment;
+  }
+
+  #grant(bucket: ProxyBucket, tokens: Tokens, nowMs: number): Tokens {
+    const { rate, burst } = budgetOfTokens(tokens);
+    for (const { count, claim } of bucket.parts) {
+      const units = { rate: rate * claim.cost, burst: burst * claim.cost };
+      count.ledger.commit(claim, units, nowMs, nowMs + this.ttlMs + this.graceMs);
+    }
+    return this.#sent(bucket, tokens, nowMs);
+  }
+
+  /** Lets all pass, or nothing; `undefined` where the proxy knows that. */
+  #blanket(bucket: ProxyBucket, kind: "allow" | "deny", nowMs: number): Assignment | undefined {
+    if (bucket.assignment?.kind === kind) return this.#refresh(bucket, nowMs);
+    for (const { count, claim } of bucket.parts) count.ledger.commit(claim, nothing, nowMs, nowMs);
+    return this.#sent(bucket, { kind }, nowMs);
+  }
+
+  #sent<T extends Assignment>(bucket: ProxyBucket, assignment: T, nowMs: number): T {
+    bucket.assignment = assignment;
+    bucket.sinceMs = bucket.sentMs = nowMs;
+    return assignment;
+  }
+
+  /** Asks a store for this hub's shares. One call at a time: an answer that comes late must not undo a later one. */
+  #ask(adapter: string, counts: readonly Count[]): void | Promise<void> {
+    if (this.#asking.has(adapter)) return;
+    const { member, now, stores } = this.#options;
+    const askFrom = (at: number): void | Promise<void> => {
+      const part = counts.slice(at, at + maxStakes);
+      if (part.length === 0) return;
+      const holdUntilMs = now() + this.#holdMs;
+      const taken = (answer: readonly Share[] | Failure): void | Promise<void> => {
+        const nowMs = now();
+        for (const [i, count] of part.entries()) {
+          count.ledger.settle(nowMs);
+          if (answer instanceof Failure) count.fail(nowMs);
+          else count.take(answer[i]!, holdUntilMs);
+        }
+        return askFrom(at + maxStakes);
+      };
+      const stakes = part.map((count) => count.stake(member, this.#holdMs));
+      const answer = stores.apportion(adapter, stakes);
+      return answer instanceof Promise ? answer.then(taken) : taken(answer);
+    };
+    const pending = askFrom(0);
+    if (!(pending instanceof Promise)) return;
+    this.#asking.add(adapter);
+    return pending.finally(() => this.#asking.delete(adapter));
+  }
+}
+
+/** What all counts of a bucket can give, in requests. */
+function offered(parts: readonly Part[]): Budget {
+  let rate = Infinity;
+  let burst = Infinity;
+  for (const { count, claim } of parts) {
+    const offer = count.ledger.offer(claim);
+    rate = Math.min(rate, offer.rate / claim.cost);
+    burst = Math.min(burst, offer.burst / claim.cost);
+  }
+  return { rate, burst };
+}
+
+function tokensRate(tokens: Tokens): number {
+  return budgetOfTokens(tokens).rate;
+}
+
+function isPromise(value: void | Promise<void>): value is Promise<void> {
+  return value instanceof Promise;
+}

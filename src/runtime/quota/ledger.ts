@@ -1,0 +1,264 @@
+import type { Budget } from "../../sdk/index.ts";
+import { burstOf, nothing, rateOf, type Claim } from "./claim.ts";
+import { waterFill } from "./water-fill.ts";
+
+/** The part of the rate that is not given out: it pays for the bursts that come with changes. */
+const heldBackRate = 1 / 32;
+
+/** The part of the burst that is not given out, for the same. */
+const heldBackBurst = 1 / 4;
+
+/** The part of an equal share that everybody has, however little it asks for, so that who comes back is not refused. */
+const floorPart = 1 / 16;
+
+/** How much more somebody must get for a change to be worth its burst. */
+export const worthwhile = 1.1;
+
+/** How far above its part somebody may stay while others lack theirs. */
+const slack = 1.01;
+
+/** How much of its rate a proxy uses that could use more. */
+const isNearlyAll = 0.9;
+
+/**
+ * Divides one budget among claims, so that in any stretch of time no more than `burst + rate * length` units pass, over
+ * all of them, whatever they do with what they were granted.
+ *
+ * A proxy keeps a token bucket by itself, and each bucket that it is told of begins full. So a grant is paid for like
+ * any other use: its burst is taken from a pool that never holds more than what of the burst is not granted, and that
+ * is filled by what of the rate is not granted. What was granted counts in full until the proxy has certainly heard of
+ * another grant or lost it: of an old and a new one both bursts, and the higher rate.
+ *
+ * Rates are divided by {@link waterFill} over what proxies report to need. Bursts go with the rates. Where there are
+ * more claims than units of burst, they take turns.
+ */
+export class Ledger {
+  /** What may be granted. */
+  budget: Budget;
+  readonly claims = new Set<Claim>();
+  /** Units that may be granted as bursts now. */
+  #pool: number;
+  #atMs: number;
+  /** What was granted when the pool was last brought up to date, or since. */
+  #granted: { rate: number; burst: number } = { rate: 0, burst: 0 };
+  #isShort = false;
+  #isPlanned = false;
+
+  /** @param isFresh whether the whole burst is there */
+  constructor(budget: Budget, isFresh: boolean, nowMs: number) {
+    this.budget = budget;
+    this.#pool = isFresh ? budget.burst : 0;
+    this.#atMs = nowMs;
+  }
+
+  /** What may pass that is granted, and what the pool holds. */
+  get held(): Budget {
+    return { rate: this.#granted.rate, burst: this.#granted.burst + Math.max(0, this.#pool) };
+  }
+
+  /** Units a second that the claims could use. */
+  get demand(): number {
+    let demand = 0;
+    for (const claim of this.claims) if (!claim.isLeft) demand += claim.demand;
+    return demand;
+  }
+
+  /** Whether it is as if nobody had used it. */
+  get isIdle(): boolean {
+    return this.claims.size === 0 && this.#pool >= this.budget.burst;
+  }
+
+  /** Gives the pool its burst, where it turns out that nobody else has any of it. */
+  fill(): void {
+    if (this.claims.size === 0 || this.#granted.burst === 0) this.#pool = this.budget.burst;
+  }
+
+  add(cost: number, nowMs: number): Claim {
+    const claim: Claim = {
+      cost,
+      demand: 0,
+      isNew: true,
+      isLeft: false,
+      grant: undefined,
+      old: undefined,
+      target: nothing,
+      turnMs: nowMs,
+    };
+    this.claims.add(claim);
+    this.#isPlanned = false;
+    return claim;
+  }
+
+  /** Says that the proxy is gone. */
+  leave(claim: Claim): void {
+    claim.isLeft = true;
+    claim.demand = 0;
+    if (burstOf(claim) === 0 && rateOf(claim) === 0) this.claims.delete(claim);
+    this.#isPlanned = false;
+  }
+
+  /** Takes units that passed without a grant. */
+  spend(units: number): void {
+    this.#pool = Math.max(-this.budget.burst, this.#pool - units);
+  }
+
+  /** Brings the books up to a moment: grants that have run out, and what has come into the pool. */
+  settle(nowMs: number): void {
+    if (nowMs === this.#atMs) return;
+    const { rate, burst } = this.budget;
+    const elapsed = Math.max(0, nowMs - this.#atMs) / 1000;
+    this.#atMs = nowMs;
+    // For the whole time what was granted at its beginning counts, so that it is never too much.
+    const comes = Math.max(0, rate - this.#granted.rate) * elapsed;
+    let grantedRate = 0;
+    let grantedBurst = 0;
+    for (const claim of this.claims) {
+      if (claim.old !== undefined && nowMs >= claim.old.untilMs) claim.old = undefined;
+      if (claim.grant !== undefined && nowMs >= claim.grant.untilMs) claim.grant = undefined;
+      if (claim.isLeft && claim.grant === undefined && claim.old === undefined) this.claims.delete(claim);
+      grantedRate += rateOf(claim);
+      grantedBurst += burstOf(claim);
+    }
+    this.#granted = { rate: grantedRate, burst: grantedBurst };
+    this.#pool = Math.min(this.#pool + comes, burst - grantedBurst);
+    this.#isPlanned = false;
+  }
+
+  /** What a claim should have, and whether somebody has to wait for others to give something up. */
+  plan(nowMs: number, turnMs: number): boolean {
+    if (this.#isPlanned) return this.#isShort;
+    this.#isPlanned = true;
+    const live = [...this.claims].filter((claim) => !claim.isLeft);
+    const seated = this.#seated(live, nowMs, turnMs);
+    for (const claim of live) claim.target = nothing;
+    const rate = this.budget.rate * (1 - heldBackRate);
+    const fair = rate / Math.max(1, seated.length);
+    const rates = waterFill(
+      rate,
+      seated.map(({ demand, isNew }) => Math.max(demand, isNew ? fair : fair * floorPart)),
+    );
+    const bursts = this.#bursts(seated, rates);
+    for (const [i, claim] of seated.entries()) claim.target = { rate: rates[i]!, burst: bursts[i]! };
+    this.#isShort = this.isOver || this.#lacks(live);
+    return this.#isShort;
+  }
+
+  /** What could be granted to a claim now, of what it should have. */
+  offer(claim: Claim): Budget {
+    const most = this.budget.rate * (1 - heldBackRate / 2);
+    const rate = Math.min(claim.target.rate, most - this.#granted.rate + rateOf(claim));
+    const burst = Math.min(claim.target.burst, Math.max(claim.cost, this.#pool / 2), this.#pool);
+    return { rate: Math.max(0, rate), burst: Math.max(0, burst) };
+  }
+
+  /** Grants something in place of what the claim has. */
+  commit(claim: Claim, { rate, burst }: Budget, nowMs: number, untilMs: number): void {
+    this.#granted.rate -= rateOf(claim);
+    const hadTurn = (claim.grant?.burst ?? 0) > 0;
+    claim.old = hadTurn ? claim.grant : undefined;
+    claim.grant = { rate, burst, sinceMs: nowMs, untilMs };
+    if (hadTurn !== burst > 0) claim.turnMs = nowMs;
+    this.#granted.rate += rateOf(claim);
+    this.#granted.burst += burst;
+    this.#pool -= burst;
+  }
+
+  /** The proxy has certainly heard of its last grant. */
+  confirm(claim: Claim, nowMs: number): void {
+    this.settle(nowMs);
+    const { old } = claim;
+    if (old === undefined) return;
+    this.#granted.rate -= rateOf(claim);
+    claim.old = undefined;
+    this.#granted.rate += rateOf(claim);
+    this.#granted.burst -= old.burst;
+  }
+
+  /** Whether more is granted than there is, because the budget has shrunk. */
+  get isOver(): boolean {
+    const { rate, burst } = this.budget;
+    return this.#granted.rate > rate * (1 + 1e-9) || this.#granted.burst > burst * (1 + 1e-9);
+  }
+
+  /** Whether somebody should have more than it can be given before others have less. */
+  #lacks(live: readonly Claim[]): boolean {
+    let rate = 0;
+    let burst = 0;
+    for (const claim of live) {
+      if (!couldUseMore(claim)) continue;
+      rate += claim.target.rate - rateOf(claim);
+      burst += claim.grant === undefined || claim.grant.burst === 0 ? claim.cost : 0;
+    }
+    if (rate <= 0 && burst <= 0) return false;
+    return (
+      rate > this.budget.rate * (1 - heldBackRate / 2) - this.#granted.rate + 1e-9 ||
+      burst > this.budget.burst - this.#granted.burst + 1e-9
+    );
+  }
+
+  /**
+   * Those that get something. Each needs the burst of a request; where there is not enough for all, those go first whose
+   * turn has only begun, then those that have waited longest.
+   */
+  #seated(live: readonly Claim[], nowMs: number, turnMs: number): readonly Claim[] {
+    let needed = 0;
+    let largest = 0;
+    for (const { cost } of live) {
+      needed += cost;
+      largest = Math.max(largest, cost);
+    }
+    // The burst of one request is kept back, or no change could be paid.
+    let left = this.budget.burst >= 2 * largest ? this.budget.burst - largest : this.budget.burst;
+    if (needed <= left) return live;
+    const rank = (claim: Claim): number => {
+      const isSeated = (claim.grant?.burst ?? 0) > 0;
+      if (claim.demand === 0 && !claim.isNew) return 3;
+      if (!isSeated) return 1;
+      return nowMs - claim.turnMs < turnMs ? 0 : 2;
+    };
+    const inLine = live.map((claim) => ({ claim, rank: rank(claim) }));
+    inLine.sort((a, b) => {
+      if (a.rank !== b.rank) return a.rank - b.rank;
+      return a.rank === 2 ? b.claim.turnMs - a.claim.turnMs : a.claim.turnMs - b.claim.turnMs;
+    });
+    const seated: Claim[] = [];
+    for (const { claim } of inLine) {
+      if (claim.cost > left) continue;
+      seated.push(claim);
+      left -= claim.cost;
+    }
+    return seated;
+  }
+
+  /** Bursts that go with rates: each at least a request's, and together no more than there is. */
+  #bursts(seated: readonly Claim[], rates: readonly number[]): number[] {
+    const { burst } = this.budget;
+    let costs = 0;
+    let rate = 0;
+    for (const [i, { cost }] of seated.entries()) {
+      costs += cost;
+      rate += rates[i]!;
+    }
+    const open = Math.max(0, burst * (1 - heldBackBurst) - costs);
+    return seated.map(({ cost }, i) => cost + (rate > 0 ? (open * rates[i]!) / rate : 0));
+  }
+}
+
+/** Whether a claim should have more than it has, and would use it. */
+export function couldUseMore(claim: Claim): boolean {
+  const { target, grant, demand, isNew } = claim;
+  if (target.burst < claim.cost) return false;
+  if (grant === undefined || grant.burst === 0) return isNew || demand > 0 || grant === undefined;
+  return (isNew || demand > grant.rate * isNearlyAll) && target.rate > grant.rate * worthwhile;
+}
+
+/** Whether a claim has more than it should have, and should give it up where somebody needs it. */
+export function hasTooMuch({ target, grant, cost }: Claim): boolean {
+  if (grant === undefined || grant.burst === 0) return false;
+  return grant.rate > target.rate * slack || grant.burst > target.burst * slack + cost || target.burst < cost;
+}
+
+/** Whether a claim has far less burst than it should have, since changes came one upon the other. */
+export function lacksBurst({ target, grant }: Claim): boolean {
+  return grant !== undefined && grant.burst > 0 && grant.burst * 2 < target.burst;
+}

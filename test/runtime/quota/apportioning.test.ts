@@ -1,0 +1,115 @@
+import test, { type ExecutionContext } from "ava";
+import type { Budget } from "../../../src/sdk/index.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
+import { randomOf, SimulatedProxy, Simulation, type Load } from "./simulation.ts";
+
+/** A whole number of 0 or more and less than `end`. */
+const below = (random: () => number, end: number): number => Math.floor(random() * end);
+
+function budgetFrom(random: () => number): Budget {
+  const rate = [0.5, 3, 20, 100, 1000][below(random, 5)]!;
+  return { rate, burst: Math.max(1, Math.floor(rate * [0.1, 1, 3][below(random, 3)]!)) };
+}
+
+function loadFrom(random: () => number, { rate }: Budget): Load {
+  return random() < 0.5 ? "greedy" : random() * rate;
+}
+
+/** What becomes of proxies and hubs at random. */
+function disturb(simulation: Simulation, random: () => number, maxProxies: number): void {
+  const { streams, proxies, hubs, scene } = simulation;
+  const some = [...streams][below(random, streams.size)];
+  const hub = hubs[below(random, hubs.length)]!;
+  const dice = random();
+  if (dice < 0.15 && proxies.size < maxProxies) {
+    simulation.join(new SimulatedProxy(loadFrom(random, scene.budget), simulation.nowMs), hub);
+  } else if (some === undefined) return;
+  else if (dice < 0.2) some.proxy.load = loadFrom(random, scene.budget);
+  else if (dice < 0.23) some.proxy.load = 0;
+  else if (dice < 0.26) simulation.leave(some);
+  else if (dice < 0.28) some.isCut = true;
+  else if (dice < 0.3) {
+    // A connection is lost and made again, perhaps to another hub.
+    simulation.leave(some);
+    simulation.join(some.proxy, hub);
+  } else if (dice < 0.305 && scene.store !== undefined) simulation.crash(hub);
+}
+
+function schedule(t: ExecutionContext, seed: number, maxProxies: number, steps: number): void {
+  const random = randomOf(seed);
+  const budget = budgetFrom(random);
+  const simulation = new Simulation({ random, budget, hubs: 1, cost: random() < 0.2 ? 3 : 1 });
+  for (let step = 0; step < steps; step++) {
+    disturb(simulation, random, maxProxies);
+    simulation.step(10 + random() * 300);
+  }
+  const { meter } = simulation;
+  if (meter.least < -1e-6) t.fail(`seed ${seed}: ${-meter.least} units too many of ${JSON.stringify(budget)}`);
+}
+
+test("proxies that join, leave, crash and report late never let more pass than the limit, in any stretch of time", (t) => {
+  const first = Date.now() % 1_000_000;
+  t.log(`seeds from ${first}`);
+  for (let seed = first; seed < first + fuzzRuns(1000); seed++) schedule(t, seed, 10, 150);
+  t.pass();
+});
+
+const steady: readonly { title: string; budget: Budget; loads: readonly Load[]; rates: readonly number[] }[] = [
+  { title: "one proxy has it all", budget: { rate: 100, burst: 100 }, loads: ["greedy"], rates: [100] },
+  {
+    title: "two that want too much have half each",
+    budget: { rate: 100, burst: 100 },
+    loads: ["greedy", "greedy"],
+    rates: [50, 50],
+  },
+  {
+    title: "what one does not need the other has",
+    budget: { rate: 100, burst: 100 },
+    loads: [10, "greedy"],
+    rates: [10, 90],
+  },
+  {
+    title: "small wants are met, large ones are equal",
+    budget: { rate: 90, burst: 30 },
+    loads: [5, 10, "greedy", "greedy", "greedy"],
+    rates: [5, 10, 25, 25, 25],
+  },
+  {
+    title: "enough for all is given to all",
+    budget: { rate: 100, burst: 100 },
+    loads: [20, 30, 10],
+    rates: [20, 30, 10],
+  },
+  {
+    title: "a slow limit is divided too",
+    budget: { rate: 1, burst: 10 },
+    loads: ["greedy", "greedy"],
+    rates: [0.5, 0.5],
+  },
+];
+
+for (const { title, budget, loads, rates } of steady) {
+  test(`in the long run: ${title}`, (t) => {
+    const random = randomOf(7);
+    const simulation = new Simulation({ random, budget, hubs: 1 });
+    const proxies = loads.map((load) => new SimulatedProxy(load, simulation.nowMs));
+    const run = (seconds: number): void => {
+      const endMs = simulation.nowMs + seconds * 1000;
+      while (simulation.nowMs < endMs) simulation.step(10 + random() * 50);
+    };
+    for (const proxy of proxies) {
+      simulation.join(proxy, simulation.hubs[0]!);
+      run(1);
+    }
+    // Changes are paid for out of the limit, so that a slow one takes longer to come to rest.
+    run(30 + 300 / budget.rate);
+    const before = proxies.map(({ passed }) => passed);
+    run(100);
+    const passed = proxies.map((proxy, i) => (proxy.passed - before[i]!) / 100);
+    t.log(passed.map((rate, i) => `${rate} of ${rates[i]}`).join(", "));
+    for (const [i, rate] of passed.entries()) {
+      t.true(rate >= rates[i]! * 0.85 && rate <= rates[i]! * 1.15, `proxy ${i} passed ${rate}/s of ${rates[i]}/s`);
+    }
+    t.true(simulation.meter.least >= -1e-6);
+  });
+}
