@@ -1,4 +1,15 @@
-import type { Call, Charge, Grant, HoldChange, HoldOutcome, Instance, Log, Share, Stake, Verdict } from "../sdk/index.ts";
+import type {
+  Call,
+  Charge,
+  Grant,
+  HoldChange,
+  HoldOutcome,
+  Instance,
+  Log,
+  Share,
+  Stake,
+  Verdict,
+} from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
 import { grantsFlaw, outcomesFlaw, sharesFlaw, verdictFlaw } from "./answer-flaw.ts";
@@ -165,7 +176,7 @@ export class AdapterCalls {
     changes: readonly HoldChange[],
   ): readonly (readonly HoldOutcome[])[] | Failure | Promise<readonly (readonly HoldOutcome[])[] | Failure> {
     return this.#run(holding, changes);
-};
+  }
 
   get canApportion(): boolean {
     return this.#options.instance.apportion !== undefined;
