@@ -75,11 +75,3 @@ function forEachField(bytes: Uint8Array, read: (field: number, type: WireType, r
     if (!read(field, type, reader)) reader.skip(type, field);
   }
 }
-
-/** A `Retry-After` in milliseconds from now: seconds or a date (RFC 9110, 10.2.3); `undefined` when it is neither. */
-export function readRetryAfter(text: string | undefined, nowMs: number): number | undefined {
-  if (text === undefined) return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
-  const at = /^[A-Z][a-z]{2}/.test(text) ? Date.parse(text) : NaN;
-  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
-}

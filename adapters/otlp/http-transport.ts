@@ -2,7 +2,8 @@ import { Agent as HttpAgent, request as requestHttp, type IncomingMessage } from
 import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
-import { readAnswer, readRetryAfter } from "./answer.ts";
+import { parseRetryAfter } from "weir/sdk";
+import { readAnswer } from "./answer.ts";
 import { receiverText, type Outcome, type Transport } from "./outcome.ts";
 import type { Tls } from "./secrets.ts";
 
@@ -105,6 +106,6 @@ function outcomeOf(response: IncomingMessage, body: Buffer, nowMs: number): Outc
   const said = /^(text\/plain|application\/json)/i.test(type) ? `: ${receiverText(body.toString())}` : "";
   const reason = `the receiver answers HTTP ${status}${said}`;
   if (!retryable.has(status)) return { kind: "refused", reason };
-  const afterMs = readRetryAfter(response.headers["retry-after"], nowMs);
+  const afterMs = parseRetryAfter(response.headers["retry-after"], nowMs);
   return { kind: "retry", reason, ...(afterMs === undefined ? {} : { afterMs }) };
 }

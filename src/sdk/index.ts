@@ -17,6 +17,7 @@ export { expositionFormat, expositionTypes } from "../util/exposition.ts";
 export type { Budget, Share, Stake } from "./share.ts";
 export { spanKinds } from "./span.ts";
 export type { Span, SpanKind, SpanPeer, SpanService } from "./span.ts";
+export { parseRetryAfter } from "./retry-after.ts";
 export { parseDuration, parseSize } from "./units.ts";
 export { refusalCodes } from "./verdict.ts";
 export type { Allowed, Refused, RefusalCode, Verdict } from "./verdict.ts";

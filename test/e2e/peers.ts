@@ -19,6 +19,23 @@ async function envoy(version: EnvoyVersion): Promise<Program | Gap> {
   });
 }
 
+/** https://central.sonatype.com/artifact/io.zipkin/zipkin-server */
+const zipkinJar = {
+  url: "https://repo1.maven.org/maven2/io/zipkin/zipkin-server/3.6.1/zipkin-server-3.6.1-exec.jar",
+  sha256: "d8326e0ed4f43855dba81228f688554706e52578a7c782d9a90b73f8680654a1",
+};
+
+/** A program that fetches a file, which must be the one of the checksum. It stands in single quotes of a shell. */
+const fetchedFile = `
+  import { createHash } from "node:crypto";
+  import { writeFileSync } from "node:fs";
+  const [url, sha256, path] = process.argv.slice(1);
+  const response = await fetch(url);
+  const bytes = Buffer.from(await response.arrayBuffer());
+  const found = createHash("sha256").update(bytes).digest("hex");
+  if (!response.ok || found !== sha256) throw new Error(url + " answers " + response.status + " with " + found);
+  writeFileSync(path, bytes);`;
+
 /**
  * The programs of others that tests run, real peers all. Each is found on the machine or fetched into the clone's cache;
  * `npm test` fetches them all before the first test, since that may take minutes.
@@ -59,5 +76,23 @@ export const peers = {
           --target "$1" rotel==0.0.1a15
         chmod +x "$1/rotel/rotel-agent"`,
       how: "python3 -m pip install rotel==0.0.1a15",
+    }),
+  /** Java, for Zipkin's server. What the package links to by absolute paths is made to lie within the cache. */
+  java: () => {
+    const { script, ...recipe } = debian(["default-jre-headless"], "java");
+    return program("java", {
+      ...recipe,
+      script: `${script}
+        find "$1" -type l -lname '/*' | while read -r link; do ln -sfr "$1$(readlink "$link")" "$link"; done
+        set -- "$1" "$1"/usr/lib/jvm/java-*/bin/java
+        ln -sr "$2" "$1/java"`,
+    });
+  },
+  /** Zipkin's server: the path of its jar, which Java runs. */
+  zipkin: () =>
+    program("zipkin-server", {
+      file: "zipkin.jar",
+      script: `node --input-type=module -e '${fetchedFile}' ${zipkinJar.url} ${zipkinJar.sha256} "$1/zipkin.jar"`,
+      how: "io.zipkin:zipkin-server:3.6.1, classifier exec, of Maven Central",
     }),
 } satisfies Record<string, () => Promise<Program | Gap>>;
