@@ -3,6 +3,7 @@ import { Fault } from "../attributes/fault.ts";
 import { nearest } from "../util/nearest.ts";
 import type { Compilation } from "./compilation.ts";
 import { type Dynamic, dynamicTypeName, isList, isMap, unbox, box } from "./dynamic.ts";
+import type { TextTest } from "./expression.ts";
 import { library } from "./library/index.ts";
 import { compileMacro, macroNames } from "./macro.ts";
 import { tooCostly } from "./meter.ts";
@@ -93,7 +94,8 @@ function call(c: Compilation, overload: Overload, args: readonly Part[], operand
   }
   const runs = args.map((arg, i) => inLoop(c, coerced(arg, overload.params[i]!)));
   const run = c.inLoop ? applied(made, runs) : (appliedToSlot(made, args, constants) ?? applied(made, runs));
-  const result = overload.refine === undefined ? { type, run } : unboxed(type, run);
+  const textTest = c.inLoop ? undefined : textTestOf(overload, args, constants);
+  const result = overload.refine === undefined ? { type, run, textTest } : unboxed(type, run);
   if (constants.length > 0 && constants.every((constant) => constant !== undefined)) {
     const value = (made as (...values: unknown[]) => unknown)(...constants);
     if (!isMissing(value)) return constantPart(type, overload.refine === undefined ? value : unbox(value as Dynamic));
@@ -121,6 +123,22 @@ function appliedToSlot(made: Apply, args: readonly Part[], constants: readonly u
     const value = bag.get(slot);
     return typeof value === "string" ? f(value, constant) : run(bag);
   };
+}
+
+/** The methods that compare a text with another one. */
+const textTests: ReadonlySet<string> = new Set(["startsWith", "endsWith", "contains"] satisfies TextTest["kind"][]);
+
+function textTestOf(
+  { name, method }: Overload,
+  [subject]: readonly Part[],
+  constants: readonly unknown[],
+): TextTest | undefined {
+  const text = constants[1];
+  if (!method || !textTests.has(name) || subject?.slot === undefined || subject.type.kind !== "string")
+    return undefined;
+  if (typeof text !== "string") return undefined;
+  const { slot, run: otherwise } = subject;
+  return { kind: name as TextTest["kind"], slot, texts: [text], negated: false, otherwise };
 }
 
 function applied(made: Apply, runs: readonly Run[]): Run {

@@ -5,6 +5,8 @@ import type { Timestamp } from "../attributes/timestamp.ts";
 import type { Compilation } from "./compilation.ts";
 import { type Dynamic, isList, isMap, lookup, dynamicTypeName } from "./dynamic.ts";
 import { compareNumbers, compareText, dynamicCompare, dynamicEquals } from "./equality.ts";
+import type { TextTest } from "./expression.ts";
+import { negated } from "./logic.ts";
 import { keyInAttribute, mapAttributeOf } from "./names.ts";
 import { type NamedText, sameNamedText } from "./named-text.ts";
 import type { BinaryNode } from "./node.ts";
@@ -53,7 +55,9 @@ export function compileEquality(c: Compilation, node: BinaryNode): Part {
     );
   }
   const run = equalsConstant(left, right) ?? equalsConstant(right, left) ?? both(...equalityTest(c, left, right));
-  return { type: types.bool, run: node.operator === "==" ? run : not(run) };
+  const test = isText(left, right.constant?.value) ?? isText(right, left.constant?.value);
+  if (node.operator === "==") return { type: types.bool, run, textTest: test };
+  return { type: types.bool, run: not(run), textTest: negated(test) };
 }
 
 function comparable(a: Type, b: Type): boolean {
@@ -76,6 +80,12 @@ function not(run: Run): Run {
     const value = run(bag);
     return typeof value === "boolean" ? !value : value;
   };
+}
+
+/** A slot of texts against a constant one. */
+function isText({ slot, type, run }: Part, text: unknown): TextTest | undefined {
+  if (slot === undefined || type.kind !== "string" || typeof text !== "string") return undefined;
+  return { kind: "equals", slot, texts: [text], negated: false, otherwise: run };
 }
 
 /** The hottest test there is: a slot against a constant. */
@@ -215,7 +225,15 @@ export function compileIn(c: Compilation, node: BinaryNode): Part {
       `expected ${typeName(holder)} before "in", found ${typeName(left.type)}${castHint(left.type, holder)}`,
     );
   const run = inConstants(left, right) ?? both(boxed(left), boxed(right), memberTest(c, left.type, holder) as Test);
-  return { type: types.bool, run };
+  return { type: types.bool, run, textTest: isOneOf(left, right) };
+}
+
+/** A slot of texts among constant ones. */
+function isOneOf({ slot, type, run }: Part, right: Part): TextTest | undefined {
+  const items = right.constant?.value;
+  if (slot === undefined || type.kind !== "string" || right.type.kind !== "list" || !isList(items)) return undefined;
+  if (!items.every((item) => typeof item === "string")) return undefined;
+  return { kind: "equals", slot, texts: items, negated: false, otherwise: run };
 }
 
 /** A slot among constants: `source.namespace in ["a", "b"]`. */

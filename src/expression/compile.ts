@@ -74,7 +74,7 @@ function compileTree<T>(
   const part = c.part(tree);
   const run = expect(c, tree, part, options?.expected);
   if (c.problems.length > 0) return { problems: c.problems };
-  const { slot, constant, type, guard } = part;
+  const { slot, constant, type, guard, textTest } = part;
   const equalities = equalitiesOf(c, tree);
   const expression: Expression<T> = {
     source,
@@ -86,6 +86,7 @@ function compileTree<T>(
     ...(constant === undefined ? undefined : { constant: { value: constant.value as T } }),
     ...(slot === undefined ? undefined : { slot }),
     ...(guard === undefined ? undefined : { guard: guard as Expression<boolean>["evaluate"] }),
+    ...(textTest === undefined ? undefined : { textTest }),
   };
   return { expression };
 }

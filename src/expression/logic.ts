@@ -1,5 +1,6 @@
 import { Fault } from "../attributes/fault.ts";
 import type { Compilation } from "./compilation.ts";
+import type { TextTest } from "./expression.ts";
 import { presenceKey } from "./names.ts";
 import type { LogicNode, Node, TernaryNode, UnaryNode } from "./node.ts";
 import { type Part, type Run, boxed, coerced } from "./part.ts";
@@ -24,8 +25,13 @@ export function compileLogic(c: Compilation, node: LogicNode): Part {
   const parts = node.operands.map((operand) => c.guarded(tests, operand));
   const runs = parts.map((part, i) => condition(c, node.operands[i]!, part, `on each side of ${symbol}`));
   const run = runs.length === 2 ? pair(runs[0]!, runs[1]!, !isAnd) : chain(runs, !isAnd);
-  const isGuarded = isAnd && parts[0]!.isShared === true;
-  return { type: types.bool, run, ...(isGuarded ? { guard: runs[0]! } : undefined) };
+  const tested = isAnd ? parts[0]!.presenceOf : undefined;
+  if (tested === undefined) return { type: types.bool, run };
+  const guard = runs[0]!;
+  const textTest = parts.length === 2 ? parts[1]!.textTest : undefined;
+  if (textTest?.slot !== tested) return { type: types.bool, run, guard };
+  // Where the slot holds a text has() of it is true, and where it holds none has() decides.
+  return { type: types.bool, run, guard, textTest: { ...textTest, otherwise: guard } };
 }
 
 function pair(first: Run, second: Run, decisive: boolean): Run {
@@ -60,7 +66,14 @@ export function compileNot(c: Compilation, node: UnaryNode, operand: Part): Part
       const value = run(bag);
       return typeof value === "boolean" ? !value : value;
     },
+    // Where has() decides, its outcome would have to be turned round too.
+    textTest: operand.guard === undefined ? negated(operand.textTest) : undefined,
   };
+}
+
+/** The test with the other outcome. */
+export function negated(test: TextTest | undefined): TextTest | undefined {
+  return test && { ...test, negated: !test.negated };
 }
 
 export function compileTernary(c: Compilation, node: TernaryNode): Part {

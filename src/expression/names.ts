@@ -159,13 +159,13 @@ function readAttribute(c: Compilation, attribute: Attribute, at: Node): Part {
     return { type, run: (bag) => bag.getWhole(map) };
   }
   const slot = c.environment.layout.declare(attribute.name, attribute.type);
-  return { type, run: (bag) => bag.get(slot), slot };
+  return oncePerSlot(c.shared.reads, slot, { type, run: (bag) => bag.get(slot), slot });
 }
 
 /** `attribute["key"]` with a constant key: a slot of its own. */
 export function readKey(c: Compilation, attribute: Attribute, key: string, at: Node): Part {
   const [slot, map] = declareKey(c, attribute, key, at, false);
-  return {
+  return oncePerSlot(c.shared.reads, slot, {
     type: types.string,
     slot,
     run: (bag) => {
@@ -174,7 +174,7 @@ export function readKey(c: Compilation, attribute: Attribute, key: string, at: N
       const whole = bag.peek(map);
       return whole instanceof Fault ? whole : undefined;
     },
-  };
+  });
 }
 
 /** `attribute[key]` with a key that is computed. */
@@ -233,12 +233,15 @@ export function testPresence(c: Compilation, attribute: Attribute, key: string |
   return presence(c, slot, (bag) => present(bag.get(slot)));
 }
 
-/** The test of a slot that was made first. */
 function presence(c: Compilation, slot: number, run: Run): Part {
-  const made = c.shared.presence;
-  let part = made.get(slot);
-  if (part === undefined) made.set(slot, (part = { type: types.bool, run, isShared: true }));
-  return part;
+  return oncePerSlot(c.shared.presence, slot, { type: types.bool, run, presenceOf: slot });
+}
+
+/** The part of a slot that was made first. */
+function oncePerSlot(made: Map<number, Part>, slot: number, part: Part): Part {
+  const known = made.get(slot);
+  if (known === undefined) made.set(slot, part);
+  return known ?? part;
 }
 
 /** `a.?b` and `a[?"b"]` on attributes: an optional that is none when the attribute or its key is absent. */

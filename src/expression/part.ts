@@ -1,5 +1,6 @@
 import type { Bag } from "../attributes/bag.ts";
 import { Fault } from "../attributes/fault.ts";
+import type { TextTest } from "./expression.ts";
 import { type Dynamic, box, dynamicTypeName, typeOf, unbox } from "./dynamic.ts";
 import type { Type } from "./type.ts";
 import { asMap, isDyn, isNamedText } from "./typing.ts";
@@ -17,10 +18,12 @@ export interface Part {
   readonly constant?: { readonly value: unknown };
   /** Set when the part is nothing but a slot of the bag. */
   readonly slot?: number;
-  /** Set when `run` is one function for all expressions of a layout. */
-  readonly isShared?: true;
+  /** Set when the part is `has()` of a slot; `run` is then one function for all expressions of a layout. */
+  readonly presenceOf?: number;
   /** Set when the part begins with a shared operand of `&&`: see `Expression.guard`. */
   readonly guard?: Run;
+  /** Set when the part is a test of a text: see `Expression.textTest`. */
+  readonly textTest?: TextTest | undefined;
 }
 
 export function constantPart(type: Type, value: unknown): Part {

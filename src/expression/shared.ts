@@ -10,6 +10,8 @@ export class Shared {
   readonly patterns = new PatternCache();
   /** The tests of presence, by slot. */
   readonly presence = new Map<number, Part>();
+  /** The reads of attributes and of their keys, by slot. */
+  readonly reads = new Map<number, Part>();
   readonly #texts = new Map<string, string>();
 
   /** The one string for a text. */

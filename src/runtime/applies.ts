@@ -22,8 +22,11 @@ export function applies({ when, equalities }: PreparedRule, matched: Applies, ba
 
 /** Whether `match` and `when` both hold, and a fault where one is a fault and the other may hold. */
 export function holds(when: Condition | undefined, matched: Applies, bag: Bag): Applies {
-  if (matched === false || when === undefined) return matched;
-  const held = when(bag);
+  return matched === false || when === undefined ? matched : both(matched, when(bag));
+}
+
+/** {@link holds} of what `match` and `when` gave. */
+export function both(matched: true | Fault, held: boolean | undefined | Fault): Applies {
   if (held === true) return matched;
   if (!(held instanceof Fault)) return false;
   return matched === true ? held : matched;

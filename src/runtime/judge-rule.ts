@@ -18,8 +18,7 @@ export function judgeDeny(judgement: Judgement, table: RuleTable, ordinal: numbe
   if (applies !== true) judgement.fault(rules[ordinal]!.rule, "when", applies);
   if (table.isUsual(ordinal)) judgement.validity.takePart(undefined);
   else judgement.takePart(rules[ordinal]!);
-  const unless = table.unless(ordinal);
-  const excuse = unless !== undefined && unless(judgement.bag);
+  const excuse = table.unless(ordinal, judgement.bag);
   if (excuse === true) return;
   const rule = rules[ordinal]!.rule as DenyRule;
   if (isExcuse(excuse, rule, judgement.context.observer)) return;

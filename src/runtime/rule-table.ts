@@ -1,8 +1,9 @@
 import type { Bag } from "../attributes/bag.ts";
 import { Fault } from "../attributes/fault.ts";
 import type { Snapshot } from "../policy/snapshot.ts";
-import { type Applies, holds, isRuledOut } from "./applies.ts";
-import { type Condition, prepareRule, type PreparedRule } from "./prepared-rule.ts";
+import { type Applies, both, isRuledOut } from "./applies.ts";
+import { ConditionTable } from "./condition-table.ts";
+import { prepareRule, type PreparedRule } from "./prepared-rule.ts";
 
 /** What a byte of {@link RuleTable.traits} says: the rule's kind, and whether it is {@link RuleTable.isUsual}. */
 export const traits = { deny: 0, ask: 1, headers: 2, limit: 3, kind: 3, usual: 4 } as const;
@@ -19,8 +20,8 @@ export class RuleTable {
   readonly traits: Uint8Array;
   /** For each rule the ordinal of the first rule of its policy. */
   readonly policies: Int32Array;
-  /** Three for each rule: the guard of its `when`, `when`, `unless`. */
-  readonly #conditions: readonly (Condition | undefined)[];
+  /** `when` and `unless` of each rule. */
+  readonly #conditions: ConditionTable;
 
   constructor(snapshot: Snapshot) {
     const rules = snapshot.checks.map((rule) => prepareRule(rule, snapshot));
@@ -30,7 +31,7 @@ export class RuleTable {
       return traits[kind] | (enforced && cacheMs === undefined ? traits.usual : 0);
     });
     this.policies = Int32Array.from(rules, ({ policy }) => firsts.get(policy)!);
-    this.#conditions = rules.flatMap(({ rule, when, unless }) => [rule.when?.guard, when, unless]);
+    this.#conditions = new ConditionTable(rules.flatMap(({ rule }) => [rule.when ?? always, rule.unless ?? never]));
   }
 
   /** Whether a rule takes part in a decision as most do: it is enforced, and has the defaults for how long that is valid. */
@@ -41,13 +42,15 @@ export class RuleTable {
   /** The same as {@link applies} of the rule. */
   applies(ordinal: number, matched: Applies, bag: Bag): Applies {
     if (matched === false) return false;
-    const guard = this.#conditions[ordinal * 3];
-    if (guard !== undefined && guard(bag) === false) return false;
-    const held = holds(this.#conditions[ordinal * 3 + 1], matched, bag);
+    const held = both(matched, this.#conditions.evaluate(ordinal * 2, bag));
     return held instanceof Fault && isRuledOut(this.rules[ordinal]!.equalities, bag) ? false : held;
   }
 
-  unless(ordinal: number): Condition | undefined {
-    return this.#conditions[ordinal * 3 + 2];
+  /** What `unless` of a rule gives; `false` where it has none. */
+  unless(ordinal: number, bag: Bag): boolean | undefined | Fault {
+    return this.#conditions.evaluate(ordinal * 2 + 1, bag);
   }
 }
+
+const always = { evaluate: () => true };
+const never = { evaluate: () => false };
