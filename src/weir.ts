@@ -3,7 +3,15 @@ import { resolve } from "node:path";
 import { builtinAdapters } from "../adapters/index.ts";
 import { needsRestart, readCredentials } from "./listen/credentials.ts";
 import { createConsole } from "./console/console.ts";
-import { emptied, formatProblem, loadPolicies, type Loaded, type LoadOptions, type Problem } from "./policy/index.ts";
+import {
+  emptied,
+  formatProblem,
+  loadPolicies,
+  ownPart,
+  type Loaded,
+  type LoadOptions,
+  type Problem,
+} from "./policy/index.ts";
 import type { Settings } from "./policy/settings.ts";
 import type { Snapshot } from "./policy/snapshot.ts";
 import { Apportioner } from "./runtime/quota/apportioner.ts";
@@ -237,7 +245,7 @@ export async function createWeir(
       }
       ({ snapshot } = loaded);
       logProblems(log, loaded.warnings);
-      log.info({ why, version: snapshot.version, policies: snapshot.policies.length }, "policies reloaded");
+      log.info({ why, version: snapshot.version, policies: ownPart(snapshot).policies.length }, "policies reloaded");
     } else {
       logProblems(log, found);
       const mistakes = found.filter(({ severity }) => severity === "error").length;

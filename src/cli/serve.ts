@@ -2,7 +2,7 @@ import { Option, type Command } from "commander";
 import { pino } from "pino";
 import { builtinAdapters } from "../../adapters/index.ts";
 import type { ListenerSettings } from "../listen/settings.ts";
-import { formatProblem } from "../policy/index.ts";
+import { formatProblem, ownPart } from "../policy/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { createWeir, type Weir } from "../weir.ts";
 import type { Io } from "./io.ts";
@@ -120,9 +120,9 @@ async function serve(options: ServeOptions, io: Io, host: { version: string; sig
 /** What a person wants to see first: where it listens, what it has loaded, and what to try. */
 async function banner(weir: Weir, cwd: string): Promise<string> {
   const { listening, snapshot } = weir;
-  const rules = snapshot.checks.length + snapshot.reports.length;
-  const shown = snapshot.policies.slice(0, maxShownPolicies);
-  const more = snapshot.policies.length - shown.length;
+  const { policies: own, rules } = ownPart(snapshot);
+  const shown = own.slice(0, maxShownPolicies);
+  const more = own.length - shown.length;
   const width = Math.max(...shown.map(({ name }) => name.length), 0);
   const policies = shown.map((policy) => {
     const of = (list: readonly { policy: { name: string } }[]) =>
@@ -147,8 +147,9 @@ async function banner(weir: Weir, cwd: string): Promise<string> {
     `    gRPC doors   ${listening.grpc}${grpc.tls === undefined ? "" : " (TLS)"}`,
     `    HTTP doors   ${url(http, listening.http)}`,
     `    admin        ${url(admin, listening.admin)}`,
-    `${plural(snapshot.policies.length, "policy", "policies")}, ${plural(rules, "rule", "rules")}, version ${snapshot.version}`,
+    `${plural(own.length, "policy", "policies")}, ${plural(rules, "rule", "rules")}, version ${snapshot.version}`,
     ...policies,
+    ...(own.length < snapshot.policies.length ? ["    and Istio's standard metrics (telemetry.mesh)"] : []),
     ...(more > 0 ? [`    and ${more} more: ${url(admin, listening.admin)}/policies`] : []),
     ...(examples === undefined
       ? []

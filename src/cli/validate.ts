@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { builtinAdapters } from "../../adapters/index.ts";
-import { formatProblem, loadPolicies } from "../policy/index.ts";
+import { formatProblem, loadPolicies, ownPart } from "../policy/index.ts";
 import type { Loaded, Problem } from "../policy/index.ts";
 import type { Io } from "./io.ts";
 import { addPolicyOptions, type PolicyOptions } from "./policy-options.ts";
@@ -50,8 +50,8 @@ function asText(loaded: Loaded, color: boolean, io: Io): void {
     io.err(`${countOf(found)}\n`);
     return;
   }
-  const { policies, checks, reports, version } = loaded.snapshot;
-  const rules = checks.length + reports.length;
+  const { version } = loaded.snapshot;
+  const { policies, rules } = ownPart(loaded.snapshot);
   const warned = found.length === 0 ? "" : `, ${countOf(found)}`;
   const are = policies.length === 1 ? "is" : "are";
   io.out(
@@ -61,12 +61,13 @@ function asText(loaded: Loaded, color: boolean, io: Io): void {
 
 function asJson(loaded: Loaded): unknown {
   if ("problems" in loaded) return { ok: false, problems: loaded.problems, omitted: loaded.omitted };
-  const { policies, checks, reports, version } = loaded.snapshot;
+  const { version } = loaded.snapshot;
+  const { policies, rules } = ownPart(loaded.snapshot);
   return {
     ok: true,
     version,
     policies: policies.length,
-    rules: checks.length + reports.length,
+    rules,
     problems: loaded.warnings,
   };
 }

@@ -87,13 +87,13 @@ export function* describePolicies({ policies, checks, reports }: LoadedPolicies)
   for (const policy of policies) rulesOf.set(policy, { check: [], report: [] });
   for (const rule of checks) rulesOf.get(rule.policy)?.check.push(rule);
   for (const rule of reports) rulesOf.get(rule.policy)?.report.push(rule);
-  for (const [{ name, place, mode, namespace, match }, { check, report }] of rulesOf) {
+  for (const [{ name, place, mode, namespace, match, reportMatch }, { check, report }] of rulesOf) {
     yield {
       name,
       place: placeText(place),
       mode,
       namespace,
-      match: match?.source,
+      match: (match ?? reportMatch)?.source,
       check: check.map(describeRule),
       report: report.map(describeRule),
     };

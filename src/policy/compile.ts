@@ -7,7 +7,7 @@ import type { PolicySet } from "./compile-policy.ts";
 import { readConfig } from "./config.ts";
 import type { Config, ListenOverrides } from "./config.ts";
 import { metricConflict } from "./metric-families.ts";
-import { policyShape } from "./policy-shape.ts";
+import { policyShape, type RawPolicy } from "./policy-shape.ts";
 import type { Problem } from "./problem.ts";
 import { compareText, Problems } from "./problems.ts";
 import { graphAttributes } from "./graph-attributes.ts";
@@ -69,13 +69,15 @@ const turnMs = 10;
 
 /**
  * Compiles policy files with a configuration that was read. Files come one by one, in the order of their paths, and the
- * tree of each is let go before the next.
+ * tree of each is let go before the next. Of the policies that ship with Weir, those are left out whose name, or one of
+ * whose metrics, the files before have: they take its place.
  */
 export async function compileFiles(
   config: Config,
   configText: string | undefined,
   files: Iterable<PolicyFile> | AsyncIterable<PolicyFile>,
   problems: Problems,
+  shipped: Iterable<PolicyFile> = [],
 ): Promise<Compiled> {
   const { settings, vocabulary, adapters } = config;
   const layouts: Layouts = { check: new Layout(), report: new Layout() };
@@ -91,22 +93,28 @@ export async function compileFiles(
   const hash = new ContentHash().add(configText ?? "");
   const turn = turns();
   const texts = new OwnTexts();
-  for await (const { path, text } of files) {
+  const compileFile = async ({ path, text }: PolicyFile, isWanted: (raw: RawPolicy) => boolean): Promise<void> => {
     hash.add(text);
-    if (text.length > settings.limits.policyBytes) {
-      problems.add(tooLarge(path, settings.limits.policyBytes));
-      continue;
-    }
     const reading = new Reading(sourceOf(path, text), problems);
     for (const document of await readYamlInTurns(reading.source, problems, turn, texts)) {
       const raw = policyShape.read(document, reading);
-      if (raw === undefined) continue;
+      if (raw === undefined || !isWanted(raw)) continue;
       const first = set.reports.length;
       compilePolicy(set, reading, raw);
       for (let i = first; i < set.reports.length; i++) holdFamily(families, set.reports[i]!, reading.source, problems);
       const others = turn();
       if (others !== undefined) await others;
     }
+  };
+  for await (const file of files) {
+    if (file.text.length <= settings.limits.policyBytes) await compileFile(file, () => true);
+    else problems.add(tooLarge(file.path, settings.limits.policyBytes));
+  }
+  for (const file of shipped) {
+    await compileFile(file, ({ policy, report }) => {
+      const metrics = report?.items.flatMap((rule) => (rule.kind === "metric" ? [rule.metric!.value] : [])) ?? [];
+      return !set.policies.has(policy!.value) && !metrics.some((name) => families.has(`prometheus\n${name}`));
+    });
   }
   if (problems.errors > 0) return { problems: problems.sorted(), omitted: problems.omitted };
   const warnings = problems.sorted();

@@ -82,6 +82,7 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
     telemetry: {
       buffer: "memory",
       queueEntries: raw?.telemetry?.queue?.value ?? 10_000,
+      mesh: raw?.telemetry?.mesh?.value ?? "istio",
       graph: {
         windowMs: raw?.telemetry?.graph?.window?.value ?? 300_000,
         maxEdges: raw?.telemetry?.graph?.edges?.value ?? 2000,

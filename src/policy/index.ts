@@ -5,5 +5,6 @@ export { formatProblem } from "./format-problem.ts";
 export type { FormatOptions } from "./format-problem.ts";
 export { loadPolicies } from "./load.ts";
 export type { Loaded, LoadOptions } from "./load.ts";
+export { isShipped, ownPart } from "./shipped.ts";
 export type { Problem } from "./problem.ts";
 export { policySchema, weirSchema } from "./schemas.ts";

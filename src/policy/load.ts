@@ -14,6 +14,7 @@ import { Problems } from "./problems.ts";
 import { Reading } from "./shape/shape.ts";
 import { tryCredentials } from "./try-credentials.ts";
 import { readYaml } from "./yaml/read-yaml.ts";
+import { readShipped } from "./shipped.ts";
 import { problemOfFile, sourceOf } from "./yaml/source.ts";
 
 export interface LoadOptions {
@@ -108,6 +109,7 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     typeof configText === "string" ? configText : undefined,
     readAll(files, limit, show, problems),
     problems,
+    await readShipped(config),
   );
   return { ...compiled, config: reading && configPath, files: [...configs, policies] };
 }

@@ -37,6 +37,8 @@ export interface Settings {
     readonly buffer: "memory";
     /** Entries waiting for one adapter, beyond which records are not taken. Default 10,000. */
     readonly queueEntries: number;
+    /** Which of the policies that ship with Weir hold. Default `istio`. */
+    readonly mesh: "istio" | "istio-mixer" | "none";
     readonly graph: {
       /** Over how long the service graph counts; 0: there is none. Default 5 minutes. */
       readonly windowMs: number;

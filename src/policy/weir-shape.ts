@@ -77,6 +77,12 @@ export const telemetryShape = record("telemetry", {
     description: "Entries that may wait for one adapter; beyond them records are not taken.",
     default: "`10000`",
   },
+  mesh: {
+    shape: choice("which metrics of the mesh the hub exports by itself", ["istio", "istio-mixer", "none"]),
+    description:
+      "Istio's standard metrics, by policies that ship with Weir: `istio`; `istio-mixer`, with those that only dashboards of Istio up to 1.3 read; or `none`. A policy of your own with the same name, or for the same metric, takes the place of one that ships.",
+    default: "`istio`",
+  },
   graph: { shape: graphShape, description: "Who calls whom, gathered from reports.", default: "below" },
 });
 

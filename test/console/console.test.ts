@@ -46,7 +46,7 @@ function hubView(view: Partial<HubView> = {}): HubView {
     lastReload: () => ({ ok: true, timeMs: Date.UTC(2026, 0, 1), problems: [] }),
     adapters: () => [],
     credentials: () => [],
-    graph: () => undefined,
+    graph: () => ({ spanMs: 1000, latencyBoundsMs: [], edges: [] }),
     draining: () => false,
     async *metrics(format) {
       yield `# HELP weir_x X.\n# TYPE weir_x gauge\nweir_x ${format === "openmetrics" ? 2 : 1}\n`;

@@ -14,10 +14,8 @@ import { notRun } from "./programs.ts";
 
 const read = (path: string): string => readFileSync(join(projectRoot, path), "utf8");
 
-const policies = ["istio-http-metrics", "istio-tcp-metrics", "istio-mixer-metrics"];
-const files = Object.fromEntries(
-  policies.map((name) => [`policies/${name}.yaml`, read(`policies/bookinfo/${name}.yaml`)]),
-);
+// No policy of the mesh's metrics: those that ship with Weir hold.
+const files = { "weir.yaml": "telemetry: { mesh: istio-mixer }\n" };
 
 // What the hub's own dashboard shows beside: a refusal, a fault, a header that is dropped, an adapter's calls, a queue.
 const hubPolicy = `

@@ -11,10 +11,7 @@ const found = await findCollector();
 
 /** A policy of the examples that exports through `otlp`, as the adapter's README says how. */
 function example(name: string): string {
-  return readFileSync(join(projectRoot, "policies/bookinfo", name), "utf8").replaceAll(
-    /to: (prometheus|stdout)$/gm,
-    "to: otlp",
-  );
+  return readFileSync(join(projectRoot, "policies", name), "utf8").replaceAll(/to: (prometheus|stdout)$/gm, "to: otlp");
 }
 
 function startExporting(protocol: "http" | "grpc", ports: CollectorPorts, keys: string): Promise<Hub> {
@@ -24,8 +21,8 @@ policies: ./policies
 adapters:
   otlp: { endpoint: "http://127.0.0.1:${ports[protocol]}", protocol: ${protocol}, resource: { zone: ${protocol}-1 }, ${keys} }
 `,
-    "policies/metrics.yaml": example("istio-http-metrics.yaml"),
-    "policies/log.yaml": example("access-log.yaml"),
+    "policies/metrics.yaml": example("mesh/istio-http-metrics.yaml"),
+    "policies/log.yaml": example("bookinfo/access-log.yaml"),
   });
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "ava";
 import type { ExecutionContext } from "ava";
-import { loadPolicies } from "../../src/policy/index.ts";
+import { loadPolicies, ownPart } from "../../src/policy/index.ts";
 import type { Loaded, LoadOptions } from "../../src/policy/index.ts";
 import { adapters } from "./adapters.ts";
 
@@ -18,7 +18,13 @@ async function folderWith(t: ExecutionContext, files: Readonly<Record<string, st
   return folder;
 }
 
-const load = (cwd: string, options: Partial<LoadOptions> = {}) => loadPolicies({ cwd, adapters, ...options });
+/** Loads a folder; of the policies that ship with Weir nothing is shown. */
+async function load(cwd: string, options: Partial<LoadOptions> = {}): Promise<Loaded> {
+  const loaded = await loadPolicies({ cwd, adapters, ...options });
+  if ("problems" in loaded) return loaded;
+  const { snapshot } = loaded;
+  return { ...loaded, snapshot: { ...snapshot, policies: ownPart(snapshot).policies } };
+}
 
 const problemsOf = (loaded: Loaded) =>
   ("problems" in loaded ? loaded.problems : loaded.warnings).map(
