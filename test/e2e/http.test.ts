@@ -293,7 +293,14 @@ test("the OpenAPI description is served and describes what is answered", async (
   t.is(response.status, 200);
   const api = (await response.json()) as any;
   t.regex(api.openapi, /^3\./);
-  t.deepEqual(Object.keys(api.paths).sort(), ["/openapi.json", "/v1/check", "/v1/report"]);
+  t.deepEqual(Object.keys(api.paths).sort(), [
+    "/openapi.json",
+    "/v1/check",
+    "/v1/limits/refund",
+    "/v1/limits/release",
+    "/v1/limits/renew",
+    "/v1/report",
+  ]);
   const resolve = (schema: any): any =>
     schema.$ref === undefined
       ? schema
