@@ -16,6 +16,8 @@ const maxInteger = 999_999_999_999_999;
  * - `draft`: `ratelimit-policy` and `ratelimit` of draft-ietf-httpapi-ratelimit-headers, an item for each limit by its
  *   name `policy/rule`: `q` units in `w` seconds, `r` left, full again in `t` seconds. A limit whose store did not
  *   answer has the parameter `degraded`, and nothing is said of what is left.
+ * - any of them: `x-weir-degraded` with the names of limits whose store did not answer, so that `onError` did. It is in
+ *   every answer that has such limits, whatever `on` says.
  * - `legacy`: `x-ratelimit-limit`, `-remaining` and `-reset` (in seconds) of the limit that is nearest to its end.
  */
 export function rateLimitFields(
@@ -24,8 +26,11 @@ export function rateLimitFields(
 ): readonly Field[] {
   if (limits.length === 0) return none;
   const refused = limits.some(({ allowed }) => !allowed);
-  if (!refused && (on === "refused" || style === "none")) return none;
-  const fields: Field[] = [];
+  const degraded = style === "none" ? none : degradedRules(limits);
+  const tellsOfLimits = refused || (on === "always" && style !== "none");
+  if (!tellsOfLimits && degraded.length === 0) return none;
+  const fields: Field[] = degraded.length === 0 ? [] : [["x-weir-degraded", degraded.join(", ")]];
+  if (!tellsOfLimits) return fields;
   if (refused) addRetryAfter(fields, limits);
   if (style === "draft" || style === "both") {
     fields.push(
@@ -35,6 +40,15 @@ export function rateLimitFields(
   }
   if (style === "legacy" || style === "both") addLegacy(fields, limits);
   return fields;
+}
+
+/** The limits whose store did not answer, each once. */
+export function degradedRules(limits: readonly LimitState[]): readonly string[] {
+  let rules: string[] | undefined;
+  for (const { rule, degraded } of limits) {
+    if (degraded === true && rules?.includes(rule) !== true) (rules ??= []).push(rule);
+  }
+  return rules ?? none;
 }
 
 /** The longest that a refusing limit asks to wait; nothing where one of them will never grant so much. */

@@ -28,6 +28,17 @@ const cases: {
   fields: Record<string, string>;
 }[] = [
   { title: "no limit, no field", limits: [], on: "always", fields: {} },
+  {
+    title: "a limit whose store did not answer is told of in any case",
+    limits: [perSecond, { ...perDay, allowed: true, degraded: true }],
+    fields: { "x-weir-degraded": "shop/day" },
+  },
+  {
+    title: "a limit whose store did not answer is not told of where nothing is to be",
+    limits: [{ ...perDay, allowed: true, degraded: true }],
+    style: "none",
+    fields: {},
+  },
   { title: "a limit that grants is not told of unless asked", limits: [perSecond], fields: {} },
   {
     title: "a limit that grants is told of when asked",
@@ -93,7 +104,11 @@ const cases: {
     limits: [{ ...perSecond, remaining: 0, resetMs: 0, degraded: true }],
     style: "both",
     on: "always",
-    fields: { "ratelimit-policy": '"shop/burst";q=10;w=1', ratelimit: '"shop/burst";r=0;degraded' },
+    fields: {
+      "x-weir-degraded": "shop/burst",
+      "ratelimit-policy": '"shop/burst";q=10;w=1',
+      ratelimit: '"shop/burst";r=0;degraded',
+    },
   },
   {
     title: "a window of no whole seconds is left out",

@@ -12,14 +12,22 @@ interface Told {
   readonly observed: readonly string[];
 }
 
+const none: readonly never[] = [];
+
 /**
  * Writes what a decision tells Envoy's filters and access log, as a google.protobuf.Struct:
  *
  * - `decision_id`, `policy_version`; `code`: a gRPC code as policies write it, `ok` for a pass;
  * - `rule`: the rule that names the refusal, `rules`: all that refused, `observed`: all that would have refused, were
- *   their policies enforced. Each is left out when it is empty.
+ *   their policies enforced; `degraded`: all limits whose store did not answer, so that `onError` did. Each is left out
+ *   when it is empty.
  */
-export function writeDecisionMetadata(writer: Writer, field: number, told: Told): void {
+export function writeDecisionMetadata(
+  writer: Writer,
+  field: number,
+  told: Told,
+  degraded: readonly string[] = none,
+): void {
   const { id, version, code, rules, observed } = told;
   const struct = writer.open(field);
   writeTextField(writer, "decision_id", id);
@@ -30,5 +38,6 @@ export function writeDecisionMetadata(writer: Writer, field: number, told: Told)
     writeTextsField(writer, "rules", rules);
   }
   if (observed.length > 0) writeTextsField(writer, "observed", observed);
+  if (degraded.length > 0) writeTextsField(writer, "degraded", degraded);
   writer.close(struct);
 }

@@ -2,7 +2,7 @@ import type { DoorSettings } from "../../../policy/doors-shape.ts";
 import type { Decision, HeaderOperation } from "../../../runtime/decision.ts";
 import type { Observer } from "../../../util/observer.ts";
 import { Writer } from "../../protobuf/writer.ts";
-import { type Field, rateLimitFields } from "../../rate-limit-fields.ts";
+import { degradedRules, type Field, rateLimitFields } from "../../rate-limit-fields.ts";
 import { httpStatusOf } from "../../status.ts";
 import { writeDecisionMetadata } from "../decision-metadata.ts";
 import { headersAmong } from "./header-presence.ts";
@@ -38,14 +38,16 @@ export class CheckAnswers {
   /** The answer to `message`, a CheckRequest. */
   answer(decision: Decision, asker: Asker, settings: DoorSettings, message: Buffer): Uint8Array {
     const fields = rateLimitFields(decision.limits, settings.rateLimitFields);
-    if (decision.allowed && fields.length === 0 && isPlain(decision)) return this.#plainPass(decision, asker.isHttp);
+    const degraded = degradedRules(decision.limits);
+    const isPass = decision.allowed && fields.length === 0 && degraded.length === 0;
+    if (isPass && isPlain(decision)) return this.#plainPass(decision, asker.isHttp);
     const writer = this.#writer.reset();
     writeStatus(writer, decision);
     if (asker.isHttp) {
       if (decision.allowed) this.#writePass(decision, fields, message);
       else writeRefusal(writer, decision, fields, asker.isGrpc);
     }
-    writeDecisionMetadata(writer, 4, decision);
+    writeDecisionMetadata(writer, 4, decision, degraded);
     return writer.finish();
   }
 

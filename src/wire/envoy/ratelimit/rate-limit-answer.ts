@@ -2,7 +2,7 @@ import type { LimitState } from "../../../runtime/decision.ts";
 import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
 import { writeDuration } from "../../protobuf/duration.ts";
 import { Writer } from "../../protobuf/writer.ts";
-import type { Field } from "../../rate-limit-fields.ts";
+import { degradedRules, type Field } from "../../rate-limit-fields.ts";
 import { writeDecisionMetadata } from "../decision-metadata.ts";
 import { unitsOf } from "./rate-limit-unit.ts";
 
@@ -13,6 +13,8 @@ const maxUint32 = 0xffff_ffff;
 
 /** Characters of a decision's id. */
 const idLength = 32;
+
+const none: readonly never[] = [];
 
 /** The most limits whose messages are kept. */
 const maxKept = 1024;
@@ -61,10 +63,11 @@ export class RateLimitAnswer {
   }
 
   /** Names the decision for the proxy's log. What most decisions have in common is kept, with a place for the id. */
-  #writeMetadata({ id, version, rules, observed }: RateLimitDecision): void {
+  #writeMetadata({ id, version, rules, observed, descriptors }: RateLimitDecision): void {
     const writer = this.#writer;
-    if (rules.length > 0 || observed.length > 0) {
-      writeDecisionMetadata(writer, 6, { id, version, rules, observed });
+    const degraded = degradedOf(descriptors);
+    if (rules.length > 0 || observed.length > 0 || degraded.length > 0) {
+      writeDecisionMetadata(writer, 6, { id, version, rules, observed }, degraded);
       return;
     }
     if (this.#passes?.version !== version) this.#passes = passesOf(version);
@@ -109,6 +112,15 @@ export function nearest(limits: readonly LimitState[]): LimitState {
 function isNearer(a: LimitState, b: LimitState): boolean {
   if (a.allowed !== b.allowed) return !a.allowed;
   return a.remaining < b.remaining;
+}
+
+/** The limits of any descriptor whose store did not answer. Most requests have none. */
+function degradedOf(descriptors: RateLimitDecision["descriptors"]): readonly string[] {
+  let all: LimitState[] | undefined;
+  for (const { limits } of descriptors) {
+    for (const limit of limits) if (limit.degraded === true) (all ??= []).push(limit);
+  }
+  return all === undefined ? none : degradedRules(all);
 }
 
 /** A config.core.v3.HeaderValue. */

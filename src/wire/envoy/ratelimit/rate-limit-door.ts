@@ -1,7 +1,7 @@
 import { Bag } from "../../../attributes/bag.ts";
 import type { Layout } from "../../../attributes/layout.ts";
 import type { LimitState } from "../../../runtime/decision.ts";
-import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
+import type { DescriptorOutcome, RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
 import { WeirError } from "../../../util/weir-error.ts";
 import type { Call, DoorOptions, GrpcDoor } from "../../call.ts";
 import type { Client } from "../../client.ts";
@@ -98,7 +98,8 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
 
   function answer(decision: RateLimitDecision, session: Session): Uint8Array {
     const { rateLimitFields: asked } = session.doors;
-    const fields = decision.allowed && asked.on === "refused" ? noFields : rateLimitFields(told(decision), asked);
+    const isQuiet = decision.allowed && asked.on === "refused" && !decision.descriptors.some(isDegraded);
+    const fields = isQuiet ? noFields : rateLimitFields(told(decision), asked);
     return answers.write(decision, fields);
   }
 
@@ -132,6 +133,11 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
 function hitsOf(own: number | undefined, common: number, isNegative: boolean): number | undefined {
   const hits = own ?? (common > 0 ? common : undefined);
   return isNegative ? -(hits ?? 1) : hits;
+}
+
+function isDegraded({ limits }: DescriptorOutcome): boolean {
+  for (const { degraded } of limits) if (degraded === true) return true;
+  return false;
 }
 
 /** The limits that header fields tell of: those that refuse, else all; each rule once. */
