@@ -91,3 +91,9 @@ export function quotasOf({ quotas = {} }: CheckOptions): Map<string, { amount: b
 export function msOf(duration: { readonly seconds: bigint; readonly nanos: number } | undefined): number {
   return duration === undefined ? 0 : Number(duration.seconds) * 1000 + duration.nanos / 1e6;
 }
+
+/** A google.protobuf.Duration of some milliseconds. */
+export function durationOf(ms: number): { seconds: bigint; nanos: number } {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds: BigInt(seconds), nanos: Math.floor((ms - seconds * 1000) * 1e6) };
+}

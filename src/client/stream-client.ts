@@ -5,6 +5,10 @@ import { WeirError } from "../util/weir-error.ts";
 import {
   CheckRequest,
   CheckResponse,
+  HoldResponse,
+  RefundRequest,
+  ReleaseRequest,
+  RenewRequest,
   ReportRequest,
   ReportRequest_Encoding as Encoding,
   ReportResponse,
@@ -12,9 +16,10 @@ import {
 import { compress, type Attributes } from "./attributes.ts";
 import { openChannel } from "./channel.ts";
 import { decisionResult } from "./decision-result.ts";
+import { failure } from "./failure.ts";
 import type { ClientOptions } from "./mixer-client.ts";
 import { Multiplexer } from "./multiplexer.ts";
-import { quotasOf, type CheckOptions, type CheckResult } from "./result.ts";
+import { durationOf, msOf, quotasOf, type CheckOptions, type CheckResult } from "./result.ts";
 import { HubWords, SentWords } from "./stream-words.ts";
 
 export interface StreamClientOptions extends ClientOptions {
@@ -33,6 +38,16 @@ export interface ReportResult {
   readonly errors: readonly { readonly position: number; readonly code: string; readonly message: string }[];
 }
 
+/** What became of one limit that held something of a decision. */
+export interface HeldLimit {
+  /** `policy/rule`. */
+  readonly rule: string;
+  /** Units given back, or of the lease that was renewed. */
+  readonly units: number;
+  /** Of a renewal: how long the lease lasts now. */
+  readonly validForMs?: number;
+}
+
 /**
  * A client of the door `weir.v1.Weir`: one stream for checks and one for reports, shared by all calls, opened when they
  * are first needed and again after they broke. Calls that fail reject with a `WeirError`.
@@ -40,6 +55,12 @@ export interface ReportResult {
 export interface StreamClient {
   check(attributes: Attributes, options?: CheckOptions): Promise<CheckResult>;
   report(records: readonly Attributes[]): Promise<ReportResult>;
+  /** Ends the leases of a decision: its request is not at work any more. Rejects with WEIR_NOT_HELD where it has none. */
+  release(id: string): Promise<readonly HeldLimit[]>;
+  /** Lets the leases of a decision last on, for `ttlMs` from now on; at most, and by default, the `ttl` of each limit. */
+  renew(id: string, ttlMs?: number): Promise<readonly HeldLimit[]>;
+  /** Gives back what a decision took: of one limit (`policy/rule`) or all, some units of each or all. */
+  refund(id: string, what?: { readonly limit?: string; readonly amount?: number }): Promise<readonly HeldLimit[]>;
   /** Rejects what waits, and lets go of the connection. */
   close(): void;
 }
@@ -70,6 +91,18 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
       if (error !== undefined) sent.beginAnew();
     },
   });
+
+  const hold = (method: string, message: Uint8Array): Promise<readonly HeldLimit[]> =>
+    new Promise((resolve, reject) => {
+      client.makeUnaryRequest(
+        `/weir.v1.Weir/${method}`,
+        (bytes: Uint8Array) => Buffer.from(bytes),
+        (bytes: Buffer) => HoldResponse.decode(bytes),
+        message,
+        { deadline: Date.now() + deadlineMs },
+        (error, value) => (error === null ? resolve(value!.limits.map(heldLimit)) : reject(failure(address, error))),
+      );
+    });
 
   return {
     async check(attributes, asked = {}) {
@@ -122,6 +155,14 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
         },
       );
     },
+    release: (id) => hold("Release", ReleaseRequest.encode({ id }).finish()),
+    renew(id, ttlMs) {
+      const ttl = ttlMs === undefined ? undefined : durationOf(ttlMs);
+      return hold("Renew", RenewRequest.encode({ id, ttl }).finish());
+    },
+    refund(id, { limit = "", amount = 0 } = {}) {
+      return hold("Refund", RefundRequest.encode({ id, limit, amount: BigInt(amount) }).finish());
+    },
     close() {
       checks.close();
       reports.close();
@@ -133,4 +174,8 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
 /** Why the hub could not read a message. */
 function refusal({ code, message }: { readonly code: string; readonly message: string }): WeirError {
   return new WeirError(code in errorCodes ? (code as ErrorCode) : "WEIR_UNREACHABLE", message);
+}
+
+function heldLimit({ rule, units, validFor }: HoldResponse["limits"][number]): HeldLimit {
+  return validFor === undefined ? { rule, units } : { rule, units, validForMs: msOf(validFor) };
 }

@@ -11,7 +11,7 @@ const grpcTrailers = ["grpc-status", "grpc-message"];
 const grpcTypes = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3";
 
 /** The access logger of an HTTP listener: each entry is a report. */
-export function httpAccessLog(settings: EnvoySettings, { report }: PolicyReads): Tree {
+export function httpAccessLog(settings: EnvoySettings, { report, ends }: PolicyReads): Tree {
   const read = (map: string, always: readonly string[]) => [
     ...new Set([...always, ...report.flatMap(({ name, key }) => (name === map && key !== undefined ? [key] : []))]),
   ];
@@ -19,7 +19,7 @@ export function httpAccessLog(settings: EnvoySettings, { report }: PolicyReads):
     name: "envoy.access_loggers.http_grpc",
     typed_config: {
       "@type": `${grpcTypes}.HttpGrpcAccessLogConfig`,
-      common_config: commonConfig(settings),
+      common_config: commonConfig(settings, ends),
       additional_request_headers_to_log: said(
         "What policies read, and what tells gRPC from other HTTP.",
         read("request.headers", ["content-type"]),
@@ -65,12 +65,14 @@ export function decisionLog(hasRateLimits: boolean): Tree {
   };
 }
 
-function commonConfig({ direction, attributes }: EnvoySettings): Tree {
+function commonConfig({ direction, attributes }: EnvoySettings, ends = false): Tree {
   return {
     log_name: said("Says on which side of the service Envoy stands.", direction),
     transport_api_version: "V3",
     grpc_service: hubStream(),
-    buffer_flush_interval: said("Entries are sent together, at the latest after this time.", "1s"),
+    buffer_flush_interval: ends
+      ? said("Entries end what requests hold of limits: they are sent soon.", "0.1s")
+      : said("Entries are sent together, at the latest after this time.", "1s"),
     buffer_size_bytes: 65536,
     ...(attributes.size > 0 && {
       custom_tags: said(

@@ -11,6 +11,8 @@ export interface PolicyReads {
   readonly report: readonly AttributeUse[];
   /** The limits of the rate limit filter. */
   readonly limits: readonly LimitReads[];
+  /** Whether reports end what requests hold of limits: the sooner they come the better. */
+  readonly ends: boolean;
   /** Whether there is any rule that an authorization check judges. */
   readonly checks: boolean;
 }
@@ -28,10 +30,12 @@ export interface LimitReads {
 export function readsOfPolicies(snapshot: Snapshot): PolicyReads {
   const isLimit = (rule: CheckRule): rule is LimitRule => rule.kind === "limit" && rule.at === "ratelimit";
   const judged = snapshot.checks.filter((rule) => !isLimit(rule));
+  const limits = snapshot.checks.filter((rule) => rule.kind === "limit");
   return {
+    ends: limits.some(({ limit, settle }) => limit.algorithm === "concurrency" || settle !== undefined),
     check: distinct(judged.flatMap(expressionsOfCheck)),
     report: distinct(
-      snapshot.reports.flatMap(expressionsOfReport),
+      [...snapshot.reports.flatMap(expressionsOfReport), ...limits.map(({ settle }) => settle)],
       snapshot.reports.some(({ kind }) => kind === "span") ? spanUses : [],
     ),
     limits: snapshot.checks.filter(isLimit).map((rule) => ({

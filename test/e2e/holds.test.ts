@@ -1,0 +1,154 @@
+import { once } from "node:events";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import test, { type ExecutionContext } from "ava";
+import { createStreamClient } from "../../src/client/index.ts";
+import { startRedis } from "../adapters/redis-server.ts";
+import { hubFor, metric, post, until } from "./clients.ts";
+import { envoyProgram, startEnvoy } from "./envoy-process.ts";
+import type { Hub } from "./hub.ts";
+import { envoyVersions } from "./peers.ts";
+import { notRun } from "./programs.ts";
+import { ask } from "./proxied-service.ts";
+
+const policies = (via: string) => `
+policy: shop
+check:
+  - { name: at-once, limit: 3, algorithm: concurrency, ttl: 5m, via: ${via}, by: 'request.headers["x-slow"]', when: 'has(request.headers["x-slow"])' }
+  - { name: bytes, limit: 1000/d, cost: "10", settle: response.size, via: ${via}, by: 'request.headers["x-bytes"]', when: 'has(request.headers["x-bytes"])' }
+`;
+
+const slow = { attributes: { "request.headers": { "x-slow": "yes" } } };
+const bytes = { attributes: { "request.headers": { "x-bytes": "yes" } } };
+
+/** How many units a limit has left, asked by its name, which takes nothing. */
+async function left(hub: Hub, attributes: object, limit: string): Promise<number> {
+  const { json } = await post(hub, "/v1/check", { ...attributes, quotas: { [limit]: 0 } });
+  return json.limits[0].remaining;
+}
+
+test("what a decision took is released, renewed and refunded by HTTP and by the client, once", async (t) => {
+  const hub = await hubFor(t, { "policies/shop.yaml": policies("memory") });
+  const client = createStreamClient({ address: hub.grpc, deadlineMs: 20_000 });
+  t.teardown(() => client.close());
+  const check = () => client.check(slow.attributes);
+  const [one, two, three] = [await check(), await check(), await check()];
+  t.true(three.allowed);
+  t.like(await check(), { allowed: false, code: 8, message: "shop/at-once: the limit of 3 at once is used up" });
+
+  t.deepEqual(await client.release(one.id!), [{ rule: "shop/at-once", units: 1 }]);
+  await t.throwsAsync(client.release(one.id!), { code: "WEIR_NOT_HELD" });
+  const [renewed] = await client.renew(two.id!, 10_000);
+  t.is(renewed!.units, 1);
+  t.true(renewed!.validForMs! >= 10_000 && renewed!.validForMs! < 30_000, `${renewed!.validForMs}`);
+  t.like(await post(hub, "/v1/limits/release", { id: two.id }), {
+    status: 200,
+    json: { id: two.id, limits: [{ rule: "shop/at-once", units: 1 }] },
+  });
+  t.like(await post(hub, "/v1/limits/release", { id: two.id }), {
+    status: 404,
+    json: { error: { code: "WEIR_NOT_HELD" } },
+  });
+  t.is(await left(hub, slow, "at-once"), 2);
+
+  const charged = await client.check(bytes.attributes);
+  t.is(await left(hub, bytes, "bytes"), 990);
+  const [refunded, ...none] = await client.refund(charged.id!, { limit: "shop/bytes", amount: 100 });
+  t.deepEqual(none, []);
+  t.true(Math.abs(refunded!.units - 10) < 1);
+  await t.throwsAsync(client.refund(charged.id!), { code: "WEIR_NOT_HELD" });
+  await t.throwsAsync(client.refund("nonsense"), { code: "WEIR_REQUEST_MALFORMED" });
+  await t.throwsAsync(client.renew("0".repeat(32), -1), { code: "WEIR_REQUEST_MALFORMED" });
+
+  // Reports over the stream and over HTTP end a request too.
+  t.is((await client.report([{ "check.decision_id": three.id! }])).taken, 1);
+  t.is(await left(hub, slow, "at-once"), 3);
+  const settled = await client.check(bytes.attributes);
+  t.is(await left(hub, bytes, "bytes"), 990);
+  const report = { "check.decision_id": settled.id, "response.size": { type: "int64", value: "600" } };
+  t.is((await post(hub, "/v1/report", { reports: [report, report] })).json.taken, 2);
+  t.is(await left(hub, bytes, "bytes"), 400);
+  await post(hub, "/v1/report", {
+    reports: [{ "check.decision_id": (await check()).id, "connection.event": "continue" }],
+  });
+  t.is(await left(hub, slow, "at-once"), 2);
+});
+
+test("a hub ends what another one on the same Redis began", async (t) => {
+  const redis = await startRedis();
+  if ("gap" in redis) return notRun(t, redis);
+  t.teardown(() => redis.kill());
+  const files = {
+    "weir.yaml": `adapters: { redis: { url: "redis://127.0.0.1:${redis.port}", timeout: 10s } }\n`,
+    "policies/shop.yaml": policies("redis"),
+  };
+  const [one, other] = [await hubFor(t, files), await hubFor(t, files)];
+  const { json } = await post(one, "/v1/check", slow);
+  t.is(await left(other, slow, "at-once"), 2);
+  t.is((await post(other, "/v1/limits/release", { id: json.id })).status, 200);
+  t.is((await post(one, "/v1/limits/release", { id: json.id })).status, 404);
+  t.is(await left(one, slow, "at-once"), 3);
+  const { json: reported } = await post(one, "/v1/check", slow);
+  await post(other, "/v1/report", { reports: [{ "check.decision_id": reported.id }] });
+  await until(async () => (await left(one, slow, "at-once")) === 3);
+
+  await redis.kill();
+  const failed = await post(one, "/v1/limits/release", { id: reported.id });
+  t.like(failed, { status: 503, json: { error: { code: "WEIR_ADAPTER_FAILED" } } });
+  await post(one, "/v1/report", { reports: [{ "check.decision_id": reported.id }] });
+  await until(async () => (await metric(one, "weir_dropped_total", { what: "hold" })) > 0);
+});
+
+/** A service that keeps requests waiting at `/slow` until they are let go, and answers 600 bytes elsewhere. */
+async function startSlowService(t: ExecutionContext) {
+  const waiting: ServerResponse[] = [];
+  const server = createServer((request, response) => {
+    if (request.url === "/slow") waiting.push(response);
+    else response.end("x".repeat(600));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { waiting, port: (server.address() as AddressInfo).port };
+}
+
+for (const version of envoyVersions) {
+  test(`Envoy ${version}: the access log ends what requests hold, and settles what they took`, async (t) => {
+    const program = await envoyProgram(version);
+    if ("gap" in program) return notRun(t, program);
+    const service = await startSlowService(t);
+    const hub = await hubFor(t, { "policies/shop.yaml": policies("memory") });
+    const envoy = await startEnvoy(program, [
+      ...["--policies", `${hub.folder}/policies`, "--hub", hub.grpc, "--service", "shop.mall"],
+      ...["--upstream", `127.0.0.1:${service.port}`, "--timeout", "10s"],
+    ]);
+    t.teardown(() => envoy.dispose());
+    const get = (path: string, headers: Record<string, string>) => ask(envoy.port, path, { headers });
+    const slowly = () => get("/slow", { "x-slow": "yes" });
+
+    const running = [slowly(), slowly(), slowly()];
+    await until(() => service.waiting.length === 3);
+    const refused = await slowly();
+    t.is(refused.status, 429);
+    t.is(refused.headers["retry-after"], undefined);
+    for (const response of service.waiting.splice(0)) response.end("done");
+    t.deepEqual(
+      (await Promise.all(running)).map(({ status }) => status),
+      [200, 200, 200],
+    );
+    await until(async () => (await left(hub, slow, "at-once")) === 3);
+    const again = slowly();
+    await until(() => service.waiting.length === 1);
+    service.waiting[0]!.end("done");
+    t.is((await again).status, 200);
+
+    const some = () => get("/some", { "x-bytes": "yes" });
+    t.is((await some()).status, 200);
+    await until(async () => (await left(hub, bytes, "bytes")) <= 401);
+    t.is((await some()).status, 200);
+    await until(async () => (await left(hub, bytes, "bytes")) === 0);
+    t.is((await some()).status, 429);
+  });
+}
