@@ -16,6 +16,7 @@ import type { Settings } from "./policy/settings.ts";
 import type { Snapshot } from "./policy/snapshot.ts";
 import { Apportioner } from "./runtime/quota/apportioner.ts";
 import type { QuotaLimits } from "./runtime/quota/bucket-limits.ts";
+import { createLimitDesk } from "./runtime/limit-desk.ts";
 import { createRuntime, type Serving } from "./runtime/runtime.ts";
 import { fingerprint, watchFiles } from "./runtime/watch.ts";
 import type { Adapter, Log } from "./sdk/index.ts";
@@ -217,6 +218,7 @@ export async function createWeir(
       loaded: () => snapshot,
       lastReload: () => lastReload,
       adapters: () => runtime.instances(),
+      limits: createLimitDesk({ acquire: () => runtime.acquire(), log, now, timers: systemTimers }),
       draining: () => draining,
       metrics: metrics.render,
       graph: () => graph?.view(),

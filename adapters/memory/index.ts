@@ -34,6 +34,7 @@ export default defineAdapter({
       quota: (charges) => limiter.quota(charges),
       refund: (charges) => limiter.refund(charges),
       holds: (changes) => limiter.holds(changes),
+      usage: limiter.usage,
     };
   },
 });

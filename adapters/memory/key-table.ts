@@ -108,6 +108,22 @@ export class KeyTable {
     return true;
   }
 
+  /** The keys that begin with `prefix`, with their places; `undefined` after every 1,024 others. */
+  *keysWith(prefix: string): Generator<readonly [key: string, place: number] | undefined> {
+    let passed = 0;
+    for (let place = 0; place < this.#keys.length; place++) {
+      const key = this.#keys[place];
+      if (key?.startsWith(prefix) === true) yield [key, place];
+      else if (++passed % 1024 === 0) yield undefined;
+    }
+  }
+
+  /** Makes the state of a place that of a key which nobody has used; it is let go when its turn comes. */
+  clear(place: number): void {
+    const o = this.offset(place);
+    this.page(place).fill(0, o, o + this.#usedAt);
+  }
+
   #next(): number {
     if (this.#hand >= this.#keys.length) this.#hand = 0;
     return this.#hand++;

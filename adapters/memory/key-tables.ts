@@ -58,6 +58,11 @@ export class KeyTables {
     return this.#total;
   }
 
+  /** How many keys of a limit are held. */
+  sizeOf({ id, algorithm }: Limit): number {
+    return this.#byLimit[algorithm].get(id)?.size ?? 0;
+  }
+
   /** The table of a limit. A limit that counts in another way has another one. */
   of({ id, algorithm }: Limit): KeyTable {
     return this.#byLimit[algorithm].get(id) ?? this.#open(id, algorithm);

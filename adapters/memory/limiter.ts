@@ -7,17 +7,20 @@ import {
   type HoldOutcome,
   type Host,
   type Limit,
+  type Usage,
 } from "weir/sdk";
 import type { Counter } from "./counter.ts";
 import { calendar, fixedWindow } from "./fixed-window.ts";
 import { changeHeld, type Counts } from "./change-held.ts";
 import { Holds, type Held } from "./holds.ts";
+import { Extras } from "./extras.ts";
 import { Journal } from "./journal.ts";
 import { busyMs, KeyTables, startOf } from "./key-tables.ts";
 import type { KeyBounds } from "./key-tables.ts";
 import { concurrency, renewLease, slidingWindow } from "./sliding-window.ts";
 import { steadyClock } from "./steady-clock.ts";
 import { tokenBucket } from "./token-bucket.ts";
+import { createUsage } from "./usage.ts";
 
 const counters: Readonly<Record<Algorithm, Counter>> = {
   "token-bucket": tokenBucket,
@@ -41,6 +44,7 @@ interface Limiter {
   refund(charges: readonly Charge[]): void;
   holds(changes: readonly HoldChange[]): readonly (readonly HoldOutcome[])[];
   readonly keys: number;
+  readonly usage: Usage;
 }
 
 /** Judges charges against counters in this process's memory. */
@@ -55,11 +59,13 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
   const heldOfAnswer = new WeakMap<Grant, Held>();
   const holds = new Holds(options.maxHolds, () => host.count("hold_forgotten"));
   const journal = new Journal();
+  const extras = new Extras(() => host.now());
   let warnedAt = -Infinity;
 
   /** Takes one charge. With `journaled`, what it changes is written down first. */
   function take(charge: Charge, now: number, journaled: boolean): Grant {
-    const { limit, key, amount } = charge;
+    const { key, amount } = charge;
+    const limit = extras.limitOf(key, charge.limit);
     if (!(amount >= 0)) throw new RangeError(`expected an amount of 0 or more, got ${amount}`);
     const needed = neededBy(charge);
     if (charge.dedupId !== undefined) {
@@ -117,7 +123,8 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     const wanted = new Map<string, number>();
     return charges.map((charge, i) => {
       const answer = grants[i]!;
-      const { limit, key } = charge;
+      const { key } = charge;
+      const limit = extras.limitOf(key, charge.limit);
       const table = tables.of(limit);
       const { counter } = table;
       const capacity = counter.capacity(limit);
@@ -240,6 +247,8 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     get keys() {
       return tables.total;
     },
+
+    usage: createUsage({ tables, extras, clock }),
   };
 }
 

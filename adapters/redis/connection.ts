@@ -6,7 +6,16 @@ import calculateSlot from "cluster-key-slot";
 import { Cluster, Redis } from "ioredis";
 import type { Host } from "weir/sdk";
 import type { RedisConfig } from "./config.ts";
-import { attendScript, changeScript, listScript, prolongScript, refundScript, takeScript } from "./scripts.ts";
+import {
+  attendScript,
+  changeScript,
+  grantScript,
+  listScript,
+  prolongScript,
+  refundScript,
+  takeScript,
+  usageScript,
+} from "./scripts.ts";
 
 /** Redis, as the limits need it. Each call is one round trip. */
 export interface Store {
@@ -27,6 +36,14 @@ export interface Store {
   attend(key: string, hub: string, withinMs: number): Promise<number>;
   /** Says that a hub is gone. */
   leave(key: string, hub: string): Promise<void>;
+  usage(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly number[]>;
+  grant(key: string, args: readonly (string | number)[]): Promise<void>;
+  /**
+   * The keys that begin with a text, some at a time; of all nodes, each asked in small steps (SCAN), so that it goes on
+   * serving others. A key may come twice.
+   */
+  keysWith(start: string): AsyncIterable<readonly string[]>;
+  forget(key: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -102,6 +119,24 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     change: async (keys, args) => (await run(change, keys, args)) as string[] | null,
     attend: async (key, hub, withinMs) => Number(await run(attend, [key], [hub, withinMs])),
     leave: async (key, hub) => void (await client.zrem(key, hub)),
+    usage: async (keys, args) => (await run(usage, keys, args)) as number[],
+    grant: async (key, args) => void (await run(grant, [key], args)),
+    async *keysWith(start) {
+      requireReady();
+      const pattern = `${start.replace(/[*?[\]\\^-]/g, "\\$&")}*`;
+      for (const node of client instanceof Cluster ? client.nodes("master") : [client]) {
+        let cursor = "0";
+        do {
+          const [next, keys] = await node.scan(cursor, "MATCH", pattern, "COUNT", 1000);
+          yield keys;
+          cursor = next;
+        } while (cursor !== "0");
+      }
+    },
+    async forget(key) {
+      requireReady();
+      await client.unlink(key);
+    },
     async close() {
       // What is under way has ended by now, so there is nothing to wait for.
       client.disconnect();
@@ -120,6 +155,8 @@ const list = scriptOf(listScript);
 const prolong = scriptOf(prolongScript);
 const change = scriptOf(changeScript);
 const attend = scriptOf(attendScript);
+const usage = scriptOf(usageScript);
+const grant = scriptOf(grantScript);
 
 function scriptOf(lua: string): Script {
   return { lua, sha: createHash("sha1").update(lua).digest("hex") };

@@ -160,10 +160,27 @@ local function read(packed, width)
   return s
 end
 
+-- What people granted to a key beyond its limit stands behind its state: units, and until when. Answers it, and lets the
+-- limit have so many units more; the rate of a bucket stays, as what is granted is granted once.
+local function raise(l, c, packed, now)
+  local at = c.width * 8
+  if not packed or #packed <= at then return nil end
+  local units, till = struct.unpack('>dd', packed, at + 1)
+  if till <= now then return nil end
+  if c == bucket then l.burst = l.burst + units else l.amount = l.amount + units end
+  return { units, till }
+end
+
 -- A second longer than the count can matter, so that no clock's hair's breadth forgets it early. Where a test hands in
 -- the time, Redis cannot know when that is.
-local function write(key, s, c, l, now)
-  local ttl = ARGV[1] ~= '' and 3600000 or min(c.reset(s, l, now) + 1000, 1e14)
-  redis.call('SET', key, struct.pack('>' .. string.rep('d', c.width), unpack(s)), 'PX', ttl)
+local function write(key, s, c, l, now, extra)
+  local rest = c.reset(s, l, now)
+  local packed = struct.pack('>' .. string.rep('d', c.width), unpack(s))
+  if extra then
+    rest = max(rest, extra[2] - now)
+    packed = packed .. struct.pack('>dd', extra[1], extra[2])
+  end
+  local ttl = ARGV[1] ~= '' and 3600000 or ceil(min(rest + 1000, 1e14))
+  redis.call('SET', key, packed, 'PX', ttl)
 end
 `;

@@ -4,6 +4,7 @@ import { connect } from "./connection.ts";
 import { createHolds } from "./holds.ts";
 import { attend } from "./presence.ts";
 import { createQuota, type QuotaOptions } from "./quota.ts";
+import { createUsage } from "./usage.ts";
 
 /**
  * The adapter, with a clock other than Redis's own where a test needs time to stand still.
@@ -36,6 +37,7 @@ export function redisAdapter(
         quota,
         refund,
         holds: createHolds(store, options),
+        usage: createUsage(store, options),
         peers,
         timeoutMs: config.timeout,
         async close() {

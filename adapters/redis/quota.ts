@@ -166,8 +166,13 @@ export function limitArgs(limit: Limit, now: () => number): (string | number)[] 
  * A text as part of a Redis key, still told apart from every other: without a brace that would end the hash tag, and
  * without halves of surrogate pairs, which all look alike in UTF-8.
  */
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text.replace(/[%}\p{Surrogate}]/gu, (unit) => `%${unit.charCodeAt(0).toString(16)};`);
+}
+
+/** The text that {@link escaped} made this of. */
+export function unescaped(text: string): string {
+  return text.replace(/%([0-9a-f]+);/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /** The window of a calendar by the hub's clock, and the end of the next one for a Redis whose clock is a little ahead. */

@@ -33,7 +33,7 @@ local function whole(available, capacity)
   return floor(available + capacity * 1e-9)
 end
 
-local charges, states, packed, order = {}, {}, {}, {}
+local charges, states, packed, order, extras = {}, {}, {}, {}, {}
 local k, a, refused = 1, 3, false
 while a <= #ARGV do
   local c = counters[ARGV[a]]
@@ -68,6 +68,7 @@ while a <= #ARGV do
       s = read(held, c.width)
       states[charge.key] = s
     end
+    extras[charge.key] = raise(l, c, packed[charge.key], now)
     local capacity = c.capacity(l)
     local available = c.available(s, l, now)
     local needed, taken = charge.needed, -1
@@ -118,7 +119,7 @@ if refused and #charges > 1 then
     end
   end
 elseif not refused then
-  for key, charge in pairs(order) do write(key, states[key], charge.c, charge.l, now) end
+  for key, charge in pairs(order) do write(key, states[key], charge.c, charge.l, now, extras[key]) end
   for _, charge in ipairs(charges) do
     local r = charge.answer
     if charge.id and r[1] == 1 and charge.wanted > 0 then
@@ -157,9 +158,10 @@ while a <= #ARGV do
   local held = redis.call('GET', key)
   if held then
     local s = read(held, c.width)
+    local extra = raise(l, c, held, now)
     c.available(s, l, now)
     c.back(s, l, now, tonumber(ARGV[a + 4]))
-    write(key, s, c, l, now)
+    write(key, s, c, l, now, extra)
   end
   a = a + 6
 end
@@ -184,7 +186,9 @@ local held = redis.call('GET', KEYS[1])
 if not held then return false end
 local units, gone, till = struct.unpack('>ddd', held)
 if till <= now or not isOf(held, id) then return false end
-local s = read(redis.call('GET', KEYS[2]), c.width)
+local counter = redis.call('GET', KEYS[2])
+local s = read(counter, c.width)
+local extra = raise(l, c, counter, now)
 c.available(s, l, now)
 local answer
 if kind == 'renew' then
@@ -200,7 +204,7 @@ else
   redis.call('DEL', KEYS[1])
   answer = { text(back) }
 end
-write(KEYS[2], s, c, l, now)
+write(KEYS[2], s, c, l, now, extra)
 return answer
 `;
 
@@ -233,4 +237,41 @@ redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('ZCARD', KEYS[1])
+`;
+
+/**
+ * Tells what is taken of counters of one limit, and changes nothing.
+ *
+ * KEYS: counters. ARGV: the time or "", algorithm, amount, window, burst. Answers two whole numbers a key: units that are
+ * taken, milliseconds until none is.
+ */
+export const usageScript = `
+${countersLua}
+${clockLua}
+local c, l = counters[ARGV[2]], limit(2)
+local answer = {}
+for i, key in ipairs(KEYS) do
+  local held = redis.call('GET', key)
+  local s = read(held, c.width)
+  local available = c.available(s, l, now)
+  answer[i * 2 - 1] = ceil(max(0, c.capacity(l) - available))
+  answer[i * 2] = held and c.reset(s, l, now) or 0
+end
+return answer
+`;
+
+/**
+ * Lets more units be taken of a counter until a time.
+ *
+ * KEYS: the counter. ARGV: the time or "", algorithm, amount, window, burst, units (0: none any more), until when (ms).
+ */
+export const grantScript = `
+${countersLua}
+${clockLua}
+local c, l = counters[ARGV[2]], limit(2)
+local units, till = tonumber(ARGV[6]), tonumber(ARGV[7])
+local s = read(redis.call('GET', KEYS[1]), c.width)
+c.available(s, l, now)
+write(KEYS[1], s, c, l, now, units > 0 and till > now and { units, till } or nil)
+return 0
 `;

@@ -10,7 +10,7 @@ import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
 import { listen } from "../util/listen.ts";
 import type { Timers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
-import { pages, type Page } from "./pages.ts";
+import { findPage, type PageAnswer } from "./pages.ts";
 import type { HubView } from "./view.ts";
 
 export interface ConsoleOptions {
@@ -25,7 +25,7 @@ export interface ConsoleOptions {
   readonly tokens?: TokenCheck | undefined;
 }
 
-/** The admin listener: health, metrics and a look at what is loaded, over HTTP, for operators and scrapers. Read only. */
+/** The admin listener: health, metrics, limits and a look at what is loaded, over HTTP, for operators and scrapers. */
 export interface Console {
   /** Listens on `HOST:PORT` (port 0: any free one) and answers the address that it got. Throws `WEIR_LISTEN`. */
   start(address: string): Promise<string>;
@@ -55,11 +55,7 @@ export function createConsole(options: ConsoleOptions): Console {
   server.setTimeout(60_000);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A body has no meaning here and is not read (RFC 9110, 9.3.1).
-    if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined) {
-      response.setHeader("connection", "close");
-    }
-    const path = (request.url ?? "/").split("?", 1)[0]!;
+    const [path = "/", search = ""] = (request.url ?? "/").split("?", 2);
     guestOf(request.socket)?.enter("admin");
     const person = tokens?.personOf(request.headers.authorization);
     // Who has no token is not told either which pages there are.
@@ -68,32 +64,40 @@ export function createConsole(options: ConsoleOptions): Console {
       response.setHeader("www-authenticate", 'Bearer realm="weir"');
       return sendError(response, "WEIR_UNAUTHENTICATED", "expected a bearer token");
     }
-    const page = pages.get(path);
-    if (page === undefined) return sendError(response, "WEIR_NOT_FOUND", "no such page; GET / lists the pages");
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      response.setHeader("allow", "GET, HEAD");
-      return sendError(response, "WEIR_METHOD_NOT_ALLOWED", "expected GET or HEAD");
+    const found = findPage(path);
+    if (found === undefined) return sendError(response, "WEIR_NOT_FOUND", "no such page; GET / lists the pages");
+    const { page, rest } = found;
+    const isChange = request.method === "POST" && page.change !== undefined;
+    if (!isChange && request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("allow", page.change === undefined ? "GET, HEAD" : "GET, HEAD, POST");
+      return sendError(
+        response,
+        "WEIR_METHOD_NOT_ALLOWED",
+        page.change === undefined ? "expected GET or HEAD" : "expected GET, HEAD or POST",
+      );
     }
-    if (!page.long) return send(page, request, response, person);
+    // Elsewhere a body has no meaning and is not read (RFC 9110, 9.3.1).
+    const hasBody = request.headers["content-length"] ?? request.headers["transfer-encoding"];
+    if (!isChange && hasBody !== undefined) response.setHeader("connection", "close");
+    const asked = { ...options, accept: request.headers.accept, person, rest, query: new URLSearchParams(search) };
+    const who = person ?? request.socket.remoteAddress ?? "unknown";
+    const answering = (): PageAnswer | Promise<PageAnswer> =>
+      isChange ? page.change!({ ...asked, request, who }) : page.answer(asked);
+    if (!page.long) return send(await answering(), request, response);
     if (longAnswers >= maxLongAnswers) {
       response.setHeader("retry-after", "1");
       return sendError(response, "WEIR_CONSOLE_BUSY", `${maxLongAnswers} long answers are under way`);
     }
     longAnswers++;
     try {
-      await send(page, request, response, person);
+      await send(await answering(), request, response);
     } finally {
       longAnswers--;
     }
   }
 
-  async function send(
-    page: Page,
-    request: IncomingMessage,
-    response: ServerResponse,
-    person: string | undefined,
-  ): Promise<void> {
-    const { status = 200, type, body } = page.answer({ ...options, accept: request.headers.accept, person });
+  async function send(answer: PageAnswer, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status = 200, type, body } = answer;
     response.writeHead(status, { ...commonHeaders, "content-type": type });
     if (request.method === "HEAD" || typeof body === "string") {
       response.end(request.method === "HEAD" ? undefined : body);

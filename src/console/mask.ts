@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 const secretName =
   /pass(word|wd|phrase)?$|secret|token|credential|api[_-]?key|private[_-]?key|auth(orization)?$|cookie/i;
 
@@ -29,6 +31,17 @@ export function maskConfig(config: unknown, name = "", depth = 0): unknown {
   const shown = entries.slice(0, maxShown).map(([key, value]) => [key, maskConfig(value, key, depth + 1)]);
   if (entries.length > maxShown) shown.push(["...", `${entries.length - maxShown} more`]);
   return Object.fromEntries(shown);
+}
+
+/**
+ * A value that requests bring, as it may be shown: whole, unless one of the names that it stands under is that of a
+ * secret. Then it shows how it begins and a part of its SHA-256: who has the secret can tell that it is this one.
+ */
+export function maskValue(value: string, names: readonly string[]): string {
+  const text = maskText(value);
+  if (text === value && !names.some((name) => secretName.test(name))) return value;
+  const hash = createHash("sha256").update(value).digest("hex").slice(0, 8);
+  return `${value.length >= 16 ? value.slice(0, 4) : ""}${masked}${hash}`;
 }
 
 function maskText(text: string): string {

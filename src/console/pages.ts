@@ -1,9 +1,12 @@
+import type { IncomingMessage } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import { expositionFormat, expositionTypes } from "../util/exposition.ts";
 import { WeirError } from "../util/weir-error.ts";
 import type { ConsoleOptions } from "./console.ts";
 import { describeAdapter, describePolicies, describeStatus, whyNotReady } from "./describe.ts";
 import { describeGraph } from "./graph-page.ts";
+import { readJsonBody } from "./json-body.ts";
+import { changeLimit, describeLimits, type LimitsRequest } from "./limits.ts";
 import { scrape } from "./scrape.ts";
 
 export interface PageRequest extends ConsoleOptions {
@@ -11,6 +14,16 @@ export interface PageRequest extends ConsoleOptions {
   readonly accept: string | undefined;
   /** Whose token the request came with; `undefined` where none is asked for. */
   readonly person: string | undefined;
+  /** What stands in the path behind that of the page, without a slash at its end. */
+  readonly rest: string;
+  readonly query: URLSearchParams;
+}
+
+/** A request that changes something. */
+export interface PageChange extends PageRequest {
+  readonly request: IncomingMessage;
+  /** Whose token it came with, or the address that it came from where tokens are not asked for. */
+  readonly who: string;
 }
 
 export interface PageAnswer {
@@ -25,7 +38,11 @@ export interface Page {
   readonly title: string;
   /** Whether the answer may be large, and few of them are given at once. */
   readonly long?: true;
-  answer(request: PageRequest): PageAnswer;
+  /** Whether paths below this one are its own too. */
+  readonly tree?: true;
+  answer(request: PageRequest): PageAnswer | Promise<PageAnswer>;
+  /** Answers a POST. Left out: it takes none. */
+  change?(request: PageChange): Promise<PageAnswer>;
 }
 
 const plainText = "text/plain; charset=utf-8";
@@ -89,8 +106,32 @@ export const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
       },
     },
   ],
+  [
+    "/limits",
+    {
+      title: "limits; /limits/POLICY/RULE: its most used keys, or where one stands; POST .../reset and .../grant",
+      long: true,
+      tree: true,
+      answer: async (request) => json(await describeLimits(limitsRequest(request))),
+      change: async (change) =>
+        json(await changeLimit(limitsRequest(change), await readJsonBody(change.request), change.who)),
+    },
+  ],
   ["/version", { title: "Weir's version", answer: ({ hub }) => json({ version: hub.version }) }],
 ]);
+
+/** The page of a path, and what the path says beyond it. */
+export function findPage(path: string): { readonly page: Page; readonly rest: string } | undefined {
+  const page = pages.get(path);
+  if (page !== undefined) return { page, rest: "" };
+  const end = path.indexOf("/", 1);
+  const above = end < 0 ? undefined : pages.get(path.slice(0, end));
+  return above?.tree === true ? { page: above, rest: path.slice(end + 1).replace(/\/$/, "") } : undefined;
+}
+
+function limitsRequest({ hub, rest, query }: PageRequest): LimitsRequest {
+  return { limits: hub.limits, path: rest, query };
+}
 
 function json(value: unknown, status = 200): PageAnswer {
   return { status, type: jsonType, body: `${JSON.stringify(value, undefined, 2)}\n` };

@@ -1,10 +1,11 @@
 import type { CredentialState } from "../listen/credentials.ts";
 import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
+import type { LimitDesk } from "../runtime/limit-desk.ts";
 import type { Instance } from "../sdk/index.ts";
 import type { GraphView } from "../telemetry/graph/service-graph.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
 
-/** What the console sees of the hub. Everything is read when somebody asks; nothing here changes anything. */
+/** What the console sees of the hub. Everything is read when somebody asks; nothing but `limits` changes anything. */
 export interface HubView {
   /** Weir's own version. */
   readonly version: string;
@@ -22,11 +23,15 @@ export interface HubView {
   adapters(): readonly AdapterView[];
   /** Who calls whom, or `undefined` where `telemetry.graph` is off. */
   graph(): GraphView | undefined;
+  /** What can be seen of limits and changed in their counts. */
+  readonly limits: LimitsView;
   /** Whether the hub is on its way down. */
   draining(): boolean;
   /** The hub's own metrics in pieces, without the closing `# EOF` of OpenMetrics. */
   metrics(format: ExpositionFormat): AsyncIterable<string>;
 }
+
+export type LimitsView = LimitDesk;
 
 export type LoadedPolicies = Pick<Snapshot, "version" | "policies" | "checks" | "reports">;
 

@@ -64,6 +64,29 @@ export function chargeId(id: string, caller: string, key: string, name: string):
   return flat(whole.length <= maxKeyLength ? whole : `#${hash(whole)}`);
 }
 
+/** What a key says of one name of `by:`: the text of its value, or that there was none. */
+export type KeyPart = { readonly text: string } | "absent" | "fault";
+
+/** The parts of a key that {@link boundedKey} made, in the order of `by:`; `undefined` where it holds only their hash. */
+export function keyParts(prefix: string, key: string): readonly KeyPart[] | undefined {
+  if (key[prefix.length] === "#") return undefined;
+  const parts: KeyPart[] = [];
+  for (let at = prefix.length; at < key.length;) {
+    const missing = (["absent", "fault"] as const).find((each) => key.startsWith(`${each};`, at));
+    if (missing !== undefined) {
+      parts.push(missing);
+      at += missing.length + 1;
+      continue;
+    }
+    const colon = key.indexOf(":", at);
+    const length = colon < 0 ? NaN : Number(key.slice(at + 1, colon));
+    if (!(length >= 0)) return undefined;
+    parts.push({ text: key.slice(colon + 1, colon + 1 + length) });
+    at = colon + 1 + length;
+  }
+  return parts;
+}
+
 function letterOf(value: Exclude<Value, string>): string {
   switch (typeof value) {
     case "number":

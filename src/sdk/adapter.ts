@@ -8,6 +8,7 @@ import type { Share, Stake } from "./share.ts";
 import type { Span } from "./span.ts";
 import type { Verdict } from "./verdict.ts";
 import type { Inputs, InputTypes } from "./input.ts";
+import type { Usage } from "./usage.ts";
 
 /** What an adapter can do for policies. A definition lists its own in `provides`; its instances then have the method of that name. */
 export const capabilities = ["check", "quota", "holds", "metrics", "logs", "spans"] as const;
@@ -86,6 +87,8 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
    * max-min fairness. Without this method each hub has the whole budget.
    */
   apportion?(stakes: readonly Stake[], call: Call): Awaitable<readonly Share[]>;
+  /** For `quota`: what `weir limits` asks. Without it limits are listed and looked at, and nothing else. */
+  usage?: Usage;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /** Why the instance cannot serve at the moment, or `undefined` when it can; asked by the readiness probe. */

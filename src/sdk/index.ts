@@ -19,5 +19,6 @@ export { spanKinds } from "./span.ts";
 export type { Span, SpanKind, SpanPeer, SpanService } from "./span.ts";
 export { parseRetryAfter } from "./retry-after.ts";
 export { parseDuration, parseSize } from "./units.ts";
+export type { KeyUsage, TopKeys, Usage } from "./usage.ts";
 export { refusalCodes } from "./verdict.ts";
 export type { Allowed, Refused, RefusalCode, Verdict } from "./verdict.ts";

@@ -121,9 +121,10 @@ export const errorCodes = {
     http: 403,
     retry: false,
   },
-  WEIR_NOT_FOUND: { summary: "no such path", grpc: 5, http: 404, retry: false },
+  WEIR_NOT_FOUND: { summary: "no such path, or no such limit", grpc: 5, http: 404, retry: false },
   WEIR_NOT_HELD: { summary: "nothing of this kind is held under the decision's id", grpc: 5, http: 404, retry: false },
   WEIR_METHOD_NOT_ALLOWED: { summary: "another HTTP method is expected here", grpc: 12, http: 405, retry: false },
+  WEIR_NOT_SUPPORTED: { summary: "an adapter that cannot do what was asked of it", grpc: 12, http: 501, retry: false },
   WEIR_MEDIA_TYPE: { summary: "a body that is not application/json", grpc: 3, http: 415, retry: false },
   // The hub itself.
   WEIR_REPORT_NOT_TAKEN: { summary: "records were not taken because a queue is full", grpc: 8, http: 429, retry: true },

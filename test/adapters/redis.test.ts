@@ -67,6 +67,11 @@ else {
       charges: fc.array(charge, { minLength: 1, maxLength: 4 }),
       refund: fc.boolean(),
       changes: fc.array(change, { maxLength: 2 }),
+      granted: fc.option(
+        fc.record({ limit: fc.constantFrom(...limits), extra: fc.nat({ max: 9 }), forMs: fc.nat({ max: 30_000 }) }),
+        { nil: undefined, freq: 4 },
+      ),
+      reset: fc.option(fc.constantFrom(...limits), { nil: undefined, freq: 8 }),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
@@ -74,11 +79,19 @@ else {
         // Deduplication ids expire by Redis's own clock, which stands still here.
         const one = await opened(t, memory, { dedup: "1h" });
         const other = await opened(t, virtual, { url, timeout: "5s" });
-        for (const { passMs, charges, refund, changes } of steps) {
+        const keyOf = (limit: Limit, key: string): string => `${run}/${limit.algorithm}/${key}`;
+        for (const { passMs, charges, refund, changes, granted, reset } of steps) {
           await Promise.all([one.host.advance(passMs), other.host.advance(passMs)]);
+          for (const { instance, host } of [one, other]) {
+            const { usage } = instance;
+            if (reset !== undefined) await usage!.reset(reset, keyOf(reset, "one"), fakeCall());
+            if (granted === undefined) continue;
+            const { limit, extra, forMs } = granted;
+            await usage!.grant(limit, keyOf(limit, "one"), extra, host.now() + forMs, fakeCall());
+          }
           const ids = new Set<string>();
           const wanted = charges.map(({ id: anyId, more, hold, ...rest }): Charge => {
-            const key = `${run}/${rest.limit.algorithm}/${rest.key}`;
+            const key = keyOf(rest.limit, rest.key);
             // A decision makes no two charges of one id.
             const id = anyId === undefined || ids.has(key + anyId) ? undefined : anyId;
             if (id !== undefined) ids.add(key + id);
@@ -115,6 +128,15 @@ else {
           });
           await one.instance.refund!(taken, fakeCall());
           await other.instance.refund!(taken, fakeCall());
+        }
+        for (const limit of limits) {
+          const [expected, found] = await Promise.all(
+            [one, other].map(({ instance }) => instance.usage!.top(limit, keyOf(limit, ""), 10, fakeCall())),
+          );
+          // Redis tells whole units; equal ones stand in any order.
+          const shown = ({ keys }: typeof expected & {}) =>
+            keys.map(({ key, used }) => `${Math.ceil(used)} ${key}`).sort();
+          t.deepEqual(shown(found!), shown(expected!));
         }
         await one.close();
         await other.close();
@@ -350,6 +372,17 @@ else {
       [true, 10, 0],
       [true, 10, 0],
     ]);
+
+    const { limit } = chargeOf({});
+    const top = await hub.instance.usage!.top(limit, "", 10, fakeCall());
+    t.deepEqual(top.keys.map(({ key, used }) => [key, used]).sort(), keys.map((key) => [key, 10]).sort());
+    t.is(await hub.instance.usage!.resetAll(limit, "", fakeCall()), 3);
+    t.deepEqual(
+      shown(await hub.quota(batch([10, 10, 10])))
+        .flat()
+        .filter((each) => each === true).length,
+      3,
+    );
 
     // What the node answers for that is gone fails; nothing is taken of the others.
     await hub.instance.refund!(batch([10, 10, 10]), fakeCall());

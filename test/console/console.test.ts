@@ -5,7 +5,8 @@ import prometheus from "../../adapters/prometheus/index.ts";
 import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts";
 import { createConsole } from "../../src/console/console.ts";
 import { pages } from "../../src/console/pages.ts";
-import type { AdapterView, HubView } from "../../src/console/view.ts";
+import type { AdapterView, HubView, LimitsView } from "../../src/console/view.ts";
+import { WeirError } from "../../src/util/weir-error.ts";
 import { FakeClock, fakeLog } from "../telemetry/fakes.ts";
 import { snapshotOf } from "../telemetry/hub.ts";
 
@@ -37,6 +38,17 @@ const exposing = (name: string, pieces: readonly unknown[]): AdapterView => ({
   },
 });
 
+const noLimits: LimitsView = {
+  list: () => [],
+  find: () => {
+    throw new WeirError("WEIR_NOT_FOUND", "no such limit");
+  },
+  top: async (rule) => ({ rule, keys: [], seen: 0, complete: true }),
+  look: async () => [],
+  reset: async () => 0,
+  grant: async () => 0,
+};
+
 function hubView(view: Partial<HubView> = {}): HubView {
   return {
     version: "1.2.3",
@@ -47,6 +59,7 @@ function hubView(view: Partial<HubView> = {}): HubView {
     adapters: () => [],
     credentials: () => [],
     graph: () => ({ spanMs: 1000, latencyBoundsMs: [], edges: [] }),
+    limits: noLimits,
     draining: () => false,
     async *metrics(format) {
       yield `# HELP weir_x X.\n# TYPE weir_x gauge\nweir_x ${format === "openmetrics" ? 2 : 1}\n`;

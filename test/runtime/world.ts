@@ -142,6 +142,7 @@ export interface World {
   readonly clock: Clock;
   readonly told: string[];
   readonly lines: { level: string; fields: object; message: string }[];
+  readonly log: Log;
   check(attributes: Attributes, asked?: Asked): Promise<Decision>;
   /** As `check`; fails when the answer is a promise. */
   checkNow(attributes: Attributes, asked?: Asked): Decision;
@@ -213,6 +214,7 @@ export async function world(
     },
     told,
     lines,
+    log,
     bag,
     async hold(asked) {
       const serving = runtime.acquire();

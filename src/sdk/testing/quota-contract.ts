@@ -2,6 +2,7 @@ import { strict as assert } from "node:assert";
 import { randomUUID } from "node:crypto";
 import type { Algorithm, Charge, Grant, Limit } from "../limit.ts";
 import type { ContractTest, Fixture } from "./test-adapter.ts";
+import { usageContract } from "./usage-contract.ts";
 
 /** What the tests of `quota` need to know. */
 export interface QuotaOptions {
@@ -224,6 +225,8 @@ export function quotaContract(options: QuotaOptions, holds: boolean): ContractTe
       assert.deepEqual(shown(await take({ key: "new", amount: 10 })), [true, 10, 0]);
     });
 
+    tests.push(...usageContract(algorithm, (fixture) => tried(algorithm, fixture, options)));
+
     declare(
       "says less and less while time stands, and never grants above the limit",
       async ({ take, advance, now }) => {
@@ -266,7 +269,8 @@ function shown({ allowed, granted, remaining }: Grant): [allowed: boolean, grant
   return [allowed, granted, remaining];
 }
 
-interface Tried {
+export interface Tried {
+  readonly prefix: string;
   readonly fixture: Fixture;
   charge(part: Partial<Charge>): Charge;
   quota(charges: readonly Charge[]): Promise<readonly Grant[]>;
@@ -298,6 +302,7 @@ function tried(algorithm: Algorithm, fixture: Fixture, options: QuotaOptions): T
   };
   let passed = 0;
   return {
+    prefix: `${prefix}/`,
     fixture,
     charge,
     quota,

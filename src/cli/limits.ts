@@ -1,0 +1,258 @@
+import { InvalidArgumentError, type Command } from "commander";
+import { WeirError } from "../util/weir-error.ts";
+import { addConsoleOptions, askConsole, type ConsoleOptions } from "./console-client.ts";
+import type { Io } from "./io.ts";
+
+interface LimitsOptions extends ConsoleOptions {
+  readonly absent?: readonly string[];
+  readonly top?: string;
+  readonly all?: boolean;
+  readonly amount?: number;
+  readonly for?: string;
+  readonly until?: string;
+  readonly json?: boolean;
+}
+
+/** The JSON of the admin listener, as far as it is printed. */
+interface Answer {
+  readonly rule: string;
+  readonly limits: readonly {
+    readonly rule: string;
+    readonly limit: string;
+    readonly when?: string;
+    readonly overrides?: readonly { readonly when: string; readonly limit: string }[];
+    readonly algorithm: string;
+    readonly by: Readonly<Record<string, string>>;
+    readonly via: string;
+    readonly mode: string;
+    readonly keys?: number;
+    readonly used: number;
+    readonly remaining: number;
+    readonly reset_ms: number;
+  }[];
+  readonly by: readonly string[];
+  readonly keys: readonly {
+    readonly key?: Readonly<Record<string, string>>;
+    readonly used: number;
+    readonly reset_ms: number;
+    readonly limit: string;
+  }[];
+  readonly key: Readonly<Record<string, string>> | string;
+  readonly seen: number;
+  readonly complete: boolean;
+  readonly reset: number;
+  readonly granted: number;
+  readonly until: string;
+}
+
+const keyHelp = "NAME=VALUE for each name of `by:`; where there is one name the value alone will do";
+const absentHelp = "the key of requests that have no such value; may be given again";
+
+export function addLimitsCommand(program: Command, io: Io): void {
+  const command = program
+    .command("limits")
+    .description("See how limits of a running hub are used; reset them, or grant more.")
+    .argument("[rule]", "POLICY/RULE: of this limit, the most used keys")
+    .argument("[key...]", `where this key stands: ${keyHelp}`)
+    .option("--absent <name>", absentHelp, collect);
+  addConsoleOptions(command)
+    .option("--top <n>", "show so many keys, 1,000 at most (default: 20)")
+    .option("--json", "print the JSON of the admin listener")
+    .addHelpText(
+      "after",
+      `
+Limits in Redis count for all hubs that share it; those in memory are the ones of the hub that is asked. Every change is
+logged by the hub with the name of whose token it was.
+
+Examples:
+  $ weir limits
+  LIMIT             RATE                 ALGORITHM     BY              VIA     KEYS
+  plans/per-tenant  100/s, burst 200     token-bucket  tenant.id       redis   -
+  login/per-ip      5/m                  token-bucket  source.ip       memory  31
+
+  $ weir limits plans/per-tenant                        who uses most
+  $ weir limits plans/per-tenant tenant=acme      how much is left of one
+  $ weir limits grant plans/per-tenant tenant=acme --amount 5000 --for 1h
+  $ weir limits reset plans/per-tenant tenant=acme`,
+    )
+    .action(guarded(io, showLimits));
+
+  const reset = command
+    .command("reset")
+    .description("Forget what is taken of a key, or of every key.")
+    .argument("<rule>", "POLICY/RULE")
+    .argument("[key...]", keyHelp)
+    .option("--absent <name>", absentHelp, collect);
+  addConsoleOptions(reset)
+    .option("--all", "every key of the limit")
+    .option("--json", "print the JSON of the admin listener")
+    .addHelpText("after", "\nExample:\n  $ weir limits reset login/per-ip 198.51.100.7")
+    .action(guarded(io, resetLimit));
+
+  const grant = command
+    .command("grant")
+    .description("Let more units be taken of a key than its limit allows, once, for a while.")
+    .argument("<rule>", "POLICY/RULE")
+    .argument("[key...]", keyHelp)
+    .option("--absent <name>", absentHelp, collect);
+  addConsoleOptions(grant)
+    .requiredOption(
+      "--amount <units>",
+      "so many; it takes the place of what was granted before, 0 takes it back",
+      units,
+    )
+    .option("--for <duration>", "as long as that, such as 1h (default: until the window ends)")
+    .option("--until <time>", "until then, such as 2027-01-31T00:00:00Z")
+    .option("--json", "print the JSON of the admin listener")
+    .addHelpText(
+      "after",
+      "\nExample:\n  $ weir limits grant plans/per-month acme --amount 5000 --until 2027-01-31T00:00:00Z",
+    )
+    .action(guarded(io, grantUnits));
+}
+
+/** Runs an action; what the hub says is wrong goes to standard error, with status 1. */
+function guarded(io: Io, run: (...given: Given) => Promise<void>) {
+  return async (rule: string | undefined, key: readonly string[], _options: LimitsOptions, command: Command) => {
+    try {
+      await run(rule, key, command.optsWithGlobals<LimitsOptions>(), io);
+    } catch (error) {
+      if (!(error instanceof WeirError)) throw error;
+      command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
+    }
+  };
+}
+
+type Given = readonly [rule: string | undefined, key: readonly string[], options: LimitsOptions, io: Io];
+
+async function showLimits(...[rule, key, options, io]: Given): Promise<void> {
+  const { absent = [], top } = options;
+  const asksKey = key.length + absent.length > 0;
+  if (rule === undefined && (asksKey || top !== undefined))
+    throw new WeirError("WEIR_USAGE", "name the limit, as POLICY/RULE; weir limits lists them");
+  if (asksKey && top !== undefined) throw new WeirError("WEIR_USAGE", "--top is for all keys of a limit");
+  const query = new URLSearchParams([
+    ...key.map((text) => ["key", text] as [string, string]),
+    ...absent.map((text) => ["absent", text] as [string, string]),
+    ...(top === undefined ? [] : [["top", top] as [string, string]]),
+  ]);
+  const search = query.size === 0 ? "" : `?${query}`;
+  const answer = (await askConsole(options, io, { path: pathOf(rule) + search })) as Answer;
+  if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
+  if (rule === undefined) return io.out(tableText(listRows(answer), "no policy has a limit"));
+  if (asksKey) return io.out(tableText(standRows(answer), ""));
+  io.out(tableText(topRows(answer), "nothing is taken of this limit"));
+  if (!answer.complete) io.out(`of the first ${answer.seen} keys; there are more\n`);
+}
+
+async function resetLimit(...[rule, key, options, io]: Given): Promise<void> {
+  const { absent, all } = options;
+  const body = { ...(key.length > 0 && { key }), ...(absent && { absent }), ...(all === true && { all }) };
+  const answer = (await askConsole(options, io, { path: `${pathOf(rule)}/reset`, method: "POST", body })) as Answer;
+  if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
+  const what = typeof answer.key === "string" ? `every key, ${answer.reset} in use` : keyText(answer.key);
+  io.out(`reset ${answer.rule}: ${what}\n`);
+}
+
+async function grantUnits(...[rule, key, options, io]: Given): Promise<void> {
+  const { absent, amount, until } = options;
+  const body = {
+    ...(key.length > 0 && { key }),
+    ...(absent && { absent }),
+    ...(until !== undefined && { until }),
+    ...(options.for !== undefined && { for: options.for }),
+    amount,
+  };
+  const answer = (await askConsole(options, io, { path: `${pathOf(rule)}/grant`, method: "POST", body })) as Answer;
+  if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
+  const whose = `${keyText(answer.key as Record<string, string>)} of ${answer.rule}`;
+  if (answer.granted === 0) io.out(`nothing is granted to ${whose} any more\n`);
+  else io.out(`granted ${answer.granted} units to ${whose} until ${answer.until}\n`);
+}
+
+function pathOf(rule: string | undefined): string {
+  return rule === undefined ? "/limits" : `/limits/${rule.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+function listRows({ limits }: Answer): string[][] {
+  const rows = limits.flatMap(({ rule, limit, overrides = [], algorithm, by, via, mode, keys }) => [
+    [
+      mode === "observe" ? `${rule} (observes)` : rule,
+      limit,
+      algorithm,
+      Object.values(by).join(", ") || "-",
+      via,
+      keys === undefined ? "-" : String(keys),
+    ],
+    ...overrides.map((override) => ["", override.limit, `when ${override.when}`, "", "", ""]),
+  ]);
+  return rows.length === 0 ? [] : [["LIMIT", "RATE", "ALGORITHM", "BY", "VIA", "KEYS"], ...rows];
+}
+
+function topRows({ keys, by }: Answer): string[][] {
+  const rows = keys.map(({ key, used, reset_ms: ms, limit }) => [
+    ...(key === undefined ? ["(too long to be kept)", ...by.slice(1).map(() => "")] : by.map((name) => key[name]!)),
+    String(used),
+    limit,
+    timeText(ms),
+  ]);
+  return rows.length === 0 ? [] : [[...by.map((name) => name.toUpperCase()), "USED", "RATE", "FREE IN"], ...rows];
+}
+
+function standRows({ limits }: Answer): string[][] {
+  return [
+    ["RATE", "USED", "LEFT", "FREE IN", ""],
+    ...limits.map(({ limit, used, remaining, reset_ms: ms, when }) => [
+      limit,
+      String(used),
+      String(remaining),
+      timeText(ms),
+      when === undefined ? "" : `when ${when}`,
+    ]),
+  ];
+}
+
+/** Rows in columns; the first is the head. */
+function tableText(rows: readonly (readonly string[])[], otherwise: string): string {
+  if (rows.length === 0) return `${otherwise}\n`;
+  const shown = rows.map((row) => row.map(printable));
+  const widths = shown[0]!.map((_, i) => Math.min(60, Math.max(...shown.map((row) => row[i]!.length))));
+  const lines = shown.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join("  ")
+      .trimEnd(),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function keyText(key: Readonly<Record<string, string>> | string): string {
+  if (typeof key === "string") return key;
+  return (
+    Object.entries(key)
+      .map(([name, text]) => printable(`${name}=${text}`))
+      .join(" ") || "its one count"
+  );
+}
+
+/** What a caller wrote may hold control characters, which a terminal would obey. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (unit) => `\\u{${unit.codePointAt(0)!.toString(16)}}`);
+}
+
+function timeText(ms: number): string {
+  if (ms < 1000) return `${ms} ms`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
+}
+
+function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
+function units(text: string): number {
+  if (/^\d{1,13}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("expected a whole number of units, such as 5000");
+}

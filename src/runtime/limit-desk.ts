@@ -1,0 +1,272 @@
+import { parseValue } from "../attributes/text.ts";
+import type { AttributeType, Value } from "../attributes/value.ts";
+import type { LimitRule, Snapshot } from "../policy/snapshot.ts";
+import { calendarWindow, parseDuration } from "../sdk/index.ts";
+import type { Call, Instance, Limit, Log, Usage } from "../sdk/index.ts";
+import type { Timers } from "../util/timers.ts";
+import { WeirError } from "../util/weir-error.ts";
+import { late, within } from "../util/within.ts";
+import { keyedLimit, type KeyedLimit } from "./limit-choice.ts";
+import { boundedKey, keyParts, keyWith, type KeyPart } from "./limit-key.ts";
+import { limitText } from "./limit-wishes.ts";
+import type { Serving } from "./serving.ts";
+
+/** A key as people say it: texts by the names of `by:`, and names whose value is absent. */
+export interface KeyText {
+  readonly values: ReadonlyMap<string, string>;
+  readonly absent: ReadonlySet<string>;
+}
+
+/** A limit in a list. */
+export interface LimitListing {
+  readonly rule: LimitRule;
+  /** The rule's own limit and its overrides as people write them: `100/s, burst 200`. */
+  readonly text: string;
+  readonly overrides: readonly { readonly when: string; readonly text: string }[];
+  /** How many counts its store holds, where that is known. */
+  readonly held: number | undefined;
+}
+
+/** Where a key stands under a limit of its rule. */
+export interface KeyStand {
+  readonly text: string;
+  /** The condition of an override; left out for the rule's own limit. */
+  readonly when?: string;
+  readonly used: number;
+  /** What is left, with what was granted beyond the limit. */
+  readonly remaining: number;
+  readonly resetMs: number;
+}
+
+/** One of the most used keys of a limit. `parts` is `undefined` where the store holds only a hash of the values. */
+export interface KeyListing {
+  readonly parts: readonly KeyPart[] | undefined;
+  readonly used: number;
+  readonly resetMs: number;
+  readonly text: string;
+}
+
+export interface TopListing {
+  readonly rule: LimitRule;
+  readonly keys: readonly KeyListing[];
+  readonly seen: number;
+  readonly complete: boolean;
+}
+
+/** A change that somebody makes. */
+export interface LimitChange {
+  readonly rule: LimitRule;
+  /** The key as {@link LimitDeskOptions.log} may show it, or "every key". */
+  readonly shown: unknown;
+  /** Whose token it was, or the address that it came from. */
+  readonly who: string;
+}
+
+/** How long something is granted, as people say it: `for: 1h` or `until: 2027-01-31T00:00:00Z`; else until the window ends. */
+export interface GrantSpan {
+  readonly for?: unknown;
+  readonly until?: unknown;
+}
+
+/** The longest time that something is granted for. Beyond it, the limit is what should be changed. */
+const maxGrantMs = 366 * 86_400_000;
+
+/**
+ * What people who look after limits can see and do. Everything waits for the adapter of the limit, no longer than
+ * `deadlineMs`. Throws WEIR_NOT_FOUND, WEIR_REQUEST_MALFORMED, WEIR_NOT_SUPPORTED and WEIR_ADAPTER_FAILED.
+ */
+export interface LimitDesk {
+  list(): readonly LimitListing[];
+  /** The rule of a limit by its name, `policy/rule`. */
+  find(rule: string): LimitRule;
+  top(rule: LimitRule, most: number): Promise<TopListing>;
+  look(rule: LimitRule, key: KeyText): Promise<readonly KeyStand[]>;
+  /** Forgets what is taken of a key, or of every key. Answers of how many. */
+  reset(change: LimitChange, key: KeyText | undefined): Promise<number>;
+  /** Lets `extra` units more be taken of a key, 0 none any more. Answers until when, in milliseconds since 1970. */
+  grant(change: LimitChange, key: KeyText, extra: number, span: GrantSpan): Promise<number>;
+}
+
+export interface LimitDeskOptions {
+  readonly acquire: () => Pick<Serving<unknown>, "snapshot" | "instanceOf" | "release">;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly timers: Timers;
+  /** How long an adapter may take. Default 10 s. */
+  readonly deadlineMs?: number;
+}
+
+export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000 }: LimitDeskOptions): LimitDesk {
+  /** Asks the adapter of a limit, whose instance stays open meanwhile. */
+  async function ask<T>(rule: LimitRule, question: (instance: Instance, call: Call) => Promise<T>): Promise<T> {
+    const serving = acquire();
+    const controller = new AbortController();
+    try {
+      const answer = await within(question(serving.instanceOf(rule.via), controller), deadlineMs, timers);
+      if (answer !== late) return answer;
+      controller.abort(new Error(`no answer within ${deadlineMs} ms`));
+      throw new WeirError("WEIR_ADAPTER_FAILED", `${rule.via} gave no answer within ${deadlineMs} ms`);
+    } catch (error) {
+      if (error instanceof WeirError) throw error;
+      log.warn({ adapter: rule.via, err: error }, "the adapter does not answer about limits");
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new WeirError("WEIR_ADAPTER_FAILED", `${rule.via} does not answer: ${reason}`, { cause: error });
+    } finally {
+      serving.release();
+    }
+  }
+
+  const askUsage = <T>(rule: LimitRule, question: (usage: Usage, call: Call) => Promise<T>): Promise<T> =>
+    ask(rule, (instance, call) => {
+      if (instance.usage !== undefined) return question(instance.usage, call);
+      throw new WeirError("WEIR_NOT_SUPPORTED", `the adapter ${rule.via} does not tell its counts`);
+    });
+
+  return {
+    list() {
+      const serving = acquire();
+      try {
+        return limitsOf(serving.snapshot).map((rule) => ({
+          rule,
+          text: fullText(rule.limit),
+          overrides: (rule.overrides ?? []).map(({ when, limit }) => ({ when: when.source, text: fullText(limit) })),
+          held: serving.instanceOf(rule.via).usage?.held?.(rule.limit),
+        }));
+      } finally {
+        serving.release();
+      }
+    },
+
+    find(name) {
+      const serving = acquire();
+      serving.release();
+      const rule = limitsOf(serving.snapshot).find(({ id }) => id === name);
+      if (rule !== undefined) return rule;
+      throw new WeirError("WEIR_NOT_FOUND", `no limit is called ${JSON.stringify(name.slice(0, 100))}`);
+    },
+
+    top: (rule, most) =>
+      askUsage(rule, async (usage, call) => {
+        const keys: KeyListing[] = [];
+        let seen = 0;
+        let complete = true;
+        for (const { limit, keyPrefix } of countsOf(rule)) {
+          const top = await usage.top(limit, keyPrefix, most, call);
+          const text = fullText(limit);
+          for (const { key, used, resetMs } of top.keys)
+            keys.push({ parts: keyParts(keyPrefix, key), used, resetMs, text });
+          seen += top.seen;
+          complete &&= top.complete;
+        }
+        return { rule, keys: keys.sort((a, b) => b.used - a.used).slice(0, most), seen, complete };
+      }),
+
+    async look(rule, key) {
+      const values = valuesOf(rule, key);
+      const limits = [{ when: undefined, limit: rule.limit }, ...(rule.overrides ?? [])];
+      const charges = limits.map(({ limit }) => {
+        const counts = keyedLimit(rule, limit);
+        return { limit: counts.limit, key: keyOf(counts, values), amount: 0, bestEffort: false };
+      });
+      return await ask(rule, async (instance, call) => {
+        const grants = await instance.quota!(charges, call);
+        return await Promise.all(
+          limits.map(async ({ limit, when }, i): Promise<KeyStand> => {
+            const { remaining, resetMs } = grants[i]!;
+            const capacity = limit.algorithm === "token-bucket" ? limit.burst : limit.amount;
+            const usage = await instance.usage?.look(charges[i]!.limit, charges[i]!.key, call);
+            const used = Math.ceil(usage?.used ?? Math.max(0, capacity - remaining));
+            return { text: fullText(limit), ...(when && { when: when.source }), used, remaining, resetMs };
+          }),
+        );
+      });
+    },
+
+    async reset({ rule, shown, who }, key) {
+      const values = key && valuesOf(rule, key);
+      const keys = await askUsage(rule, async (usage, call) => {
+        let total = 0;
+        for (const counts of countsOf(rule)) {
+          if (values === undefined) total += await usage.resetAll(counts.limit, counts.keyPrefix, call);
+          else await usage.reset(counts.limit, keyOf(counts, values), call);
+        }
+        return values === undefined ? total : 1;
+      });
+      log.info({ who, rule: rule.id, key: shown, keys }, "a limit was reset");
+      return keys;
+    },
+
+    async grant({ rule, shown, who }, key, extra, span) {
+      const nowMs = now();
+      const untilMs = extra === 0 ? nowMs : (untilOf(span, nowMs) ?? windowEnd(rule.limit, nowMs));
+      const values = valuesOf(rule, key);
+      await askUsage(rule, async (usage, call) => {
+        for (const counts of countsOf(rule))
+          await usage.grant(counts.limit, keyOf(counts, values), extra, untilMs, call);
+      });
+      const until = new Date(untilMs).toISOString();
+      log.info({ who, rule: rule.id, key: shown, extra, until }, "units were granted beyond a limit");
+      return untilMs;
+    },
+  };
+}
+
+function limitsOf({ checks }: Snapshot): LimitRule[] {
+  return checks.filter((rule) => rule.kind === "limit");
+}
+
+/** The limits of a rule that have counts of their own. */
+function countsOf(rule: LimitRule): KeyedLimit[] {
+  const all = [rule.limit, ...(rule.overrides ?? []).map(({ limit }) => limit)].map((limit) => keyedLimit(rule, limit));
+  return all.filter(({ keyPrefix }, i) => all.findIndex((other) => other.keyPrefix === keyPrefix) === i);
+}
+
+function keyOf({ keyPrefix }: KeyedLimit, values: readonly (Value | undefined)[]): string {
+  return boundedKey(keyPrefix, values.reduce(keyWith, keyPrefix));
+}
+
+/** The values that a key says, each of the type that its expression has. */
+function valuesOf({ id, by }: LimitRule, { values, absent }: KeyText): (Value | undefined)[] {
+  const names = by.map(({ name }) => name);
+  const malformed = (message: string): WeirError => new WeirError("WEIR_REQUEST_MALFORMED", message);
+  const expected = names.length === 0 ? `${id} has one count and no keys` : `a key of ${id} is of ${names.join(", ")}`;
+  for (const name of [...values.keys(), ...absent])
+    if (!names.includes(name)) throw malformed(`${expected}, and got ${JSON.stringify(name.slice(0, 100))}`);
+  return by.map(({ name, value }) => {
+    if (absent.has(name)) return undefined;
+    const text = values.get(name);
+    if (text === undefined) throw malformed(`${expected}, and ${name} is missing`);
+    const { kind } = value.type;
+    const parsed = parseValue(kind as AttributeType, text);
+    if (parsed === undefined)
+      throw malformed(`${name} is of the type ${kind}, and ${JSON.stringify(text.slice(0, 100))} is not`);
+    return parsed;
+  });
+}
+
+/** Until when something is granted; `undefined` where nothing is said of it. */
+function untilOf({ for: time, until }: GrantSpan, nowMs: number): number | undefined {
+  if (time === undefined && until === undefined) return undefined;
+  const malformed = (message: string): WeirError => new WeirError("WEIR_REQUEST_MALFORMED", message);
+  if (time !== undefined && until !== undefined) throw malformed('expected "for" or "until", not both');
+  const ms = typeof time === "string" ? (parseDuration(time) ?? NaN) : NaN;
+  const untilMs = time !== undefined ? nowMs + ms : typeof until === "string" ? Date.parse(until) : NaN;
+  if (untilMs > nowMs && untilMs - nowMs <= maxGrantMs) return untilMs;
+  const got = JSON.stringify(time ?? until).slice(0, 100);
+  throw malformed(
+    time !== undefined
+      ? `expected "for" to be a duration such as 1h, of 366 days at most, got ${got}`
+      : `expected "until" to be a time to come such as 2027-01-31T00:00:00Z, 366 days ahead at most, got ${got}`,
+  );
+}
+
+/** When the window ends that it is now; of limits without windows, when one would that begins now. */
+function windowEnd({ algorithm, calendar, windowMs }: Limit, nowMs: number): number {
+  if (calendar !== undefined) return calendarWindow(calendar, nowMs).endMs;
+  return algorithm === "fixed-window" ? (Math.floor(nowMs / windowMs) + 1) * windowMs : nowMs + windowMs;
+}
+
+function fullText(limit: Limit): string {
+  return limit.burst === limit.amount ? limitText(limit) : `${limitText(limit)}, burst ${limit.burst}`;
+}
