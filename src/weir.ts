@@ -19,9 +19,10 @@ import type { QuotaLimits } from "./runtime/quota/bucket-limits.ts";
 import { createLimitDesk } from "./runtime/limit-desk.ts";
 import { createRuntime, type Serving } from "./runtime/runtime.ts";
 import { fingerprint, watchFiles } from "./runtime/watch.ts";
-import type { Adapter, Log } from "./sdk/index.ts";
+import type { Adapter, Instance, Journal, Log } from "./sdk/index.ts";
 import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
 import { createHubMetrics } from "./telemetry/hub-metrics.ts";
+import { openDiskJournal, type DiskJournal } from "./telemetry/buffer/disk-journal.ts";
 import { createQueues } from "./telemetry/queues.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
@@ -115,11 +116,30 @@ export async function createWeir(
     now,
     loaded: () => snapshot,
     queues: () => queues.states(),
+    buffer: () => journalState?.(),
     credentials: () => credentials.states(),
   });
   const { observer } = metrics;
   const { windowMs, maxEdges } = settings.telemetry.graph;
   const graph = windowMs === 0 ? undefined : createServiceGraph({ windowMs, maxEdges, observer, now });
+  const buffer = settings.telemetry.buffer;
+  const disk: DiskJournal | undefined =
+    buffer.kind === "disk"
+      ? await openDiskJournal({
+          ...buffer,
+          maxAgeMs: settings.telemetry.maxAgeMs,
+          ...{ observer, log, now, timers: systemTimers },
+        })
+      : undefined;
+  let journalState: Journal["state"];
+  const journalOf = (instanceOf: (adapter: string) => Instance): Journal | undefined => {
+    const journal = buffer.kind === "journal" ? instanceOf(buffer.adapter).journal!() : disk;
+    journalState = journal?.state?.bind(journal);
+    return journal;
+  };
+  const batchPrefix = randomBytes(12).toString("base64url");
+  let batches = 0;
+  const nextBatch = (): string => `${batchPrefix}-${batches++}`;
   const queues = createQueues({ observer, log, now, random: Math.random, timers: systemTimers });
   const traceIds = createTraceIds(randomBytes);
   const runtime = createRuntime<Reporter>({
@@ -130,8 +150,9 @@ export async function createWeir(
     monotonic,
     random: randomBytes,
     timers: systemTimers,
-    prepare: (prepared, instanceOf) =>
-      createReporter({
+    prepare(prepared, instanceOf) {
+      const journal = journalOf(instanceOf);
+      return createReporter({
         snapshot: prepared,
         instanceOf,
         queues,
@@ -140,13 +161,19 @@ export async function createWeir(
         now,
         graph,
         traceIds,
-      }),
+        journal: journal && { journal, counts: metrics.buffered, nextId: nextBatch },
+      });
+    },
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });
 
+  const closeRuntime = async (deadlineMs: number): Promise<void> => {
+    await runtime.close(deadlineMs);
+    await disk?.close();
+  };
   const problems = await runtime.activate(snapshot);
   if (problems.length > 0) {
-    await runtime.close(settings.shutdown.deadlineMs);
+    await closeRuntime(settings.shutdown.deadlineMs);
     return { problems };
   }
   observer.reload(true, snapshot.version);
@@ -169,7 +196,7 @@ export async function createWeir(
     timers: systemTimers,
     fingerprint,
   }).catch(async (error: unknown) => {
-    await runtime.close(settings.shutdown.deadlineMs);
+    await closeRuntime(settings.shutdown.deadlineMs);
     throw error;
   });
   const { gates } = credentials;
@@ -245,6 +272,8 @@ export async function createWeir(
       if (!sameListeners(settings, loaded.snapshot.settings)) {
         log.warn({}, "addresses, tls or limits of listeners changed: they take effect when the hub is started again");
       }
+      if (JSON.stringify(buffer) !== JSON.stringify(loaded.snapshot.settings.telemetry.buffer))
+        log.warn({}, "telemetry.buffer changed: it takes effect when the hub is started again");
       ({ snapshot } = loaded);
       logProblems(log, loaded.warnings);
       log.info({ why, version: snapshot.version, policies: ownPart(snapshot).policies.length }, "policies reloaded");
@@ -290,7 +319,7 @@ export async function createWeir(
     credentials.close();
     await Promise.all([grpc.drain(force.signal), http.drain(force.signal)]);
     cancel();
-    await runtime.close(Math.max(0, endMs - monotonic()));
+    await closeRuntime(Math.max(0, endMs - monotonic()));
     await console.close();
     const inTime = !force.signal.aborted && monotonic() < endMs;
     log.info({ inTime }, "stopped");
@@ -330,6 +359,7 @@ export function sessionOn(serving: Serving<Reporter>): Session {
     check,
     rateLimit,
     report: reportOf(prepared, holds),
+    commit: prepared.commit,
     hold: holds.change,
     notTried: prepared.notTried,
     end: () => serving.release(),

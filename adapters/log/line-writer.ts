@@ -69,7 +69,7 @@ interface Delivered {
   readonly reason?: string | undefined;
 }
 
-/** `{"time", "severity", "log"}` and the fields, on one line. A field of one of these names stands in place of it. */
-export function formatLine({ name, timeMs, severity, fields }: LogEntry): string {
-  return `${JSON.stringify({ time: new Date(timeMs).toISOString(), severity, log: name, ...fields })}\n`;
+/** `{"time", "severity", "log"}`, the `id` of an entry that has one, and the fields, on one line. A field of one of these names stands in place of it. */
+export function formatLine({ name, timeMs, severity, fields, id }: LogEntry): string {
+  return `${JSON.stringify({ time: new Date(timeMs).toISOString(), severity, log: name, ...(id === undefined ? {} : { id }), ...fields })}\n`;
 }

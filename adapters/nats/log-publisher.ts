@@ -81,7 +81,7 @@ class MessageIds {
   #next = 0;
 
   of(entry: LogEntry): string {
-    let id = this.#known.get(entry);
+    let id = entry.id ?? this.#known.get(entry);
     if (id === undefined) this.#known.set(entry, (id = `${this.#prefix}-${this.#next++}`));
     return id;
   }

@@ -45,13 +45,15 @@ export function encodeLogs(
  * A `LogRecord`: time_unix_nano (1), severity_number (2), severity_text (3), body (5), attributes (6),
  * observed_time_unix_nano (11) and event_name (12).
  */
-function writeRecord(writer: MessageWriter, { name, timeMs, severity, fields }: LogEntry): void {
+function writeRecord(writer: MessageWriter, { name, timeMs, severity, fields, id }: LogEntry): void {
   writer.begin(2);
   writer.time(1, timeMs);
   writer.integer(2, severityNumbers[severity]);
   writer.string(3, severity);
   writeValue(writer, 5, name);
   for (const key in fields) writeAttribute(writer, 6, key, fields[key]!);
+  // By the semantic conventions, records of one such id are one record.
+  if (id !== undefined) writeAttribute(writer, 6, "log.record.uid", id);
   writer.time(11, timeMs);
   writer.string(12, name);
   writer.end();

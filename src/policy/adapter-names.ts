@@ -13,6 +13,7 @@ const cannot: Readonly<Record<Capability, string>> = {
   metrics: "takes no metrics",
   logs: "takes no logs",
   spans: "takes no spans",
+  journal: "keeps no records",
 };
 
 /** The adapter that a rule names, or `undefined` when there is none that can do what the rule needs, which is told. */

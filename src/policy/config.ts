@@ -6,10 +6,10 @@ import type { Vocabulary } from "../attributes/vocabulary.ts";
 import type { Listeners } from "../listen/settings.ts";
 import { readAdapterEntries } from "./adapter-entries.ts";
 import type { AdapterOptions } from "./adapter-entries.ts";
-import type { AdapterNames } from "./adapter-names.ts";
+import { findAdapter, type AdapterNames } from "./adapter-names.ts";
 import { doorSettings } from "./doors-shape.ts";
 import { listenersOf } from "./listeners.ts";
-import type { Settings } from "./settings.ts";
+import type { BufferSettings, Settings } from "./settings.ts";
 import type { tryCredentials } from "./try-credentials.ts";
 import type { Reading } from "./shape/shape.ts";
 import { weirShape } from "./weir-shape.ts";
@@ -52,11 +52,12 @@ export async function readConfig(
   const listeners = listenersOf(raw?.listen, vocabulary, reading, options);
   if (raw !== undefined && reading !== undefined) tellBodyBeyondMessage(raw, reading);
   if (reading !== undefined) await options.tryCredentials?.(raw?.listen, listeners, reading);
-  return {
-    settings: settingsOf(raw, listeners, options),
-    vocabulary,
-    adapters: await readAdapterEntries(raw?.adapters?.entries ?? [], reading, options),
-  };
+  const adapters = await readAdapterEntries(raw?.adapters?.entries ?? [], reading, options);
+  const buffer = raw?.telemetry?.buffer;
+  const settings = settingsOf(raw, listeners, options);
+  if (settings.telemetry.buffer.kind === "journal" && reading !== undefined && buffer !== undefined)
+    findAdapter(adapters, reading, buffer.node, buffer.value, "journal");
+  return { settings, vocabulary, adapters };
 }
 
 function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, folder }: ConfigOptions): Settings {
@@ -80,7 +81,9 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
     },
     doors: doorSettings(raw?.doors),
     telemetry: {
-      buffer: "memory",
+      buffer: bufferOf(raw?.telemetry, folder),
+      whenAway: raw?.telemetry?.whenAway?.value ?? "refuse",
+      maxAgeMs: raw?.telemetry?.maxAge?.value ?? 86_400_000,
       queueEntries: raw?.telemetry?.queue?.value ?? 10_000,
       mesh: raw?.telemetry?.mesh?.value ?? "istio",
       graph: {
@@ -89,6 +92,18 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
       },
     },
     shutdown: { deadlineMs: raw?.shutdown?.deadline?.value ?? 10_000 },
+  };
+}
+
+function bufferOf(raw: RawWeir["telemetry"], folder: string): BufferSettings {
+  const name = raw?.buffer?.value ?? "memory";
+  if (name === "memory") return { kind: "memory" };
+  if (name !== "disk") return { kind: "journal", adapter: name };
+  return {
+    kind: "disk",
+    folder: resolve(folder, raw?.disk?.folder?.value ?? "./buffer"),
+    maxBytes: raw?.disk?.maxSize?.value ?? 1024 ** 3,
+    sync: raw?.disk?.sync?.value ?? true,
   };
 }
 

@@ -34,7 +34,12 @@ export interface Settings {
   };
   readonly doors: DoorSettings;
   readonly telemetry: {
-    readonly buffer: "memory";
+    /** Where records wait for delivery. Default in memory. */
+    readonly buffer: BufferSettings;
+    /** What becomes of records while the buffer is away. Default `refuse`. */
+    readonly whenAway: "refuse" | "memory";
+    /** How long a stored record is offered to an exporter that does not take it. Default a day. */
+    readonly maxAgeMs: number;
     /** Entries waiting for one adapter, beyond which records are not taken. Default 10,000. */
     readonly queueEntries: number;
     /** Which of the policies that ship with Weir hold. Default `istio`. */
@@ -51,3 +56,17 @@ export interface Settings {
     readonly deadlineMs: number;
   };
 }
+
+export type BufferSettings =
+  | { readonly kind: "memory" }
+  | {
+      readonly kind: "disk";
+      /** Absolute. */
+      readonly folder: string;
+      /** The most bytes. Default 1 GiB. */
+      readonly maxBytes: number;
+      /** Whether a call waits until the disk has its records. Default true. */
+      readonly sync: boolean;
+    }
+  /** The journal of an adapter, by its name in `weir.yaml`. */
+  | { readonly kind: "journal"; readonly adapter: string };

@@ -66,11 +66,45 @@ export const graphShape = record("the service graph", {
   },
 });
 
+export const diskShape = record("disk", {
+  folder: {
+    shape: text("the path of a folder"),
+    description: "Where the files lie; of this hub alone.",
+    default: "`./buffer`",
+  },
+  maxSize: {
+    shape: bytes(16 * MiB, 2 ** 50),
+    description: "The most that they hold, beyond which records are not taken.",
+    default: "`1GiB`",
+  },
+  sync: {
+    shape: boolean(),
+    description: "Whether a call waits until the disk has its records: `false` outlives the process, not the machine.",
+    default: "`true`",
+  },
+});
+
 export const telemetryShape = record("telemetry", {
   buffer: {
-    shape: choice("where records wait for delivery", ["memory"]),
-    description: "Where records wait for delivery: `memory`.",
+    shape: text("where records wait for delivery"),
+    description:
+      "Where records wait for delivery: `memory`, `disk`, or the name of an adapter that keeps a journal, such as `nats`.",
     default: "`memory`",
+  },
+  disk: {
+    shape: diskShape,
+    description: "The files of `buffer: disk`.",
+    default: "below",
+  },
+  whenAway: {
+    shape: choice("what becomes of records while the buffer is away", ["refuse", "memory"]),
+    description: "Whether records are refused, or wait in `memory`, while a buffer beside it cannot be reached.",
+    default: "`refuse`",
+  },
+  maxAge: {
+    shape: durationMs(1000, 365 * 86_400_000),
+    description: "How long a stored record is offered to an adapter that does not take it.",
+    default: "`24h`",
   },
   queue: {
     shape: integer("a number of entries", 1, 10_000_000),

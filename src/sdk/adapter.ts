@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { HoldChange, HoldOutcome } from "./hold.ts";
 import type { Host } from "./host.ts";
 import type { Charge, Consistency, Grant } from "./limit.ts";
+import type { Journal } from "./journal.ts";
 import type { LogEntry, Exported } from "./log.ts";
 import type { MetricGroup, MetricRecorder, Exposition } from "./metric.ts";
 import type { Share, Stake } from "./share.ts";
@@ -11,7 +12,7 @@ import type { Inputs, InputTypes } from "./input.ts";
 import type { Usage } from "./usage.ts";
 
 /** What an adapter can do for policies. A definition lists its own in `provides`; its instances then have the method of that name. */
-export const capabilities = ["check", "quota", "holds", "metrics", "logs", "spans"] as const;
+export const capabilities = ["check", "quota", "holds", "metrics", "logs", "spans", "journal"] as const;
 
 export type Capability = (typeof capabilities)[number];
 
@@ -44,6 +45,8 @@ export interface Methods<I extends Inputs> {
   logs(entries: readonly LogEntry[], call: Call): Awaitable<Exported>;
   /** Delivers a batch of spans that have ended, in the order in which they were reported. */
   spans(spans: readonly Span[], call: Call): Awaitable<Exported>;
+  /** The journal of the instance, the same each time: `telemetry.buffer` in weir.yaml names the instance that has it. */
+  journal(): Journal;
 }
 
 /**

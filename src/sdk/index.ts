@@ -5,6 +5,7 @@ export { calendarUnits, calendarWindow, isTimeZone } from "./calendar.ts";
 export type { CalendarPeriod, CalendarUnit, CalendarWindow } from "./calendar.ts";
 export type { Hold, HoldChange, HoldOutcome } from "./hold.ts";
 export type { Host, Log } from "./host.ts";
+export type { Journal, JournalRefusal, JournalState, StoredBatch } from "./journal.ts";
 export type { Inputs, InputType, InputTypeMap, InputTypes } from "./input.ts";
 export { consistencies } from "./limit.ts";
 export type { Algorithm, Charge, Consistency, Grant, Limit } from "./limit.ts";

@@ -7,6 +7,8 @@ export interface LogEntry {
   readonly severity: "debug" | "info" | "warning" | "error";
   /** Absent fields are left out. */
   readonly fields: Readonly<Record<string, JsonValue>>;
+  /** Set where the entry may be delivered again, by this hub or another: the same id is the same entry. */
+  readonly id?: string;
 }
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };

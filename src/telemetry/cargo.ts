@@ -9,6 +9,10 @@ export interface Cargo<T> {
   readonly noun: string;
   /** A cheap estimate of what one holds in memory, in bytes. */
   sizeOf(one: T): number;
+  /** What a buffer beside memory keeps of one, as JSON takes it. */
+  pack(one: T): unknown;
+  /** What {@link pack} was made of, which other hubs may have made. `id` is unlike that of any other. Throws when it is none. */
+  unpack(packed: unknown, id: string): T;
 }
 
 /** Cargo of which kind does not matter. */
@@ -22,6 +26,11 @@ export const logEntries: Cargo<LogEntry> = {
   dropped: "log_entry",
   noun: "log entries",
   sizeOf: ({ fields }) => 128 + sizeOfValues(fields),
+  pack: ({ name, timeMs, severity, fields }) => [name, timeMs, severity, fields],
+  unpack(packed, id) {
+    const [name, timeMs, severity, fields] = packed as [string, number, LogEntry["severity"], LogEntry["fields"]];
+    return { name, timeMs, severity, fields, id };
+  },
 };
 
 export const spans: Cargo<Span> = {
@@ -29,6 +38,9 @@ export const spans: Cargo<Span> = {
   dropped: "span",
   noun: "spans",
   sizeOf: ({ attributes }) => 384 + sizeOfValues(attributes),
+  // A span has identifiers of its own.
+  pack: (span) => span,
+  unpack: (packed) => packed as Span,
 };
 
 function sizeOfValues(values: Readonly<Record<string, JsonValue>>): number {

@@ -89,6 +89,13 @@ export const hubMetricNames = {
     labels: ["adapter", "capability"],
     help: "How many log entries or spans may wait for an adapter.",
   },
+  weir_buffer_entries_total: {
+    type: "counter",
+    labels: ["outcome"],
+    help: "Log entries and spans that a buffer beside memory has stored, those that went by it (spilled), and those that it may not have stored, whose callers were told so (refused).",
+  },
+  weir_buffer_bytes: { type: "gauge", labels: [], help: "What the buffer beside memory holds." },
+  weir_buffer_capacity_bytes: { type: "gauge", labels: [], help: "What the buffer beside memory may hold." },
   weir_reloads_total: { type: "counter", labels: ["result"], help: "Policy sets that were loaded (ok) or refused." },
   weir_reload_successful: {
     type: "gauge",

@@ -6,6 +6,8 @@ import { Cells, counterCell, type Cell } from "./cells.ts";
 import { expositionText, type ExposedMetric, type ExposedSample } from "./exposition-text.ts";
 import { hubMetricNames, latencyBounds, type HubMetric, type HubMetricName } from "./hub-metric-names.ts";
 import { Latency } from "./latency.ts";
+import type { BufferCounts } from "./buffer/record-buffer.ts";
+import type { JournalState } from "../sdk/index.ts";
 import type { QueueState } from "./queues.ts";
 import type { RecordCounts } from "./report.ts";
 
@@ -19,6 +21,8 @@ export interface HubMetricsOptions {
   /** The policy set that serves now. */
   readonly loaded: () => LoadedPolicies | undefined;
   readonly queues: () => readonly QueueState[];
+  /** How full the buffer beside memory is, where there is one that knows. */
+  readonly buffer: () => JournalState | undefined;
   /** The certificates that listeners serve, and whether their files are as they are served. */
   readonly credentials: () => readonly CredentialState[];
 }
@@ -35,6 +39,8 @@ export interface HubMetrics {
   readonly observer: Observer;
   /** For the reporter to count in. */
   readonly records: RecordCounts;
+  /** For buffers to count in. */
+  readonly buffered: BufferCounts;
   /** A registry of our own, for whoever embeds the hub; the global one of prom-client is not touched. */
   readonly registry: Registry;
   /**
@@ -48,7 +54,7 @@ export interface HubMetrics {
  * The hub's own metrics. What happens is counted in plain fields, which costs nanoseconds where prom-client would hash
  * the labels each time, and is handed to prom-client's registry when somebody scrapes.
  */
-export function createHubMetrics({ version, now, loaded, queues, credentials }: HubMetricsOptions): HubMetrics {
+export function createHubMetrics({ version, now, loaded, queues, buffer, credentials }: HubMetricsOptions): HubMetrics {
   const counters = {
     calls: new Cells(counterCell),
     refusals: new Cells(counterCell),
@@ -65,6 +71,7 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
   const decisionLatency = new Latency([]);
   const decisions = { allowed: 0, refused: 0 };
   const records: RecordCounts = { taken: 0, full: 0 };
+  const buffered: BufferCounts = { stored: 0, spilled: 0, refused: 0 };
   const reloads = { ok: 0, refused: 0, successful: 0, successMs: 0 };
 
   const observer: Observer = {
@@ -165,6 +172,19 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
     "weir_queue_capacity",
     perQueue((queue) => queue.capacity),
   );
+  publish("weir_buffer_entries_total", () => byLabel({ ...buffered }));
+  const ofBuffer = (value: (state: JournalState) => number) => (): Cell[] => {
+    const state = buffer();
+    return state === undefined ? [] : one(value(state));
+  };
+  publish(
+    "weir_buffer_bytes",
+    ofBuffer((state) => state.bytes),
+  );
+  publish(
+    "weir_buffer_capacity_bytes",
+    ofBuffer((state) => state.capacity),
+  );
   publish("weir_reloads_total", () => byLabel({ ok: reloads.ok, refused: reloads.refused }));
   publish("weir_reload_successful", () => one(reloads.successful));
   publish("weir_reload_success_timestamp_seconds", () => one(reloads.successMs / 1000));
@@ -178,6 +198,7 @@ export function createHubMetrics({ version, now, loaded, queues, credentials }: 
   return {
     observer,
     records,
+    buffered,
     registry,
     render: (format) => expositionText(exposed(registry), format),
   };

@@ -5,12 +5,12 @@ import type { JsonValue, LogEntry } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import { Condition } from "./condition.ts";
 import { jsonValue } from "./json.ts";
-import type { ExportQueue } from "./queue.ts";
+import type { EntrySink } from "./buffer/record-buffer.ts";
 
-/** A log rule and the queue that its entries wait in. */
+/** A log rule and where its entries go. */
 export interface PreparedLog {
   readonly condition: Condition;
-  readonly queue: ExportQueue<LogEntry>;
+  readonly sink: EntrySink<LogEntry>;
   /** Evaluates the fields, at once: the bag will be filled with another record. Never throws. */
   entry(bag: Bag, nowMs: number): LogEntry;
 }
@@ -30,7 +30,7 @@ const severities: Readonly<Record<string, Severity>> = {
 };
 
 /** Prepares a log rule. Fields that are absent or fail are left out; a severity that is, or is no severity, is `info`. */
-export function prepareLog(rule: LogRule, queue: ExportQueue<LogEntry>, observer: Observer): PreparedLog {
+export function prepareLog(rule: LogRule, sink: EntrySink<LogEntry>, observer: Observer): PreparedLog {
   const severityOf = (bag: Bag): Severity => {
     if (typeof rule.severity === "string") return rule.severity;
     const value = rule.severity.evaluate(bag);
@@ -40,7 +40,7 @@ export function prepareLog(rule: LogRule, queue: ExportQueue<LogEntry>, observer
   };
   return {
     condition: new Condition([rule], observer),
-    queue,
+    sink,
     entry(bag, timeMs) {
       const fields: Record<string, JsonValue> = {};
       for (const { name, value } of rule.fields) {

@@ -16,6 +16,8 @@ export interface QueueLimits {
   readonly timeoutMs: number;
   /** How often a batch is offered without any of it being delivered, before it is dropped. */
   readonly attempts: number;
+  /** For how long a batch is offered at least, before it is dropped. */
+  readonly patienceMs: number;
   /** The pause before the second attempt; it doubles with each, up to `maxBackoffMs`. */
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
@@ -30,6 +32,7 @@ export const defaultQueueLimits: QueueLimits = {
   delayMs: 200,
   timeoutMs: 10_000,
   attempts: 8,
+  patienceMs: 0,
   backoffMs: 100,
   maxBackoffMs: 10_000,
   maxRetryAfterMs: 300_000,
@@ -50,6 +53,8 @@ export interface QueueOptions<T> {
   readonly random: () => number;
   readonly timers: Timers;
 }
+
+type Done = () => void;
 
 /** What became of one offer of a batch. */
 interface Offered {
@@ -72,9 +77,13 @@ export class ExportQueue<T> {
   readonly #options: QueueOptions<T>;
   #entries: T[] = [];
   #sizes: number[] = [];
+  /** What is to be called when an entry is done with, for those whose sender keeps them until then. */
+  #done: (Done | undefined)[] = [];
   #bytes = 0;
   /** Offers in a row that have not delivered all they had. */
   #attempts = 0;
+  /** When the first of them was made. */
+  #failingSinceMs = 0;
   /** Whether the last offer failed: an operator is told of the first of a row of failures, and of its end. */
   #failing = false;
   /** The offer under way. */
@@ -84,6 +93,7 @@ export class ExportQueue<T> {
   #closing = false;
   #closed = false;
   #idle: (() => void)[] = [];
+  #waiting: (() => void)[] = [];
 
   constructor(options: QueueOptions<T>) {
     this.#options = options;
@@ -116,11 +126,29 @@ export class ExportQueue<T> {
     return this.capacity - this.#entries.length;
   }
 
-  /** Puts an entry in. The caller has seen that there is room. */
-  push(entry: T): void {
+  /** Resolves when entries have left, or when the signal is aborted. */
+  waitForRoom(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      signal.addEventListener("abort", wake);
+      this.#waiting.push(wake);
+    });
+  }
+
+  /**
+   * Puts an entry in. The caller has seen that there is room.
+   *
+   * @param done called when the entry was delivered or given up. It is not called, nor is the entry counted as dropped,
+   *   when the queue is closed with it: its sender still has it
+   */
+  push(entry: T, done?: Done): void {
     const size = this.#options.cargo.sizeOf(entry);
     this.#entries.push(entry);
     this.#sizes.push(size);
+    this.#done.push(done);
     this.#bytes += size;
     if (this.#delivering !== undefined || this.#attempts > 0) return;
     if (this.#entries.length === this.#options.limits.batch) this.#arm(0);
@@ -145,7 +173,7 @@ export class ExportQueue<T> {
     this.#delivering?.abort(new Error("the queue is closed"));
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    this.#drop(this.#entries.length, "closed");
+    this.#leave();
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
@@ -175,8 +203,9 @@ export class ExportQueue<T> {
       this.#attempts = 0;
       this.#drop(batch.length - delivered, "refused");
     } else {
+      if (delivered > 0 || this.#attempts === 0) this.#failingSinceMs = now();
       this.#attempts = delivered > 0 ? 1 : this.#attempts + 1;
-      if (this.#attempts >= limits.attempts) {
+      if (this.#attempts >= limits.attempts && now() - this.#failingSinceMs >= limits.patienceMs) {
         this.#attempts = 0;
         this.#drop(batch.length - delivered, "retries_exhausted");
       }
@@ -189,7 +218,7 @@ export class ExportQueue<T> {
     const { limits, random } = this.#options;
     if (this.#entries.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
     else if (this.#attempts > 0) {
-      const longest = Math.min(limits.maxBackoffMs, limits.backoffMs * 2 ** (this.#attempts - 1));
+      const longest = Math.min(limits.maxBackoffMs, limits.backoffMs * 2 ** Math.min(this.#attempts - 1, 30));
       this.#arm(Math.max(longest * (0.5 + random() / 2), leastMs));
     } else this.#arm(Math.max(this.#closing || this.#entries.length >= limits.batch ? 0 : limits.delayMs, leastMs));
   }
@@ -233,6 +262,16 @@ export class ExportQueue<T> {
   #take(count: number): void {
     this.#entries.splice(0, count);
     for (const size of this.#sizes.splice(0, count)) this.#bytes -= size;
+    for (const done of this.#done.splice(0, count)) done?.();
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Lets go of all that is left, for good. */
+  #leave(): void {
+    const lost = this.#done.filter((done) => done === undefined).length;
+    this.#done = [];
+    this.#take(this.#entries.length);
+    if (lost > 0) this.#options.observer.dropped(this.#options.cargo.dropped, "closed", lost);
   }
 
   #drop(count: number, reason: string): void {

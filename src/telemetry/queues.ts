@@ -1,6 +1,7 @@
-import type { Call, Exported, Log } from "../sdk/index.ts";
+import type { Call, Exported, Journal, Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
+import { startFeed, type Feed } from "./buffer/feed.ts";
 import type { AnyCargo, Cargo, ExportingInstance } from "./cargo.ts";
 import { defaultQueueLimits, ExportQueue, type QueueLimits } from "./queue.ts";
 
@@ -18,6 +19,14 @@ export interface QueuesOptions {
 
 /** A queue, whatever it holds. */
 export type AnyQueue = Omit<ExportQueue<never>, "push">;
+
+export interface HoldOptions {
+  /** How many entries may wait; the queue keeps what it was made with. */
+  readonly entries: number;
+  /** What the queue is filled from, beside what is put in. What it gives is offered for `maxAgeMs` at least. */
+  readonly journal?: Journal | undefined;
+  readonly maxAgeMs: number;
+}
 
 /** How full one queue is. */
 export interface QueueState {
@@ -37,7 +46,7 @@ export interface Queues {
    * The queue of an instance for one kind of cargo, made when there is none. Two instances of the same identity are the
    * same. Each call is to be undone with one {@link release}.
    */
-  hold<T>(cargo: Cargo<T>, adapter: string, instance: ExportingInstance, entries: number): ExportQueue<T>;
+  hold<T>(cargo: Cargo<T>, adapter: string, instance: ExportingInstance, options: HoldOptions): ExportQueue<T>;
   /** When nobody holds the queue any more: delivers what waits, for at most `deadlineMs`. The instance must live until then. */
   release(queue: AnyQueue, deadlineMs: number): Promise<void>;
   states(): readonly QueueState[];
@@ -45,10 +54,18 @@ export interface Queues {
 
 export function createQueues(options: QueuesOptions): Queues {
   const { observer, log, now, random, timers } = options;
-  const held = new Map<ExportingInstance, Map<AnyCargo, { readonly queue: AnyQueue; users: number }>>();
+  const held = new Map<
+    ExportingInstance,
+    Map<AnyCargo, { readonly queue: AnyQueue; users: number; feed: Feed | undefined }>
+  >();
 
   return {
-    hold<T>(cargo: Cargo<T>, adapter: string, instance: ExportingInstance, entries: number): ExportQueue<T> {
+    hold<T>(
+      cargo: Cargo<T>,
+      adapter: string,
+      instance: ExportingInstance,
+      { entries, journal, maxAgeMs }: HoldOptions,
+    ) {
       let queues = held.get(instance);
       if (queues === undefined) held.set(instance, (queues = new Map()));
       let entry = queues.get(cargo);
@@ -58,17 +75,24 @@ export function createQueues(options: QueuesOptions): Queues {
           call: Call,
         ) => Exported | Promise<Exported>;
         const deliver = method.bind(instance);
-        const limits = { ...defaultQueueLimits, ...options.limits, entries };
+        const patienceMs = journal === undefined ? 0 : maxAgeMs;
+        const limits = { ...defaultQueueLimits, patienceMs, ...options.limits, entries };
         const queue = new ExportQueue<T>({ adapter, cargo, deliver, limits, observer, log, now, random, timers });
-        queues.set(cargo, (entry = { queue, users: 0 }));
+        queues.set(cargo, (entry = { queue, users: 0, feed: undefined }));
+      }
+      const queue = entry.queue as ExportQueue<T>;
+      if (entry.feed?.journal !== journal) {
+        entry.feed?.stop();
+        entry.feed = journal && startFeed({ journal, adapter, cargo, queue, observer, log });
       }
       entry.users++;
-      return entry.queue as ExportQueue<T>;
+      return queue;
     },
     async release(queue, deadlineMs) {
       for (const [instance, queues] of held) {
         for (const [cargo, entry] of queues) {
           if (entry.queue !== queue || --entry.users > 0) continue;
+          entry.feed?.stop();
           await queue.close(deadlineMs);
           queues.delete(cargo);
           if (queues.size === 0) held.delete(instance);

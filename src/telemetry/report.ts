@@ -3,16 +3,17 @@ import { completionOf } from "../attributes/derived.ts";
 import { Fault } from "../attributes/fault.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { LogRule, MetricRule, Policy, ReportRule, Snapshot, SpanRule } from "../policy/snapshot.ts";
-import type { Methods, Span } from "../sdk/index.ts";
+import type { Journal, Methods, Span } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { ServiceGraph } from "./graph/service-graph.ts";
 import type { TraceIds } from "../util/trace-ids.ts";
+import { readerName } from "./buffer/feed.ts";
+import { RecordBuffer, type BufferCounts, type EntrySink } from "./buffer/record-buffer.ts";
 import { logEntries, spans, type Cargo } from "./cargo.ts";
 import { prepareLog, type PreparedLog } from "./log-rule.ts";
 import { groupKey, prepareMetrics, type PreparedMetrics } from "./metric-group.ts";
 import type { RecordOutcome } from "./outcome.ts";
 import { PolicyIndex } from "./policy-index.ts";
-import type { ExportQueue } from "./queue.ts";
 import type { AnyQueue, Queues } from "./queues.ts";
 import { prepareSpan, type PreparedSpan } from "./span-rule.ts";
 
@@ -28,6 +29,9 @@ export interface ReporterOptions {
   /** The running instance behind an adapter's name in `weir.yaml`. */
   readonly instanceOf: (adapter: string) => ReportingInstance;
   readonly queues: Queues;
+  /** Keeps what records become until exporters have it. Left out: it waits in memory. */
+  readonly journal?:
+    { readonly journal: Journal; readonly counts: BufferCounts; readonly nextId: () => string } | undefined;
   readonly observer: Observer;
   /** Counted up with each record. */
   readonly counts: RecordCounts;
@@ -48,6 +52,11 @@ export interface RecordCounts {
 export interface Reporter {
   /** Takes one record, as a whole or not at all. The bag may be filled anew as soon as this returns. Never throws. */
   report(bag: Bag): RecordOutcome;
+  /**
+   * Ends the records of a call. What it gives resolves when those that were taken are as safe as `telemetry.buffer`
+   * says, and rejects with a WeirError when they may not be; `undefined`: they are.
+   */
+  commit(): Promise<void> | undefined;
   /** Counts records that were not tried because one before them found a queue full: they wait at the caller like it. */
   notTried(records: number): void;
   /**
@@ -71,6 +80,9 @@ interface PreparedPolicy {
  */
 export function createReporter(options: ReporterOptions): Reporter {
   const { observer, queues, counts, now } = options;
+  const buffer =
+    options.journal &&
+    new RecordBuffer({ ...options.journal, whenAway: options.snapshot.settings.telemetry.whenAway, observer });
   const held: AnyQueue[] = [];
   const opened: PreparedMetrics[] = [];
   const release = async (deadlineMs: number): Promise<void> => {
@@ -80,11 +92,14 @@ export function createReporter(options: ReporterOptions): Reporter {
 
   let index: PolicyIndex<PreparedPolicy>;
   try {
-    index = new PolicyIndex(prepare(options, opened, held));
+    index = new PolicyIndex(prepare(options, opened, held, buffer));
   } catch (error) {
     void release(0);
     throw error;
   }
+  options.journal?.journal.forget?.(
+    exportersOf(options.snapshot).map(([cargo, adapter]) => readerName(cargo, adapter)),
+  );
 
   const complete = completionOf(options.snapshot.reportLayout);
   const { settings, reportLayout } = options.snapshot;
@@ -133,12 +148,13 @@ export function createReporter(options: ReporterOptions): Reporter {
         for (const group of policies[i]!.metrics) if (group.condition.applies(bag)) group.record(bag);
       }
       const timeMs = logCount > 0 ? now() : 0;
-      for (let i = 0; i < logCount; i++) logs[i]!.queue.push(logs[i]!.entry(bag, timeMs));
+      for (let i = 0; i < logCount; i++) logs[i]!.sink.push(logs[i]!.entry(bag, timeMs));
       draw?.(bag);
-      for (let i = 0; i < spanCount; i++) traced[i]!.queue.push(made[i]!);
+      for (let i = 0; i < spanCount; i++) traced[i]!.sink.push(made[i]!);
       counts.taken++;
       return "taken";
     },
+    commit: () => buffer?.commit(),
     notTried(records) {
       counts.full += records;
     },
@@ -153,28 +169,33 @@ function matches(policy: PreparedPolicy, bag: Bag, observer: Observer): boolean 
   return value === true;
 }
 
-/** Whether each queue has room for all that the first rules would put in. */
-function haveRoom(rules: readonly { readonly queue: AnyQueue }[], count: number): boolean {
+/** Whether there is room for all that the first rules would put in. */
+function haveRoom(rules: readonly { readonly sink: { readonly room: number } }[], count: number): boolean {
   for (let i = 0; i < count; i++) {
-    const { queue } = rules[i]!;
+    const { sink } = rules[i]!;
     let needed = 0;
-    for (let other = 0; other < count; other++) if (rules[other]!.queue === queue) needed++;
-    if (queue.room < needed) return false;
+    for (let other = 0; other < count; other++) if (rules[other]!.sink === sink) needed++;
+    if (sink.room < needed) return false;
   }
   return true;
 }
 
 /** Prepares each policy that has report rules; what is opened on the way is put where it can be closed. */
 function prepare(
-  { snapshot, instanceOf, queues, observer, traceIds }: ReporterOptions,
+  { snapshot, instanceOf, queues, observer, traceIds, journal }: ReporterOptions,
   opened: PreparedMetrics[],
   held: AnyQueue[],
+  buffer: RecordBuffer | undefined,
 ): PreparedPolicy[] {
-  const hold = <T>(cargo: Cargo<T>, adapter: string): ExportQueue<T> => {
-    const queue = queues.hold<T>(cargo, adapter, instanceOf(adapter), snapshot.settings.telemetry.queueEntries);
+  const { queueEntries: entries, maxAgeMs } = snapshot.settings.telemetry;
+  const hold = <T>(cargo: Cargo<T>, adapter: string): EntrySink<T> => {
+    const options = { entries, journal: journal?.journal, maxAgeMs };
+    const queue = queues.hold<T>(cargo, adapter, instanceOf(adapter), options);
     held.push(queue);
-    return queue;
+    return buffer?.sink(cargo, adapter, queue) ?? queue;
   };
+  // What a journal still has for an adapter that no rule names any more is delivered, too.
+  if (journal !== undefined) for (const [cargo, adapter] of exportersOf(snapshot)) hold<never>(cargo, adapter);
   const openMetrics = (rules: readonly [MetricRule, ...MetricRule[]]): PreparedMetrics => {
     const instance = instanceOf(rules[0].to);
     const group = prepareMetrics(rules, (metrics) => instance.metrics!(metrics), observer);
@@ -201,6 +222,16 @@ function prepare(
       spans: rules.filter((rule) => rule.kind === "span").map(openSpan),
     };
   });
+}
+
+/** Who takes what: the adapters that rules name, and those that weir.yaml does. */
+function exportersOf({ adapters, reports }: Snapshot): readonly (readonly [cargo: Cargo<never>, adapter: string])[] {
+  const used = new Set(reports.map(({ to }) => to));
+  return [...adapters.values()].flatMap(({ name, adapter, line }) =>
+    [logEntries, spans]
+      .filter(({ capability }) => adapter.provides.includes(capability) && (line !== undefined || used.has(name)))
+      .map((cargo) => [cargo as Cargo<never>, name] as const),
+  );
 }
 
 function byPolicy(rules: readonly ReportRule[]): [Policy, ReportRule[]][] {

@@ -9,18 +9,18 @@ import { spanKinds, type Span, type SpanKind } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { TraceIds } from "../util/trace-ids.ts";
 import { inTraceShare } from "../util/trace-share.ts";
+import type { EntrySink } from "./buffer/record-buffer.ts";
 import { Condition } from "./condition.ts";
 import { jsonValue } from "./json.ts";
-import type { ExportQueue } from "./queue.ts";
 import { RequestFacts } from "./request-facts.ts";
 import { Services } from "./services.ts";
 import { conventionalAttributes, endingOf, operationOf, peerOf } from "./span-conventions.ts";
 import { SpanRate } from "./span-rate.ts";
 
-/** A rule that makes spans, and the queue that they wait in. */
+/** A rule that makes spans, and where they go. */
 export interface PreparedSpan {
   readonly condition: Condition;
-  readonly queue: ExportQueue<Span>;
+  readonly sink: EntrySink<Span>;
   /** The span of a record; `undefined` where sampling leaves it out. Everything is evaluated at once. Never throws. */
   span(bag: Bag, nowMs: number): Span | undefined;
 }
@@ -45,7 +45,7 @@ export function clientSideOf(spanId: string): string {
 export function prepareSpan(
   rule: SpanRule,
   layout: Layout,
-  queue: ExportQueue<Span>,
+  sink: EntrySink<Span>,
   ids: TraceIds,
   observer: Observer,
 ): PreparedSpan {
@@ -130,7 +130,7 @@ export function prepareSpan(
 
   return {
     condition: new Condition([rule], observer),
-    queue,
+    sink,
     span(bag, nowMs) {
       const facts = requestFacts.of(bag);
       // A connection is one span, when it is over.

@@ -128,6 +128,12 @@ export const errorCodes = {
   WEIR_MEDIA_TYPE: { summary: "a body that is not application/json", grpc: 3, http: 415, retry: false },
   // The hub itself.
   WEIR_REPORT_NOT_TAKEN: { summary: "records were not taken because a queue is full", grpc: 8, http: 429, retry: true },
+  WEIR_REPORT_NOT_STORED: {
+    summary: "records were not taken because the buffer that keeps them cannot be reached",
+    grpc: 14,
+    http: 503,
+    retry: true,
+  },
   WEIR_ADAPTER_FAILED: {
     summary: "an adapter failed and the rule's onError refuses",
     grpc: 14,
@@ -145,6 +151,7 @@ export const errorCodes = {
   WEIR_INTERNAL: { summary: "a fault in Weir; the log has the cause", grpc: 14, http: 503, retry: true },
   // The process and the command line.
   WEIR_LISTEN: { summary: "an address could not be listened on", grpc: 9, http: 500, retry: false },
+  WEIR_BUFFER_IN_USE: { summary: "the folder of the buffer is another hub's", grpc: 9, http: 500, retry: false },
   WEIR_USAGE: { summary: "a command line that makes no sense", grpc: 3, http: 400, retry: false },
   WEIR_CLIENT_BUSY: {
     summary: "a client with as many calls in flight as it may have",

@@ -26,6 +26,12 @@ export interface Session {
   rateLimit(asked: RateLimitAsked): RateLimitJudgement;
   /** Takes one record. The bag may be filled anew as soon as this returns. */
   report(bag: Bag): RecordOutcome;
+  /**
+   * Ends the records of a call. What it gives resolves when those that were taken are as safe as `telemetry.buffer`
+   * says, and rejects with a WeirError when they may not be, whatever was said of them before; `undefined`: they are.
+   * The session must not end before.
+   */
+  commit(): Promise<void> | undefined;
   /** Counts records that a door did not try because one before them found a queue full. */
   notTried(records: number): void;
   /** Does what a caller wants with what a decision took. Rejects with WEIR_ADAPTER_FAILED when a store did not answer. */

@@ -39,6 +39,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
     now: Date.now,
     loaded: () => snapshot,
     queues: () => queues.states(),
+    buffer: () => undefined,
     credentials: () => [],
   });
   const queues = createQueues({ observer, random: Math.random, ...outside });

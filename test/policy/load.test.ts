@@ -232,7 +232,7 @@ test("a module that is no adapter says what it lacks", async (t) => {
     "provides.mjs": [adapterModule("x", ", provides: []"), "provides is no list of capabilities"],
     "strange.mjs": [
       adapterModule("x", ', provides: ["fly"]'),
-      'provides names "fly", known are check, quota, holds, metrics, logs, spans',
+      'provides names "fly", known are check, quota, holds, metrics, logs, spans, journal',
     ],
     "config.mjs": [adapterModule("x", ", config: {}"), "config is no Standard Schema"],
     "create.mjs": [adapterModule("x", ", create: 1"), "create is no function"],

@@ -33,6 +33,7 @@ import {
   graphShape,
   limitsShape,
   shutdownShape,
+  diskShape,
   telemetryShape,
   weirShape,
 } from "../../src/policy/weir-shape.ts";
@@ -104,6 +105,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     authzShape.fields,
     checkDefaultsShape.fields,
     telemetryShape.fields,
+    diskShape.fields,
     graphShape.fields,
     shutdownShape.fields,
   ],

@@ -62,7 +62,14 @@ test("without weir.yaml everything has its default", async (t) => {
       expressionCost: 100_000,
     },
     doors: doorSettings(undefined),
-    telemetry: { buffer: "memory", queueEntries: 10_000, mesh: "istio", graph: { windowMs: 300_000, maxEdges: 2000 } },
+    telemetry: {
+      buffer: { kind: "memory" },
+      whenAway: "refuse",
+      maxAgeMs: 86_400_000,
+      queueEntries: 10_000,
+      mesh: "istio",
+      graph: { windowMs: 300_000, maxEdges: 2000 },
+    },
     shutdown: { deadlineMs: 10_000 },
   });
   t.deepEqual(
@@ -89,7 +96,7 @@ adapters:
 limits: { message: 256KiB, streams: 5, policy: 2MiB, expression: 1KiB, cost: 1000 }
 check: { validFor: 1m30s, validUses: 3, adapterTimeout: 250ms }
 doors: { rateLimitFields: { style: both, on: always }, encodedSlash: refuse, body: 1KiB, authz: { trusted: [10.0.0.0/8] } }
-telemetry: { buffer: memory, queue: 9, mesh: none, graph: { window: 1m, edges: 7 } }
+telemetry: { buffer: disk, disk: { folder: b, maxSize: 16MiB, sync: false }, whenAway: memory, maxAge: 1h, queue: 9, mesh: none, graph: { window: 1m, edges: 7 } }
 shutdown: { deadline: 1s }
 `;
   const compiled = await compilePolicies({
@@ -125,7 +132,14 @@ shutdown: { deadline: 1s }
       encodedSlash: "refuse",
       bodyBytes: 1024,
     },
-    telemetry: { buffer: "memory", queueEntries: 9, mesh: "none", graph: { windowMs: 60_000, maxEdges: 7 } },
+    telemetry: {
+      buffer: { kind: "disk", folder: "/etc/weir/b", maxBytes: 16 * 1024 * 1024, sync: false },
+      whenAway: "memory",
+      maxAgeMs: 3_600_000,
+      queueEntries: 9,
+      mesh: "none",
+      graph: { windowMs: 60_000, maxEdges: 7 },
+    },
     shutdown: { deadlineMs: 1000 },
   });
   t.is(vocabulary.get("tenant.since")?.type, "timestamp");

@@ -6,7 +6,7 @@ import { statusOf } from "../status.ts";
 import { fillBag } from "./attributes.ts";
 import { bodyObject } from "./check-route.ts";
 import { isObject } from "./json.ts";
-import { httpDoorName, type HttpRoute } from "./route.ts";
+import { httpDoorName, type HttpAnswer, type HttpRoute } from "./route.ts";
 
 /** The most records whose mistakes are told one by one. */
 const maxErrors = 100;
@@ -31,6 +31,7 @@ export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "obse
       let broken = 0;
       let next = 0;
       let notTaken = 0;
+      let stored: Promise<void> | undefined;
       const session = open();
       try {
         const bag = new Bag(session.reportLayout);
@@ -53,17 +54,21 @@ export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "obse
         notTaken = reports.length - next;
         // The first of them was counted when it was tried.
         if (notTaken > 1) session.notTried(notTaken - 1);
+        stored = session.commit()?.finally(() => session.end());
       } finally {
-        session.end();
+        if (stored === undefined) session.end();
       }
       if (broken > 0) observer.dropped("record", "broken", broken);
       const answer = { taken, not_taken: notTaken, broken, errors };
-      if (notTaken === 0) return { status: 200, json: answer };
-      const { code, message, http } = statusOf(
-        "WEIR_REPORT_NOT_TAKEN",
-        `a queue is full: the records from ${next} on were not taken; send them again later`,
-      );
-      return { status: http, headers: { "retry-after": retryAfter }, json: { ...answer, error: { code, message } } };
+      const told = (): HttpAnswer => {
+        if (notTaken === 0) return { status: 200, json: answer };
+        const { code, message, http } = statusOf(
+          "WEIR_REPORT_NOT_TAKEN",
+          `a queue is full: the records from ${next} on were not taken; send them again later`,
+        );
+        return { status: http, headers: { "retry-after": retryAfter }, json: { ...answer, error: { code, message } } };
+      };
+      return stored === undefined ? told() : stored.then(told);
     },
   };
 }

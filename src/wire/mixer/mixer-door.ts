@@ -82,21 +82,34 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
     }
   }
 
-  function takeReport(message: Uint8Array, call: Call): Uint8Array {
+  function takeReport(message: Uint8Array, call: Call): Uint8Array | Promise<Uint8Array> {
     const buffer = asBuffer(message);
     report.read(reader.reset(buffer), defaultWords);
     checkDictionary(report.globalWordCount);
     if (report.starts.length === 0) return emptyAnswer;
     const session = open();
+    let pending = false;
     try {
-      return takeRecords(session, buffer, call);
+      const { problem } = takeRecords(session, buffer, call);
+      const stored = session.commit();
+      if (stored !== undefined) {
+        pending = true;
+        return stored.then(() => answerReport(problem)).finally(() => session.end());
+      }
+      return answerReport(problem);
     } finally {
-      session.end();
+      if (!pending) session.end();
       tellDropped();
     }
   }
 
-  function takeRecords(session: Session, buffer: Buffer, call: Call): Uint8Array {
+  function answerReport(problem: WeirError | undefined): Uint8Array {
+    if (problem !== undefined) throw problem;
+    return emptyAnswer;
+  }
+
+  /** Takes the records of a report. Answers what its caller is to be told when none is lost behind. */
+  function takeRecords(session: Session, buffer: Buffer, call: Call): { readonly problem: WeirError | undefined } {
     const { starts, ends, isIndependent } = report;
     const records = starts.length;
     const bag = reported?.layout === session.reportLayout ? reported : new Bag(session.reportLayout);
@@ -126,11 +139,12 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
       observer.dropped("record", "malformed", malformed);
       log.warn({ peer: call.peer, records, malformed, first: problem.message }, "records of a report are malformed");
     }
-    if (full > 0) throw new WeirError("WEIR_REPORT_NOT_TAKEN", `${taken} of ${records} records taken: a queue is full`);
-    if (taken === 0 && problem !== undefined) {
-      throw new WeirError(problem.code, `0 of ${records} records taken: ${problem.message}`);
+    if (full > 0) {
+      const message = `${taken} of ${records} records taken: a queue is full`;
+      return { problem: new WeirError("WEIR_REPORT_NOT_TAKEN", message) };
     }
-    return emptyAnswer;
+    if (taken > 0 || problem === undefined) return { problem: undefined };
+    return { problem: new WeirError(problem.code, `0 of ${records} records taken: ${problem.message}`) };
   }
 
   return {

@@ -17,6 +17,9 @@ import type { StreamDoorOptions } from "./stream-door.ts";
 /** The most records of a message whose mistakes are told one by one. */
 const maxErrors = 32;
 
+/** How many messages of one stream may be at work: there are several only where a buffer has to store each. */
+const maxAtWork = 32;
+
 /** One stream of reports. */
 export class ReportStream implements Incoming {
   readonly #options: StreamDoorOptions;
@@ -32,7 +35,7 @@ export class ReportStream implements Incoming {
     this.#options = options;
     this.#client = call.client;
     this.#decoder = decoder;
-    this.#pace = new Pace(out, 1);
+    this.#pace = new Pace(out, maxAtWork);
   }
 
   message(message: Uint8Array): Promise<void> | undefined {
@@ -41,15 +44,27 @@ export class ReportStream implements Incoming {
       const buffer = asBuffer(message);
       readReportRequest(this.#reader.reset(buffer), request);
       if (request.dictionary !== undefined) this.#clientWords.take(request.dictionary);
-      this.#pace.send(takenAnswer(this.#writer, request.index, this.#take(buffer, request)));
+      const { taken, stored } = this.#take(buffer, request);
+      if (stored === undefined) this.#pace.send(takenAnswer(this.#writer, request.index, taken));
+      else {
+        this.#pace.start();
+        stored.then(
+          () => this.#pace.finish(takenAnswer(this.#writer, request.index, taken)),
+          (error: unknown) => this.#pace.finish(this.#failure(request.index, error)),
+        );
+      }
     } catch (error) {
-      const status = toStatus(error);
-      if (status.fault !== undefined)
-        this.#options.log.error({ err: status.fault, door: streamDoorName }, "a report failed");
-      else this.#options.observer.dropped("report", "broken", 1);
-      this.#pace.send(errorAnswer(this.#writer, request.index, 2, status));
+      if (toStatus(error).fault === undefined) this.#options.observer.dropped("report", "broken", 1);
+      this.#pace.send(this.#failure(request.index, error));
     }
     return this.#pace.rest();
+  }
+
+  #failure(index: StreamRequest["index"], error: unknown): Uint8Array {
+    const status = toStatus(error);
+    if (status.fault !== undefined)
+      this.#options.log.error({ err: status.fault, door: streamDoorName }, "a report failed");
+    return errorAnswer(this.#writer, index, 2, status);
   }
 
   end(): void {
@@ -64,11 +79,16 @@ export class ReportStream implements Incoming {
     this.#pace.gone();
   }
 
-  #take(buffer: Buffer, { attributes, isDelta }: StreamRequest): Taken {
+  /** Takes the records of a message. `stored` resolves when they are safe, where that has to be waited for. */
+  #take(
+    buffer: Buffer,
+    { attributes, isDelta }: StreamRequest,
+  ): { readonly taken: Taken; readonly stored: Promise<void> | undefined } {
     const errors: { position: number; code: WeirError["code"]; message: string }[] = [];
     let taken = 0;
     let broken = 0;
     let notTaken = 0;
+    let stored: Promise<void> | undefined;
     const session = this.#options.open();
     try {
       const bag = this.#bag?.layout === session.reportLayout ? this.#bag : new Bag(session.reportLayout);
@@ -92,10 +112,11 @@ export class ReportStream implements Incoming {
       notTaken = attributes.length - taken - broken;
       // The first of them was counted when it was tried.
       if (notTaken > 1) session.notTried(notTaken - 1);
+      stored = session.commit()?.finally(() => session.end());
     } finally {
-      session.end();
+      if (stored === undefined) session.end();
     }
     if (broken > 0) this.#options.observer.dropped("record", "broken", broken);
-    return { taken, notTaken, broken, errors };
+    return { taken: { taken, notTaken, broken, errors }, stored };
   }
 }

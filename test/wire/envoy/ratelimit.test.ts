@@ -42,6 +42,7 @@ async function doorTo(policies: string, settings: Partial<DoorSettings> = {}) {
         rateLimit,
         report: unused,
         hold: () => Promise.reject(new Error("nothing is held here")),
+        commit: () => undefined,
         notTried: unused,
         end() {
           open--;

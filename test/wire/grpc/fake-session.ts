@@ -59,6 +59,7 @@ export function fakeHub(behaviour: {
         },
         check: behaviour.check ?? (() => allowed()),
         report: behaviour.report ?? (() => "taken"),
+        commit: () => undefined,
         notTried: (records) => void (hub.notTried += records),
         hold: behaviour.hold ?? (() => Promise.resolve([])),
         end: () => void hub.live--,

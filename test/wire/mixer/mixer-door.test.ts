@@ -72,6 +72,7 @@ function doorOn(behaviour: Behaviour) {
         check: behaviour.check ?? (() => allowed),
         report: behaviour.report ?? (() => "taken"),
         hold: () => Promise.reject(new Error("nothing is held here")),
+        commit: () => undefined,
         notTried: nothing,
         end: () => void told.ended++,
       };

@@ -45,6 +45,8 @@ export class LogStream implements Incoming {
   readonly #room: LogStreamRoom;
   readonly #log: Log;
   #held: Held | undefined;
+  /** Set while what was last taken is being stored. */
+  #storing: Promise<void> | undefined;
   #cancel: (() => void) | undefined;
   #resume: (() => void) | undefined;
   /** Whether the last hold was in vain: then entries do not wait again before some were taken without. */
@@ -82,7 +84,8 @@ export class LogStream implements Incoming {
     const taken = this.#take(buffer, starts, ends, isTcp, 0);
     if (taken === starts.length) {
       this.#isHopeless = false;
-      return undefined;
+      // No more is read before it is stored, so that little is lost with the process.
+      return this.#storing;
     }
     if (this.#isHopeless || this.#room.holding >= maxHolding) {
       this.#take(buffer, starts, ends, isTcp, taken, true);
@@ -120,11 +123,13 @@ export class LogStream implements Incoming {
     const room = this.#room;
     const { reports, options } = room;
     const count = starts.length;
+    this.#storing = undefined;
     if (from >= count) return count;
     if (room.view.buffer !== buffer.buffer) room.view = new DataView(buffer.buffer);
     const session = options.open();
     let dropped = 0;
     let next = from;
+    let stored: Promise<void> | undefined;
     try {
       reports.begin(session.reportLayout, buffer, room.view);
       for (; next < count; next++) {
@@ -132,9 +137,16 @@ export class LogStream implements Incoming {
         if (!drop) break;
         dropped++;
       }
+      // What was taken of it, and is not stored, is lost: nobody was told anything of it.
+      const taken = next - from - dropped;
+      stored = session
+        .commit()
+        ?.catch(() => options.observer.dropped("record", "not_stored", taken))
+        .finally(() => session.end());
     } finally {
-      session.end();
+      if (stored === undefined) session.end();
     }
+    this.#storing = stored;
     options.observer.dropped("record", "queue_full", dropped);
     options.observer.dropped("attribute", "not_permitted", reports.takeRefusedTags());
     return next;
