@@ -4,6 +4,7 @@ import { throughEnvoy } from "./envoy.ts";
 import { typicalExtAuthzAnswer } from "./ext-authz.ts";
 import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
+import { memoryLimits } from "./limits.ts";
 import type { LoadPlan, TargetResult } from "./load.ts";
 import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
 import { type RateLimitOptions, rateLimits, typicalRateLimitAnswer } from "./rate-limit.ts";
@@ -346,6 +347,8 @@ const rateLimit: Scenario = {
   },
 };
 
+const limits: Scenario = { name: "limits", run: memoryLimits };
+
 const envoy: Scenario = { name: "envoy", run: throughEnvoy };
 
 export const scenarios: readonly Scenario[] = [
@@ -355,6 +358,7 @@ export const scenarios: readonly Scenario[] = [
   report(100, 4),
   report(1000, 2),
   rateLimit,
+  limits,
   accessLogs,
   envoy,
   memory,

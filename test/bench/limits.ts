@@ -1,0 +1,48 @@
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { MemoryLimits } from "./memory-limits.ts";
+import { runOnLoadCore, serverFlags } from "./server-process.ts";
+import { micros, type Row } from "./table.ts";
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** What limits cost that a hub keeps in its own memory. */
+export async function memoryLimits(): Promise<Row[]> {
+  const { hotNs, variedNs, allNs, bytes, growMs, cleanUpMs } = await runOnLoadCore<MemoryLimits>([
+    ...serverFlags,
+    join(here, "memory-limits.js"),
+  ]);
+  const pauseMs = Math.max(growMs, cleanUpMs);
+  return [
+    decision("Limit in memory, without a door: 100 keys", hotNs),
+    decision("the same: 10,000 keys", variedNs),
+    { scenario: "for scale: any of 1,000,000 keys", weir: "", beside: "", figure: micros(allNs / 1000), target: "" },
+    {
+      scenario: "the same: 1,000,000 live keys",
+      weir: `${Math.round(bytes / 1e6)} MB`,
+      beside: "",
+      figure: `${Math.round(bytes / 1e6)} MB`,
+      target: "under 400 MB",
+      met: bytes < 400e6,
+    },
+    {
+      scenario: "the same: longest pause, CPU of 100 new keys",
+      weir: `${growMs.toFixed(1)} ms to grow, ${cleanUpMs.toFixed(1)} ms to replace`,
+      beside: "",
+      figure: `${pauseMs.toFixed(1)} ms`,
+      target: "at most 50 ms",
+      met: pauseMs <= 50,
+    },
+  ];
+}
+
+function decision(scenario: string, ns: number): Row {
+  return {
+    scenario,
+    weir: `${Math.round(ns)} ns of CPU a decision`,
+    beside: "",
+    figure: micros(ns / 1000),
+    target: "under 0.5 us",
+    met: ns < 500,
+  };
+}
