@@ -13,6 +13,7 @@ import {
   listScript,
   prolongScript,
   refundScript,
+  shareScript,
   takeScript,
   usageScript,
 } from "./scripts.ts";
@@ -32,6 +33,11 @@ export interface Store {
   prolong(key: string, forMs: number): Promise<void>;
   /** Changes what is held; `null` where nothing is. */
   change(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly string[] | null>;
+  /** Answers a hub's share of a budget: rate, burst, and 1 where nobody had one. */
+  share(
+    key: string,
+    args: readonly (string | number)[],
+  ): Promise<readonly [rate: string, burst: string, isFresh: number]>;
   /** Says that a hub is there, and answers how many were there within the last `withinMs`. */
   attend(key: string, hub: string, withinMs: number): Promise<number>;
   /** Says that a hub is gone. */
@@ -117,6 +123,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     },
     prolong: async (key, forMs) => void (await run(prolong, [key], [forMs])),
     change: async (keys, args) => (await run(change, keys, args)) as string[] | null,
+    share: async (key, args) => (await run(share, [key], args)) as [string, string, number],
     attend: async (key, hub, withinMs) => Number(await run(attend, [key], [hub, withinMs])),
     leave: async (key, hub) => void (await client.zrem(key, hub)),
     usage: async (keys, args) => (await run(usage, keys, args)) as number[],
@@ -155,6 +162,7 @@ const list = scriptOf(listScript);
 const prolong = scriptOf(prolongScript);
 const change = scriptOf(changeScript);
 const attend = scriptOf(attendScript);
+const share = scriptOf(shareScript);
 const usage = scriptOf(usageScript);
 const grant = scriptOf(grantScript);
 

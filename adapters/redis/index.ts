@@ -3,6 +3,7 @@ import { redisConfig } from "./config.ts";
 import { connect } from "./connection.ts";
 import { createHolds } from "./holds.ts";
 import { attend } from "./presence.ts";
+import { createShares } from "./shares.ts";
 import { createQuota, type QuotaOptions } from "./quota.ts";
 import { createUsage } from "./usage.ts";
 
@@ -38,6 +39,7 @@ export function redisAdapter(
         refund,
         holds: createHolds(store, options),
         usage: createUsage(store, options),
+        apportion: createShares(store, options),
         peers,
         timeoutMs: config.timeout,
         async close() {

@@ -1,5 +1,6 @@
 import { countersLua } from "./counters.lua.ts";
 import { holdsLua } from "./holds.lua.ts";
+import { sharesLua } from "./shares.lua.ts";
 
 /** Redis's own clock, in milliseconds with a fraction, unless a test hands in a time. */
 const clockLua = `
@@ -274,4 +275,10 @@ local s = read(redis.call('GET', KEYS[1]), c.width)
 c.available(s, l, now)
 write(KEYS[1], s, c, l, now, units > 0 and till > now and { units, till } or nil)
 return 0
+`;
+
+/** A hub's share of a budget, as {@link sharesLua} tells. */
+export const shareScript = `
+${clockLua}
+${sharesLua}
 `;

@@ -5,7 +5,7 @@ import { budgetOfTokens, tokensOf, type Assignment, type Tokens } from "./assign
 import type { BucketLimit, BucketLimits, QuotaLimits } from "./bucket-limits.ts";
 import { nothing } from "./claim.ts";
 import { Count } from "./count.ts";
-import { couldUseMore, hasTooMuch, lacksBurst, worthwhile } from "./ledger.ts";
+import { couldUseMore, lacksBurst, worthwhile } from "./ledger.ts";
 import { ProxyBucket, type BucketUse, type Part } from "./proxy-bucket.ts";
 
 /** What limits are counted in, as the policies that serve name it. */
@@ -204,15 +204,14 @@ export class Apportioner {
   #change(bucket: ProxyBucket, parts: readonly Part[], nowMs: number): Assignment | undefined {
     // The proxy has not heard of the last one yet.
     if (bucket.isInFlight) return undefined;
-    let isShort = false;
-    for (const { count } of parts) isShort = count.ledger.plan(nowMs, this.ttlMs) || isShort;
+    for (const { count } of parts) count.ledger.plan(nowMs, this.ttlMs);
     if (!bucket.hasTokens) {
       const tokens = tokensOf(offered(parts));
       if (tokens !== undefined) return this.#grant(bucket, tokens, nowMs);
       return bucket.assignment?.kind === "deny" ? undefined : this.#blanket(bucket, "deny", nowMs);
     }
     const isLate = nowMs >= bucket.sentMs + this.ttlMs - this.graceMs;
-    if (isShort && parts.some(({ claim }) => hasTooMuch(claim))) {
+    if (parts.some(({ claim }) => claim.yields)) {
       const tokens = tokensOf(offered(parts));
       if (tokens !== undefined) return this.#grant(bucket, tokens, nowMs);
       const isOut = parts.some(({ count, claim }) => claim.target.burst < claim.cost || count.ledger.isOver);

@@ -24,6 +24,8 @@ export interface Claim {
   old: Grant | undefined;
   /** What it should have. */
   target: Budget;
+  /** Whether it has to give up what it has too much, because others lack it. */
+  yields: boolean;
   /** Since when it has had, or not had, a part of the burst. */
   turnMs: number;
 }

@@ -14,8 +14,8 @@ const floorPart = 1 / 16;
 /** How much more somebody must get for a change to be worth its burst. */
 export const worthwhile = 1.1;
 
-/** How far above its part somebody may stay while others lack theirs. */
-const slack = 1.01;
+/** Less of a budget than this is nothing: shares are divided and added up. */
+const rounding = 1e-6;
 
 /** How much of its rate a proxy uses that could use more. */
 const isNearlyAll = 0.9;
@@ -41,7 +41,6 @@ export class Ledger {
   #atMs: number;
   /** What was granted when the pool was last brought up to date, or since. */
   #granted: { rate: number; burst: number } = { rate: 0, burst: 0 };
-  #isShort = false;
   #isPlanned = false;
 
   /** @param isFresh whether the whole burst is there */
@@ -82,6 +81,7 @@ export class Ledger {
       grant: undefined,
       old: undefined,
       target: nothing,
+      yields: false,
       turnMs: nowMs,
     };
     this.claims.add(claim);
@@ -124,13 +124,16 @@ export class Ledger {
     this.#isPlanned = false;
   }
 
-  /** What a claim should have, and whether somebody has to wait for others to give something up. */
-  plan(nowMs: number, turnMs: number): boolean {
-    if (this.#isPlanned) return this.#isShort;
+  /** Works out what each claim should have, and which have to give something up because others lack it. */
+  plan(nowMs: number, turnMs: number): void {
+    if (this.#isPlanned) return;
     this.#isPlanned = true;
     const live = [...this.claims].filter((claim) => !claim.isLeft);
     const seated = this.#seated(live, nowMs, turnMs);
-    for (const claim of live) claim.target = nothing;
+    for (const claim of live) {
+      claim.target = nothing;
+      claim.yields = false;
+    }
     const rate = this.budget.rate * (1 - heldBackRate);
     const fair = rate / Math.max(1, seated.length);
     const rates = waterFill(
@@ -139,8 +142,9 @@ export class Ledger {
     );
     const bursts = this.#bursts(seated, rates);
     for (const [i, claim] of seated.entries()) claim.target = { rate: rates[i]!, burst: bursts[i]! };
-    this.#isShort = this.isOver || this.#lacks(live);
-    return this.#isShort;
+    const lack = this.#lack(live);
+    const { rate: rateLack, burst: burstLack } = lack;
+    if (rateLack > rounding * this.budget.rate || burstLack > rounding * this.budget.burst) this.#yield(live, lack);
   }
 
   /** What could be granted to a claim now, of what it should have. */
@@ -180,20 +184,35 @@ export class Ledger {
     return this.#granted.rate > rate * (1 + 1e-9) || this.#granted.burst > burst * (1 + 1e-9);
   }
 
-  /** Whether somebody should have more than it can be given before others have less. */
-  #lacks(live: readonly Claim[]): boolean {
-    let rate = 0;
-    let burst = 0;
+  /** What those lack who should have more than they can be given before others have less. */
+  #lack(live: readonly Claim[]): Budget {
+    const { rate, burst } = this.budget;
+    const lack = { rate: this.#granted.rate - rate * (1 - heldBackRate / 2), burst: this.#granted.burst - burst };
+    let isWanted = this.isOver;
     for (const claim of live) {
       if (!couldUseMore(claim)) continue;
-      rate += claim.target.rate - rateOf(claim);
-      burst += claim.grant === undefined || claim.grant.burst === 0 ? claim.cost : 0;
+      isWanted = true;
+      lack.rate += claim.target.rate - rateOf(claim);
+      lack.burst += claim.grant === undefined || claim.grant.burst === 0 ? claim.cost : 0;
     }
-    if (rate <= 0 && burst <= 0) return false;
-    return (
-      rate > this.budget.rate * (1 - heldBackRate / 2) - this.#granted.rate + 1e-9 ||
-      burst > this.budget.burst - this.#granted.burst + 1e-9
-    );
+    return isWanted ? lack : nothing;
+  }
+
+  /** Lets as many give something up as it takes, those first who have the most too much. */
+  #yield(live: readonly Claim[], lack: Budget): void {
+    let { rate, burst } = lack;
+    const above = ({ grant, target }: Claim): number => (grant?.rate ?? 0) - target.rate;
+    const inLine = live.filter(({ grant }) => grant !== undefined && grant.burst > 0);
+    inLine.sort((a, b) => above(b) - above(a));
+    for (const claim of inLine) {
+      const grant = claim.grant!;
+      const hasTooMuch = above(claim) > 0 && rate > rounding * this.budget.rate;
+      const hasTooMuchBurst = grant.burst >= claim.target.burst + claim.cost && burst > rounding * this.budget.burst;
+      claim.yields = hasTooMuch || hasTooMuchBurst || claim.target.burst < claim.cost;
+      if (!claim.yields) continue;
+      rate -= Math.max(0, above(claim));
+      burst -= Math.max(0, grant.burst - claim.target.burst);
+    }
   }
 
   /**
@@ -250,12 +269,6 @@ export function couldUseMore(claim: Claim): boolean {
   if (target.burst < claim.cost) return false;
   if (grant === undefined || grant.burst === 0) return isNew || demand > 0 || grant === undefined;
   return (isNew || demand > grant.rate * isNearlyAll) && target.rate > grant.rate * worthwhile;
-}
-
-/** Whether a claim has more than it should have, and should give it up where somebody needs it. */
-export function hasTooMuch({ target, grant, cost }: Claim): boolean {
-  if (grant === undefined || grant.burst === 0) return false;
-  return grant.rate > target.rate * slack || grant.burst > target.burst * slack + cost || target.burst < cost;
 }
 
 /** Whether a claim has far less burst than it should have, since changes came one upon the other. */

@@ -1,7 +1,9 @@
 import test, { type ExecutionContext } from "ava";
+import { Failure } from "../../../src/runtime/failure.ts";
 import type { Budget } from "../../../src/sdk/index.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
-import { randomOf, SimulatedProxy, Simulation, type Load } from "./simulation.ts";
+import { SharedStore } from "./shared-store.ts";
+import { randomOf, SimulatedProxy, Simulation, type Load, type Scene } from "./simulation.ts";
 
 /** A whole number of 0 or more and less than `end`. */
 const below = (random: () => number, end: number): number => Math.floor(random() * end);
@@ -13,6 +15,22 @@ function budgetFrom(random: () => number): Budget {
 
 function loadFrom(random: () => number, { rate }: Budget): Load {
   return random() < 0.5 ? "greedy" : random() * rate;
+}
+
+/** A store of several hubs, which now and then does not answer, or whose answer is lost. */
+function sharedBy(random: () => number): NonNullable<Scene["store"]> {
+  return (now) => {
+    const store = new SharedStore(now);
+    return {
+      isShared: () => true,
+      apportion(_, stakes) {
+        const dice = random();
+        if (dice < 0.03) return new Failure("timeout");
+        const shares = stakes.map((stake) => store.share(stake));
+        return dice < 0.06 ? new Failure("timeout") : shares;
+      },
+    };
+  };
 }
 
 /** What becomes of proxies and hubs at random. */
@@ -35,10 +53,11 @@ function disturb(simulation: Simulation, random: () => number, maxProxies: numbe
   } else if (dice < 0.305 && scene.store !== undefined) simulation.crash(hub);
 }
 
-function schedule(t: ExecutionContext, seed: number, maxProxies: number, steps: number): void {
+function schedule(t: ExecutionContext, seed: number, hubs: number, maxProxies: number, steps: number): void {
   const random = randomOf(seed);
   const budget = budgetFrom(random);
-  const simulation = new Simulation({ random, budget, hubs: 1, cost: random() < 0.2 ? 3 : 1 });
+  const scene = { random, budget, hubs, cost: random() < 0.2 ? 3 : 1 };
+  const simulation = new Simulation(hubs === 1 ? scene : { ...scene, store: sharedBy(random) });
   for (let step = 0; step < steps; step++) {
     disturb(simulation, random, maxProxies);
     simulation.step(10 + random() * 300);
@@ -50,8 +69,40 @@ function schedule(t: ExecutionContext, seed: number, maxProxies: number, steps: 
 test("proxies that join, leave, crash and report late never let more pass than the limit, in any stretch of time", (t) => {
   const first = Date.now() % 1_000_000;
   t.log(`seeds from ${first}`);
-  for (let seed = first; seed < first + fuzzRuns(1000); seed++) schedule(t, seed, 10, 150);
+  for (let seed = first; seed < first + fuzzRuns(1000); seed++) schedule(t, seed, 1, 10, 150);
   t.pass();
+});
+
+test("several hubs on one store, which crash and lose answers, let no more pass together", (t) => {
+  const first = Date.now() % 1_000_000;
+  t.log(`seeds from ${first}`);
+  for (let seed = first; seed < first + fuzzRuns(1000); seed++) schedule(t, seed, 2 + (seed % 3), 10, 250);
+  t.pass();
+});
+
+test("a thousand proxies on three hubs keep to a limit, and each gets its part of it", (t) => {
+  const random = randomOf(Date.now() % 1_000_000);
+  const budget = { rate: 10_000, burst: 10_000 };
+  const simulation = new Simulation({ random, budget, hubs: 3, store: sharedBy(() => 1), ttlMs: 10_000 });
+  const proxies = Array.from({ length: 1000 }, (_, i) => new SimulatedProxy(i % 4 === 0 ? 2 : "greedy", 0));
+  for (const [i, proxy] of proxies.entries()) {
+    simulation.join(proxy, simulation.hubs[i % 3]!);
+    if (i % 50 === 49) simulation.step(200);
+  }
+  for (let i = 0; i < 800; i++) simulation.step(50);
+  const before = proxies.map(({ passed }) => passed);
+  for (let i = 0; i < 400; i++) simulation.step(50);
+  const rates = proxies.map(({ passed }, i) => (passed - before[i]!) / 20);
+  t.true(simulation.meter.least >= -1e-6, String(simulation.meter.least));
+  const sum = rates.reduce((a, b) => a + b);
+  const modest = rates.filter((_, i) => i % 4 === 0);
+  const greedy = rates.filter((_, i) => i % 4 !== 0).sort((a, b) => a - b);
+  t.log(
+    `${Math.round(sum)} of 10000 a second; of the modest ${Math.min(...modest)} at least, of the greedy ${greedy[0]} to ${greedy.at(-1)}, ${greedy[37]} in the middle twentieth`,
+  );
+  t.true(sum >= 8500 && sum <= 10_500);
+  // Who wants two a second has them; the others have the rest evenly: 9500 / 750.
+  t.true(rates.every((rate, i) => (i % 4 === 0 ? rate >= 1.5 : rate >= 6 && rate <= 25)));
 });
 
 const steady: readonly { title: string; budget: Budget; loads: readonly Load[]; rates: readonly number[] }[] = [
