@@ -1,5 +1,6 @@
 import type { Phase } from "../attributes/vocabulary.ts";
 import type { Expression } from "../expression/expression.ts";
+import type { Listeners } from "../listen/settings.ts";
 import type { AdapterNames } from "./adapter-names.ts";
 import { compileCheckRule } from "./compile-check-rule.ts";
 import { compileReportRule } from "./compile-report-rule.ts";
@@ -20,6 +21,7 @@ export interface PolicySet {
   readonly adapters: AdapterNames;
   /** `check.share` of weir.yaml. */
   readonly share: number | undefined;
+  readonly listen: Listeners;
   readonly policies: Map<string, Policy>;
   /** Without their ordinals. */
   readonly checks: CheckRule[];
@@ -29,8 +31,8 @@ export interface PolicySet {
 /** Compiles one policy document into the set. Its problems are told. */
 export function compilePolicy(set: PolicySet, reading: Reading, raw: RawPolicy): void {
   const policy = compilePolicyHead(set, reading, raw);
-  const { expressions, adapters, share } = set;
-  const context: RuleContext = { reading, policy, expressions, adapters, share, names: new Map() };
+  const { expressions, adapters, share, listen } = set;
+  const context: RuleContext = { reading, policy, expressions, adapters, share, listen, names: new Map() };
   for (const rule of raw.check?.items ?? []) {
     const compiled = compileCheckRule(context, rule);
     if (compiled !== undefined) set.checks.push(compiled);

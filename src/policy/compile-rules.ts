@@ -1,5 +1,6 @@
 import type { Phase } from "../attributes/vocabulary.ts";
 import type { Expression } from "../expression/expression.ts";
+import type { Listeners } from "../listen/settings.ts";
 import type { AdapterNames } from "./adapter-names.ts";
 import { condition } from "./rule-expressions.ts";
 import type { RuleExpressions } from "./rule-expressions.ts";
@@ -16,6 +17,7 @@ export interface RuleContext {
   readonly adapters: AdapterNames;
   /** `check.share` of weir.yaml. */
   readonly share: number | undefined;
+  readonly listen: Listeners;
   /** Names of the policy's rules so far, with their lines. */
   readonly names: Map<string, number>;
 }

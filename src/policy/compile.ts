@@ -88,7 +88,8 @@ export async function compileFiles(
   const limits = { maxLength: settings.limits.expressionLength, maxCost: settings.limits.expressionCost };
   const expressions = new RuleExpressions(vocabulary, layouts, limits);
   const { share } = settings.check;
-  const set: PolicySet = { expressions, adapters, share, policies: new Map(), checks: [], reports: [] };
+  const { listen } = settings;
+  const set: PolicySet = { expressions, adapters, share, listen, policies: new Map(), checks: [], reports: [] };
   const families = new Map<string, MetricRule>();
   const hash = new ContentHash().add(configText ?? "");
   const turn = turns();

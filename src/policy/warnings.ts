@@ -2,7 +2,10 @@ import type { AttributeUse } from "../expression/expression.ts";
 import type { RawCheckRule } from "./check-rule-shape.ts";
 import type { ExpressionText } from "./shape/scalars.ts";
 import type { Reading } from "./shape/shape.ts";
-import type { CheckRule } from "./snapshot.ts";
+import type { CheckRule, LimitRule } from "./snapshot.ts";
+import { whyNeverEnded } from "./ending-doors.ts";
+import type { RuleContext } from "./compile-rules.ts";
+import { keyNode } from "./yaml/node.ts";
 
 /**
  * Attributes that a proxy gives for every HTTP request, so that a rule may rest on them. All others depend on who
@@ -53,6 +56,18 @@ export function warnOfCheckRule(reading: Reading, raw: RawCheckRule, rule: Check
   }
   if (rule.when !== undefined) warnOfHeaderCase(reading, raw.when, rule.when.uses);
   if (rule.unless !== undefined) warnOfHeaderCase(reading, raw.unless, rule.unless.uses);
+}
+
+/** Warns of a limit that waits for reports which nobody may send. */
+export function warnOfNeverEnded({ reading, listen }: RuleContext, raw: RawCheckRule, rule: LimitRule): void {
+  const isLease = rule.limit.algorithm === "concurrency";
+  if (!isLease && rule.settle === undefined) return;
+  const why = whyNeverEnded(listen, rule.at);
+  if (why === undefined) return;
+  const what = isLease ? "leases only end when their ttl is over" : "what was taken is never settled";
+  const hint = "let the proxies use these doors, in clients: under listen: in weir.yaml";
+  const node = keyNode(raw.node, isLease ? "algorithm" : "settle")!;
+  reading.tell(node, { code: "WEIR_POLICY_NEVER_ENDS", message: `${what}: ${why}`, hint, severity: "warning" });
 }
 
 /** Warns of a header that is looked up by a name with upper case letters, and so never found. */

@@ -42,6 +42,12 @@ export const errorCodes = {
     http: 500,
     retry: false,
   },
+  WEIR_POLICY_NEVER_ENDS: {
+    summary: "a warning: a limit that waits for reports which nobody may send",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
   WEIR_RELOAD_EMPTY: {
     summary: "a reload that would leave no policy where there were some",
     grpc: 9,

@@ -155,6 +155,23 @@ const mistakes: readonly (readonly [title: string, text: string, ...expected: Re
   ["allow: false", oneCase("expect: { allow: false }"), /^3:13 WEIR_POLICY_SHAPE .*allow.*deny/],
   ["a word that is no outcome", oneCase("expect: pass"), /^3:13 WEIR_POLICY_SHAPE .*pass/],
   ["a case that expects nothing", oneCase("given: {}"), /^2:11 WEIR_POLICY_SHAPE .*cannot fail/],
+  [
+    "a change of what no check took",
+    oneCase("steps: [{ change: release, of: 1 }, { expect: allow }]"),
+    /WEIR_POLICY_SHAPE step 1 is no check before this step/,
+  ],
+  [
+    "a report of a step that does not come before it",
+    oneCase("steps: [{ expect: allow }, { report: {}, of: 3 }]"),
+    /WEIR_POLICY_SHAPE step 3 is no check before this step/,
+  ],
+  ["a change of nobody", oneCase("steps: [{ expect: allow }, { change: renew }]"), /a "change" says "of" which check/],
+  ["a check of another", oneCase("steps: [{ expect: allow }, { of: 1 }]"), /"of" belongs to a "report" or a "change"/],
+  [
+    "a change with what it has not",
+    oneCase("steps: [{ expect: allow }, { change: refund, of: 1, expect: allow }]"),
+    /a "change" has no "report", "ask" or "expect"/,
+  ],
   ["steps that expect nothing", oneCase("steps: [{ after: 1s }]"), /^2:11 WEIR_POLICY_SHAPE .*cannot fail/],
   [
     "a case with steps that also expects",

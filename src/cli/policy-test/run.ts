@@ -81,8 +81,10 @@ async function runSteps(
     return failed({ what: "start", expected: "the adapters start", found: (error as Error).message });
   }
   try {
+    /** Of the steps so far: the id of each one's last decision. */
+    const ids: (string | undefined)[] = [];
     for (const [index, step] of steps.entries()) {
-      const failure = await runStep(testCase, step, index, suite, world, coverage);
+      const failure = await runStep(testCase, step, index, suite, world, coverage, ids);
       if (failure !== undefined) return failure;
     }
     return undefined;
@@ -98,13 +100,24 @@ async function runStep(
   { test, snapshot }: Suite,
   world: World,
   coverage: Coverage,
+  ids: (string | undefined)[],
 ): Promise<Failure | undefined> {
+  const about = step.of && { id: ids[step.of.value - 1]!, at: testCase.steps[step.of.value - 1]!.asked.at ?? "check" };
   const attributes = mergeGiven(test, snapshot.vocabulary, [testCase.given, step.given]);
   await world.advance(step.afterMs);
   for (let time = 1; time <= step.times; time++) {
     if (time > 1) await world.advance(step.everyMs);
+    if (step.kind !== "check" && step.kind !== "report") {
+      await world.change(step.kind, about!.id);
+      continue;
+    }
     const bag = fillBag(step.kind === "report" ? snapshot.reportLayout : snapshot.layout, attributes);
+    if (about !== undefined) {
+      const slot = bag.layout.find(`${about.at}.decision_id`);
+      if (slot !== undefined) bag.set(slot, about.id);
+    }
     const outcome = await world.act(step, bag);
+    ids[index] = outcome.decision?.id;
     const differences = [
       ...outcome.unanswered.map(unanswered),
       ...(step.expect === undefined ? [] : compare(step.expect, outcome, bag)),

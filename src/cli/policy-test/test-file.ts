@@ -1,4 +1,5 @@
 import type { Asked } from "../../runtime/decision.ts";
+import type { HoldAsked } from "../../runtime/holds.ts";
 import type { JsonValue, RefusalCode, SpanKind } from "../../sdk/index.ts";
 import type { Located, Reading } from "../../policy/shape/shape.ts";
 import type { Place } from "../../policy/snapshot.ts";
@@ -63,11 +64,13 @@ export interface TestCase {
   readonly steps: readonly Step[];
 }
 
-/** One check, or one report, or several alike. */
+/** One check, one report, one change of what a check took, or several alike. */
 export interface Step {
   /** Where its expectation stands, else the step itself. */
   readonly place: Place;
-  readonly kind: "check" | "report";
+  readonly kind: "check" | "report" | HoldAsked["kind"];
+  /** For a report and a change: the number of the check, from 1 on, whose decision it is about. */
+  readonly of?: Located<number>;
   /** How far the clock moves before it. */
   readonly afterMs: number;
   readonly times: number;

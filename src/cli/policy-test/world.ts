@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Bag } from "../../attributes/bag.ts";
 import type { AdapterEntry } from "../../policy/snapshot.ts";
+import type { HoldAsked } from "../../runtime/holds.ts";
 import { createRuntime } from "../../runtime/runtime.ts";
 import type { Adapter, Log } from "../../sdk/index.ts";
 import { createQueues } from "../../telemetry/queues.ts";
@@ -21,6 +22,8 @@ export interface World {
   advance(ms: number): Promise<void>;
   /** Does a step once, and tells what came of it. */
   act(step: Step, bag: Bag): Promise<Outcome>;
+  /** Changes what a decision took. */
+  change(kind: HoldAsked["kind"], id: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -96,6 +99,7 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
       try {
         if (step.kind === "report") {
           const record = serving.prepared.report(bag);
+          if (record === "taken") serving.holds.end?.(bag);
           await clock.settle();
           return { record, ...recorder.take() };
         }
@@ -108,6 +112,14 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
         const decided = serving.check(bag, step.asked);
         const decision = decided instanceof Promise ? await clock.until(decided, recorder.outside) : decided;
         return { decision, ...recorder.take() };
+      } finally {
+        serving.release();
+      }
+    },
+    async change(kind, id) {
+      const serving = runtime.acquire();
+      try {
+        await clock.until(serving.holds.change({ kind, id }), recorder.outside);
       } finally {
         serving.release();
       }

@@ -1,9 +1,10 @@
 import { list, mapOf, record } from "../../../policy/shape/collections.ts";
 import { durationMs } from "../../../policy/shape/quantities.ts";
-import { anything, integer, text } from "../../../policy/shape/scalars.ts";
-import type { Reading, Shape } from "../../../policy/shape/shape.ts";
+import { anything, choice, integer, text } from "../../../policy/shape/scalars.ts";
+import type { Located, Reading, Shape } from "../../../policy/shape/shape.ts";
 import type { Node } from "../../../policy/yaml/node.ts";
 import { placeAt } from "../../../policy/yaml/source.ts";
+import type { HoldAsked } from "../../../runtime/holds.ts";
 import type { Expectation, Given, Step, TestCase, TestFile } from "../test-file.ts";
 import { answers } from "./answer.ts";
 import { asked } from "./asked.ts";
@@ -52,11 +53,23 @@ export const stepRecord = record("a step", {
   after: { shape: durationMs(0, year), description: "How far the clock moves before the step.", default: "`0s`" },
   times: { shape: integer("a whole number", 1, maxTimes), description: "How often the step is done.", default: "1" },
   every: { shape: durationMs(0, year), description: "How far the clock moves between repetitions.", default: "`0s`" },
+  of: {
+    shape: integer("the number of a step", 1, 10_000),
+    description:
+      "The check of the same case, by its number from 1 on, whose decision's id the `report` carries, or that the `change` is about.",
+    default: "none",
+  },
+  change: {
+    shape: choice("a change of what a check took", ["release", "renew", "refund"]),
+    description: "Makes it a change of what the check of `of` took: `release`, `renew` or `refund`.",
+    default: "a check",
+  },
   ...act,
 });
 
 const step: Shape<Step> = made(stepRecord, (read, node, reading) => ({
   ...acting(read, node, reading),
+  ...changing(read, node, reading),
   given: merge(read.given, read.report),
   afterMs: read.after?.value ?? 0,
   times: read.times?.value ?? 1,
@@ -94,6 +107,10 @@ const testCase: Shape<TestCase> = made(caseRecord, (read, node, reading) => {
     if (read[key] !== undefined) told(`a case with "steps" says "${key}" in its steps`);
   }
   const { items: steps } = read.steps;
+  for (const [i, { of }] of steps.entries()) {
+    if (of === undefined || (of.value <= i && steps[of.value - 1]!.kind === "check")) continue;
+    reading.tell(of.node, { code: "WEIR_POLICY_SHAPE", message: `step ${of.value} is no check before this step` });
+  }
   if (steps.every(({ expect }) => expect === undefined)) {
     told("a case that expects nothing cannot fail", 'at least one step needs "expect"');
   }
@@ -146,6 +163,24 @@ export const testFile: Shape<TestFile> = made(fileRecord, (read, _, reading) => 
     cases: read.cases?.items ?? [],
   };
 });
+
+/** What makes a step a change, and whose decision a change or a report is about. */
+function changing(
+  { of, change, ...others }: { [K in "of" | "change" | keyof typeof act]?: Readonly<{ value: unknown }> | object },
+  node: Node,
+  reading: Reading,
+): Partial<Pick<Step, "kind" | "of">> {
+  const told = (message: string): undefined => reading.tell(node, { code: "WEIR_POLICY_SHAPE", message });
+  if (change === undefined) {
+    if (of !== undefined && others.report === undefined) told('"of" belongs to a "report" or a "change"');
+  } else if (of === undefined) told('a "change" says "of" which check');
+  else if (others.report !== undefined || others.ask !== undefined || others.expect !== undefined)
+    told('a "change" has no "report", "ask" or "expect": the checks after it show what it did');
+  return {
+    ...(change === undefined ? {} : { kind: (change as Located<HoldAsked["kind"]>).value }),
+    ...(of === undefined ? {} : { of: of as Located<number> }),
+  };
+}
 
 type Acting = Pick<Step, "place" | "kind" | "asked" | "answers" | "expect">;
 
