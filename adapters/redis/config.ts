@@ -75,6 +75,12 @@ export const redisConfig = z
     timeout: duration(1, 60_000).prefault("50ms"),
     /** How long a deduplication id is remembered. */
     dedup: duration(1, 86_400_000).prefault("10s"),
+    /** For `consistency: bounded`: for how long of its demand a hub takes units ahead. */
+    ahead: duration(50, 60_000).prefault("500ms"),
+    /** For `consistency: best-effort`: how long a hub counts by itself before it reconciles with Redis. */
+    reconcile: duration(10, 60_000).prefault("100ms"),
+    /** The most counts of limits that are not exact of which this hub keeps anything. */
+    maxKeys: z.int().positive().max(10_000_000).default(100_000),
   })
   .superRefine((config, context) => {
     const tell = (message: string): void => context.addIssue({ code: "custom", message });

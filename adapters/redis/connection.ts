@@ -6,6 +6,7 @@ import calculateSlot from "cluster-key-slot";
 import { Cluster, Redis } from "ioredis";
 import type { Host } from "weir/sdk";
 import type { RedisConfig } from "./config.ts";
+import { drawScript } from "./draw-script.ts";
 import {
   attendScript,
   changeScript,
@@ -50,6 +51,7 @@ export interface Store {
    */
   keysWith(start: string): AsyncIterable<readonly string[]>;
   forget(key: string): Promise<void>;
+  draw(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly (number | string)[]>;
   close(): Promise<void>;
 }
 
@@ -144,6 +146,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
       requireReady();
       await client.unlink(key);
     },
+    draw: async (keys, args) => (await run(draw, keys, args)) as (number | string)[],
     async close() {
       // What is under way has ended by now, so there is nothing to wait for.
       client.disconnect();
@@ -165,6 +168,7 @@ const attend = scriptOf(attendScript);
 const share = scriptOf(shareScript);
 const usage = scriptOf(usageScript);
 const grant = scriptOf(grantScript);
+const draw = scriptOf(drawScript);
 
 function scriptOf(lua: string): Script {
   return { lua, sha: createHash("sha1").update(lua).digest("hex") };

@@ -5,7 +5,8 @@
  * Each counter has `capacity`, `available` (brings the state to `now` and answers how many units can be taken), `take`,
  * `back`, `gone` (when units that are taken now count no more), `restore` (gives units back that were taken when `gone`
  * answered so, as far as they still count), `wait` (milliseconds until `amount` units can be taken) and `reset`
- * (milliseconds until the capacity is there again, 1e15 at most). Amounts are units, times milliseconds.
+ * (milliseconds until the capacity is there again, 1e15 at most); where windows follow each other, `windowEnd` tells when the
+ * state's one ends. Amounts are units, times milliseconds.
  */
 export const countersLua = `
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
@@ -53,6 +54,7 @@ function fixed.available(s, l, now)
   end
   return l.amount - s[2]
 end
+function fixed.windowEnd(s) return s[1] end
 function fixed.take(s, l, now, n) s[2] = s[2] + n end
 function fixed.back(s, l, now, n) s[2] = max(0, s[2] - n) end
 function fixed.gone(s, l, now, n) return s[1] end

@@ -3,7 +3,7 @@ import { holdsLua } from "./holds.lua.ts";
 import { sharesLua } from "./shares.lua.ts";
 
 /** Redis's own clock, in milliseconds with a fraction, unless a test hands in a time. */
-const clockLua = `
+export const clockLua = `
 local now = tonumber(ARGV[1])
 if not now then
   local t = redis.call('TIME')
