@@ -92,8 +92,9 @@ export function createSharedQuota(exact: Quota, leases: Leases, estimates: Estim
 }
 
 /** Asks whether a charge could be taken, and takes nothing. */
-function asQuestion({ dedupId: _, ...charge }: Charge): Charge {
-  return { ...charge, amount: 0, atLeast: charge.bestEffort ? 0 : Math.max(charge.amount, charge.atLeast ?? 0) };
+function asQuestion({ limit, key, group, amount, atLeast, bestEffort }: Charge): Charge {
+  const question = { limit, key, amount: 0, atLeast: bestEffort ? 0 : Math.max(amount, atLeast ?? 0), bestEffort };
+  return group === undefined ? question : { ...question, group };
 }
 
 /** What was really taken, as charges that can be given back. */

@@ -70,11 +70,6 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     reading.tell(raw.cost.node, { code: "WEIR_POLICY_SHAPE", message: "a cost is 0 or more" });
 
   const { holdMs, settle } = compileHolding(context, raw, algorithm, via);
-  if (holdMs !== undefined && consistency !== "exact") {
-    const message = `what a decision holds is counted exactly; this limit is ${consistency}`;
-    const hint = "leave out consistency: limits of the algorithm concurrency, or with hold or settle, are exact";
-    reading.tell(raw.consistency!.node, { code: "WEIR_POLICY_SHAPE", message, hint });
-  }
   if (raw.limit === undefined) return undefined;
   const ttlMs = raw.ttl?.value ?? defaultTtlMs;
   const limitOf = ({ amount, windowMs, calendar }: Rate, burst: number | undefined): Limit => ({
