@@ -164,6 +164,7 @@ export async function createWeir(
         journal: journal && { journal, counts: metrics.buffered, nextId: nextBatch },
       });
     },
+    trace: (reporter, span) => reporter.trace(span),
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });
 

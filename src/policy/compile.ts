@@ -13,6 +13,7 @@ import { compareText, Problems } from "./problems.ts";
 import { graphAttributes } from "./graph-attributes.ts";
 import { type Layouts, RuleExpressions } from "./rule-expressions.ts";
 import { Reading } from "./shape/shape.ts";
+import { declareTraceHeaders } from "./span-facts.ts";
 import type { AdapterEntry, MetricRule, Snapshot } from "./snapshot.ts";
 import { OwnTexts } from "../util/own-texts.ts";
 import { readYaml, readYamlInTurns } from "./yaml/read-yaml.ts";
@@ -83,6 +84,7 @@ export async function compileFiles(
   const layouts: Layouts = { check: new Layout(), report: new Layout() };
   // To be refused, an encoded slash must be seen, whatever the rules read.
   if (settings.doors.encodedSlash === "refuse") layouts.check.declare("request.url_path", "string");
+  if (settings.telemetry.traces !== undefined) declareTraceHeaders(layouts.check);
   if (settings.telemetry.graph.windowMs > 0)
     for (const [name, type] of Object.entries(graphAttributes)) layouts.report.declare(name, type);
   const limits = { maxLength: settings.limits.expressionLength, maxCost: settings.limits.expressionCost };

@@ -9,7 +9,7 @@ import type { AdapterOptions } from "./adapter-entries.ts";
 import { findAdapter, type AdapterNames } from "./adapter-names.ts";
 import { doorSettings } from "./doors-shape.ts";
 import { listenersOf } from "./listeners.ts";
-import type { BufferSettings, Settings } from "./settings.ts";
+import type { BufferSettings, Settings, TraceSettings } from "./settings.ts";
 import type { tryCredentials } from "./try-credentials.ts";
 import type { Reading } from "./shape/shape.ts";
 import { weirShape } from "./weir-shape.ts";
@@ -57,6 +57,8 @@ export async function readConfig(
   const settings = settingsOf(raw, listeners, options);
   if (settings.telemetry.buffer.kind === "journal" && reading !== undefined && buffer !== undefined)
     findAdapter(adapters, reading, buffer.node, buffer.value, "journal");
+  const to = raw?.telemetry?.traces?.to;
+  if (to !== undefined && reading !== undefined) findAdapter(adapters, reading, to.node, to.value, "spans");
   return { settings, vocabulary, adapters };
 }
 
@@ -86,6 +88,7 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
       maxAgeMs: raw?.telemetry?.maxAge?.value ?? 86_400_000,
       queueEntries: raw?.telemetry?.queue?.value ?? 10_000,
       mesh: raw?.telemetry?.mesh?.value ?? "istio",
+      traces: tracesOf(raw?.telemetry?.traces),
       graph: {
         windowMs: raw?.telemetry?.graph?.window?.value ?? 300_000,
         maxEdges: raw?.telemetry?.graph?.edges?.value ?? 2000,
@@ -104,6 +107,16 @@ function bufferOf(raw: RawWeir["telemetry"], folder: string): BufferSettings {
     folder: resolve(folder, raw?.disk?.folder?.value ?? "./buffer"),
     maxBytes: raw?.disk?.maxSize?.value ?? 1024 ** 3,
     sync: raw?.disk?.sync?.value ?? true,
+  };
+}
+
+function tracesOf(raw: NonNullable<RawWeir["telemetry"]>["traces"]): TraceSettings | undefined {
+  if (raw?.to === undefined) return undefined;
+  return {
+    to: raw.to.value,
+    ratio: raw.ratio?.value ?? 0.01,
+    follow: raw.follow?.value ?? true,
+    perSecond: raw.perSecond?.value ?? 100,
   };
 }
 

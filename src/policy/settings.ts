@@ -44,6 +44,8 @@ export interface Settings {
     readonly queueEntries: number;
     /** Which of the policies that ship with Weir hold. Default `istio`. */
     readonly mesh: "istio" | "istio-mixer" | "none";
+    /** The hub's own spans; left out: there are none. */
+    readonly traces?: TraceSettings | undefined;
     readonly graph: {
       /** Over how long the service graph counts; 0: there is none. Default 5 minutes. */
       readonly windowMs: number;
@@ -70,3 +72,15 @@ export type BufferSettings =
     }
   /** The journal of an adapter, by its name in `weir.yaml`. */
   | { readonly kind: "journal"; readonly adapter: string };
+
+/** Which decisions the hub makes spans of, and where these go. */
+export interface TraceSettings {
+  /** The adapter's name. */
+  readonly to: string;
+  /** The share of traces that is kept where the caller has not decided, 0 to 1. */
+  readonly ratio: number;
+  /** Whether a caller that has decided is followed. */
+  readonly follow: boolean;
+  /** The most decisions that are traced in a second. */
+  readonly perSecond: number;
+}

@@ -3,7 +3,7 @@ import { doorsShape } from "./doors-shape.ts";
 import { listenShape } from "./listen-shape.ts";
 import { mapOf, record } from "./shape/collections.ts";
 import { bytes, durationMs, part } from "./shape/quantities.ts";
-import { anything, boolean, choice, integer, text } from "./shape/scalars.ts";
+import { anything, boolean, choice, integer, number, text } from "./shape/scalars.ts";
 import type { Read } from "./shape/shape.ts";
 
 const KiB = 1024;
@@ -84,6 +84,29 @@ export const diskShape = record("disk", {
   },
 });
 
+export const tracesShape = record("the hub's own traces", {
+  to: {
+    shape: text("the name of an adapter"),
+    description: "The adapter that takes the spans, by its name under `adapters`.",
+    required: true,
+  },
+  ratio: {
+    shape: number("a number", 0, 1),
+    description: "Which share of the decisions is traced, 0 to 1, where the caller has not decided.",
+    default: "`0.01`",
+  },
+  follow: {
+    shape: boolean(),
+    description: "Whether a caller that has decided (`sampled` in the trace context) is followed.",
+    default: "`true`",
+  },
+  perSecond: {
+    shape: integer("a number of decisions", 1, 1_000_000),
+    description: "The most decisions that are traced in a second, whatever callers say.",
+    default: "`100`",
+  },
+});
+
 export const telemetryShape = record("telemetry", {
   buffer: {
     shape: text("where records wait for delivery"),
@@ -117,6 +140,7 @@ export const telemetryShape = record("telemetry", {
       "Istio's standard metrics, by policies that ship with Weir: `istio`; `istio-mixer`, with those that only dashboards of Istio up to 1.3 read; or `none`. A policy of your own with the same name, or for the same metric, takes the place of one that ships.",
     default: "`istio`",
   },
+  traces: { shape: tracesShape, description: "Spans of the hub's own work.", default: "none" },
   graph: { shape: graphShape, description: "Who calls whom, gathered from reports.", default: "below" },
 });
 

@@ -35,6 +35,12 @@ export interface AdapterCallOptions {
   readonly timers: Timers;
 }
 
+/** Tells of calls to adapters. */
+export interface CallTrace {
+  /** Makes a call, and answers what it answers. */
+  call<T>(adapter: string, capability: string, ask: () => T | Promise<T>): T | Promise<T>;
+}
+
 /** How a capability is asked for something, and what is wrong with its answer, if anything. */
 interface Use<A, T> {
   readonly capability: string;
@@ -141,7 +147,8 @@ export class AdapterCalls {
   }
 
   /** Asks for a verdict. `deadlineMs` (since 1970) shortens the time that the call may take. */
-  check(input: object, deadlineMs?: number): Verdict | Failure | Promise<Verdict | Failure> {
+  check(input: object, deadlineMs?: number, trace?: CallTrace): Verdict | Failure | Promise<Verdict | Failure> {
+    if (trace !== undefined) return trace.call(this.name, "check", () => this.#run(checking, input, deadlineMs));
     return this.#run(checking, input, deadlineMs);
   }
 
@@ -149,7 +156,9 @@ export class AdapterCalls {
   quota(
     charges: readonly Charge[],
     deadlineMs?: number,
+    trace?: CallTrace,
   ): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
+    if (trace !== undefined) return trace.call(this.name, "quota", () => this.quota(charges, deadlineMs));
     if (this.#options.instance.atHand !== undefined) {
       const grants = this.#quotaAtHand(charges);
       if (grants !== undefined) return grants;

@@ -2,7 +2,7 @@ import type { Reads } from "../attributes/bag.ts";
 import type { LimitRule } from "../policy/snapshot.ts";
 import type { Charge, Grant } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
-import type { AdapterCalls } from "./adapter-call.ts";
+import type { AdapterCalls, CallTrace } from "./adapter-call.ts";
 import { Failure } from "./failure.ts";
 import type { LocalLimits } from "./local-limits.ts";
 
@@ -33,6 +33,7 @@ interface Charging {
   readonly local: LocalLimits;
   readonly observer: Observer;
   readonly deadlineMs: number | undefined;
+  readonly trace: CallTrace | undefined;
 }
 
 /** Whether a wish came to nothing. */
@@ -55,9 +56,10 @@ export function chargeAll(
   local: LocalLimits,
   observer: Observer,
   deadlineMs: number | undefined,
+  trace?: CallTrace,
 ): void | Promise<void> {
   if (wishes.length === 0) return;
-  return chargeFrom(0, { batches: batchesOf(wishes, callsOf), local, observer, deadlineMs });
+  return chargeFrom(0, { batches: batchesOf(wishes, callsOf), local, observer, deadlineMs, trace });
 }
 
 /** Most decisions need one adapter: their wishes are one batch as they are. */
@@ -78,11 +80,11 @@ function batchesOf(wishes: readonly Wish[], callsOf: (adapter: string) => Adapte
 }
 
 function chargeFrom(from: number, charging: Charging): void | Promise<void> {
-  const { batches, deadlineMs } = charging;
+  const { batches, deadlineMs, trace } = charging;
   for (let i = from; i < batches.length; i++) {
     const { calls, wishes, local } = batches[i]!;
     if (charging.local.isOwed) payFirst(calls, wishes, charging.local);
-    const answer = calls.quota(local?.charges ?? wishes.map(chargeOf), deadlineMs);
+    const answer = calls.quota(local?.charges ?? wishes.map(chargeOf), deadlineMs, trace);
     if (answer instanceof Promise)
       return answer.then((grants) => (settle(i, grants, charging) ? chargeFrom(i + 1, charging) : undefined));
     if (!settle(i, answer, charging)) return;

@@ -4,6 +4,7 @@ import { Fault } from "../attributes/fault.ts";
 import { hasEncodedSlash } from "../attributes/url-path.ts";
 import { matches } from "./applies.ts";
 import type { Applies } from "./applies.ts";
+import type { Tracer } from "./decision-trace.ts";
 import type { Asked, Decision } from "./decision.ts";
 import { applyHeaders, judgeAsk, judgeDeny, noteHeaders } from "./judge-rule.ts";
 import { charge, limitNames, limitStates, wishNamed, wishUnnamed } from "./judge-limits.ts";
@@ -30,7 +31,10 @@ export function createCheck(context: CheckContext): Check {
   const complete = completionOf(snapshot.layout);
   const mayHideSlash = snapshot.settings.doors.encodedSlash === "keep";
 
-  return (bag, asked) => {
+  const { tracer } = context;
+  return tracer === undefined ? check : (bag, asked) => traced(check, tracer, bag, asked);
+
+  function check(bag: Bag, asked: Asked): Decision | Promise<Decision> {
     try {
       complete?.(bag);
       if (!mayHideSlash && hidesSlash(bag)) return refused(bag, codes.invalidArgument, ambiguousPath);
@@ -41,7 +45,7 @@ export function createCheck(context: CheckContext): Check {
     } catch (error) {
       return broken(bag, error);
     }
-  };
+  }
 
   /** Judges denies and asks, and notes which headers and limits may follow. */
   function judgeRules(judgement: Judgement): Promise<unknown> | undefined {
@@ -154,6 +158,18 @@ export function createCheck(context: CheckContext): Check {
       reads: bag.reads(),
     };
   }
+}
+
+/** Judges a request, and tells of it where it is to be traced. */
+function traced(check: Check, tracer: Tracer, bag: Bag, asked: Asked): Decision | Promise<Decision> {
+  const trace = tracer.begin(asked.carrier, bag);
+  if (trace === undefined) return check(bag, asked);
+  const ended = (decision: Decision): Decision => {
+    trace.end("check", decision);
+    return decision;
+  };
+  const decision = check(bag, { ...asked, trace });
+  return decision instanceof Promise ? decision.then(ended) : ended(decision);
 }
 
 /** Whether the path has an encoded slash or a backslash, or is one that services read in different ways. */

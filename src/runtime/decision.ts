@@ -1,5 +1,7 @@
 import type { Reads } from "../attributes/bag.ts";
 import type { DirectResponse } from "../policy/snapshot.ts";
+import type { CallTrace } from "./adapter-call.ts";
+import type { TraceCarrier } from "./decision-trace.ts";
 
 /** What a caller asks beside its attributes. */
 export interface Asked {
@@ -11,6 +13,10 @@ export interface Asked {
   readonly caller?: string;
   /** Epoch milliseconds until which an answer is of use. */
   readonly deadlineMs?: number;
+  /** What carried the call, where its trace context may be read. */
+  readonly carrier?: TraceCarrier | undefined;
+  /** The trace that it belongs to; the runtime's own. */
+  readonly trace?: CallTrace | undefined;
 }
 
 /** One header change, evaluated. */

@@ -121,7 +121,7 @@ export function charge(judgement: Judgement, wishes: readonly Wish[]): void | Pr
 }
 
 function take({ context, asked }: Judgement, wishes: readonly Wish[]): void | Promise<void> {
-  return chargeAll(wishes, context.callsOf, context.local, context.observer, asked.deadlineMs);
+  return chargeAll(wishes, context.callsOf, context.local, context.observer, asked.deadlineMs, asked.trace);
 }
 
 /** Makes of the adapters' answers what the decision says of them. */

@@ -5,6 +5,7 @@ import type { Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { AdapterCalls } from "./adapter-call.ts";
 import type { Wish } from "./charging.ts";
+import type { Tracer } from "./decision-trace.ts";
 import type { Asked, HeaderOperation, QuotaOutcome } from "./decision.ts";
 import type { LocalLimits } from "./local-limits.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
@@ -26,6 +27,8 @@ export interface CheckContext {
   readonly nextId: () => string;
   /** Milliseconds of a clock that is never set. */
   readonly monotonic: () => number;
+  /** Left out: decisions are not traced. */
+  readonly tracer?: Tracer | undefined;
 }
 
 const none: readonly never[] = [];

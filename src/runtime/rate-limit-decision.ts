@@ -1,5 +1,7 @@
 import type { Bag } from "../attributes/bag.ts";
 import type { Decision, LimitState } from "./decision.ts";
+import type { CallTrace } from "./adapter-call.ts";
+import type { TraceCarrier } from "./decision-trace.ts";
 
 /** How the descriptors of one request are to be charged. */
 export interface RateLimitAsked {
@@ -10,6 +12,10 @@ export interface RateLimitAsked {
   readonly each?: boolean;
   /** Epoch milliseconds until which an answer is of use. */
   readonly deadlineMs?: number | undefined;
+  /** What carried the call, where its trace context may be read. */
+  readonly carrier?: TraceCarrier | undefined;
+  /** The trace that it belongs to; the runtime's own. */
+  readonly trace?: CallTrace | undefined;
 }
 
 /** Amount and window of a limit. */

@@ -8,6 +8,7 @@ import type { Wish } from "./charging.ts";
 import type { LimitState } from "./decision.ts";
 import { Failure } from "./failure.ts";
 import { chosenLimit, limitApplies, limitState, refusalOf, withoutCost } from "./judge-limits.ts";
+import type { Tracer } from "./decision-trace.ts";
 import type { CheckContext } from "./judgement.ts";
 import { overrideMark } from "./holds.ts";
 import { keyedLimit } from "./limit-choice.ts";
@@ -60,7 +61,27 @@ export function createRateLimit(context: CheckContext): RateLimit {
     limits[rule.ordinal] = { prepared: prepareRule(rule, snapshot), needs: needsOf(rule, snapshot.layout) };
   }
   const complete = completionOf(snapshot.layout);
-  return (asked) => new Judging(context, index, limits, complete, asked);
+  const judging: RateLimit = (asked) => new Judging(context, index, limits, complete, asked);
+  const { tracer } = context;
+  return tracer === undefined ? judging : (asked) => traced(judging, tracer, asked);
+}
+
+/** Judges, and tells of it where it is to be traced. */
+function traced(judging: RateLimit, tracer: Tracer, asked: RateLimitAsked): RateLimitJudgement {
+  const trace = tracer.begin(asked.carrier, undefined);
+  if (trace === undefined) return judging(asked);
+  const judgement = judging({ ...asked, trace });
+  const ended = (decision: RateLimitDecision): RateLimitDecision => {
+    trace.end("rate limit", decision);
+    return decision;
+  };
+  return {
+    add: (bag, descriptor) => judgement.add(bag, descriptor),
+    decide() {
+      const decision = judgement.decide();
+      return decision instanceof Promise ? decision.then(ended) : ended(decision);
+    },
+  };
 }
 
 class Judging implements RateLimitJudgement {
@@ -195,7 +216,7 @@ class Judging implements RateLimitJudgement {
 
   #take(wishes: readonly Wish[]): void | Promise<void> {
     const { callsOf, local, observer } = this.#context;
-    return chargeAll(wishes, callsOf, local, observer, this.#asked.deadlineMs);
+    return chargeAll(wishes, callsOf, local, observer, this.#asked.deadlineMs, this.#asked.trace);
   }
 
   /** Charges each by itself. One that was granted less than it wanted is over its limit, and what was left is spent. */

@@ -1,12 +1,14 @@
 import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
 import type { Problem } from "../policy/problem.ts";
-import type { Adapter, Instance, Log } from "../sdk/index.ts";
+import type { Adapter, Instance, Log, Span } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { within } from "../util/within.ts";
 import { createCheck } from "./check.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
+import { Tracer } from "./decision-trace.ts";
+import { createTraceIds } from "../util/trace-ids.ts";
 import { decisionIds } from "./decision-id.ts";
 import { createHolds } from "./holds.ts";
 import { createInstance } from "./instance.ts";
@@ -42,6 +44,8 @@ export interface RuntimeOptions<T> {
    * instances are closed that no other snapshot uses. It is waited for no longer than `deadlineMs`.
    */
   retire(prepared: T, deadlineMs: number): void | Promise<void>;
+  /** Takes a span of the hub's own, where `telemetry.traces` asks for them. */
+  trace?(prepared: T, span: Span): void;
   /** How long making an instance may take. Default 30 s. */
   readonly createMs?: number;
   /** How many calls may wait for one instance at once. Default 1,000. */
@@ -82,6 +86,7 @@ export interface Runtime<T> {
 export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
   const { observer, log, now, monotonic, timers } = options;
   const nextId = decisionIds(options.random);
+  const traceIds = createTraceIds(options.random);
   /** How many snapshots use an instance; one that none uses is closed. */
   const users = new Map<ManagedInstance, number>();
   /** Snapshots that serve, or on which there are still requests. */
@@ -182,7 +187,21 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     };
     const callsOf = (adapter: string) => managed(adapter).calls;
     const instanceOf = (adapter: string): Instance => managed(adapter).instance;
-    const context = { snapshot, callsOf, fallback: local.calls, local: localLimits!, observer, log, nextId, monotonic };
+    const { traces } = snapshot.settings.telemetry;
+    const { layout } = snapshot;
+    const send = (span: Span): void => options.trace?.(prepared, span);
+    const tracer = traces && new Tracer({ settings: traces, layout, ids: traceIds, now, monotonic, observer, send });
+    const context = {
+      snapshot,
+      tracer,
+      callsOf,
+      fallback: local.calls,
+      local: localLimits!,
+      observer,
+      log,
+      nextId,
+      monotonic,
+    };
     const check = createCheck(context);
     const rateLimit = createRateLimit(context);
     const holds = createHolds(context);

@@ -14,6 +14,7 @@ import { prepareLog, type PreparedLog } from "./log-rule.ts";
 import { groupKey, prepareMetrics, type PreparedMetrics } from "./metric-group.ts";
 import type { RecordOutcome } from "./outcome.ts";
 import { PolicyIndex } from "./policy-index.ts";
+import type { ExportQueue } from "./queue.ts";
 import type { AnyQueue, Queues } from "./queues.ts";
 import { prepareSpan, type PreparedSpan } from "./span-rule.ts";
 
@@ -57,6 +58,8 @@ export interface Reporter {
    * says, and rejects with a WeirError when they may not be; `undefined`: they are.
    */
   commit(): Promise<void> | undefined;
+  /** Takes a span of the hub's own; without room in its queue it is dropped and counted. */
+  trace(span: Span): void;
   /** Counts records that were not tried because one before them found a queue full: they wait at the caller like it. */
   notTried(records: number): void;
   /**
@@ -101,6 +104,8 @@ export function createReporter(options: ReporterOptions): Reporter {
     exportersOf(options.snapshot).map(([cargo, adapter]) => readerName(cargo, adapter)),
   );
 
+  const { traces } = options.snapshot.settings.telemetry;
+  const ownSpans = traces && holdQueue(options, spans, traces.to, held);
   const complete = completionOf(options.snapshot.reportLayout);
   const { settings, reportLayout } = options.snapshot;
   const draw = settings.telemetry.graph.windowMs > 0 ? options.graph?.recorder(reportLayout) : undefined;
@@ -155,6 +160,11 @@ export function createReporter(options: ReporterOptions): Reporter {
       return "taken";
     },
     commit: () => buffer?.commit(),
+    trace(span) {
+      if (ownSpans === undefined) return;
+      if (ownSpans.room > 0) ownSpans.push(span);
+      else observer.dropped("span", "queue_full", 1);
+    },
     notTried(records) {
       counts.full += records;
     },
@@ -180,18 +190,29 @@ function haveRoom(rules: readonly { readonly sink: { readonly room: number } }[]
   return true;
 }
 
+/** The queue of an adapter, noted so that it can be let go. */
+function holdQueue<T>(
+  { queues, instanceOf, snapshot, journal }: ReporterOptions,
+  cargo: Cargo<T>,
+  adapter: string,
+  held: AnyQueue[],
+): ExportQueue<T> {
+  const { queueEntries: entries, maxAgeMs } = snapshot.settings.telemetry;
+  const queue = queues.hold<T>(cargo, adapter, instanceOf(adapter), { entries, journal: journal?.journal, maxAgeMs });
+  held.push(queue);
+  return queue;
+}
+
 /** Prepares each policy that has report rules; what is opened on the way is put where it can be closed. */
 function prepare(
-  { snapshot, instanceOf, queues, observer, traceIds, journal }: ReporterOptions,
+  options: ReporterOptions,
   opened: PreparedMetrics[],
   held: AnyQueue[],
   buffer: RecordBuffer | undefined,
 ): PreparedPolicy[] {
-  const { queueEntries: entries, maxAgeMs } = snapshot.settings.telemetry;
+  const { snapshot, instanceOf, observer, traceIds, journal } = options;
   const hold = <T>(cargo: Cargo<T>, adapter: string): EntrySink<T> => {
-    const options = { entries, journal: journal?.journal, maxAgeMs };
-    const queue = queues.hold<T>(cargo, adapter, instanceOf(adapter), options);
-    held.push(queue);
+    const queue = holdQueue(options, cargo, adapter, held);
     return buffer?.sink(cargo, adapter, queue) ?? queue;
   };
   // What a journal still has for an adapter that no rule names any more is delivered, too.

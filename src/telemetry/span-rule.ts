@@ -15,7 +15,7 @@ import { jsonValue } from "./json.ts";
 import { RequestFacts } from "./request-facts.ts";
 import { Services } from "./services.ts";
 import { conventionalAttributes, endingOf, operationOf, peerOf } from "./span-conventions.ts";
-import { SpanRate } from "./span-rate.ts";
+import { SpanRate } from "../util/span-rate.ts";
 
 /** A rule that makes spans, and where they go. */
 export interface PreparedSpan {

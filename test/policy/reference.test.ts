@@ -35,6 +35,7 @@ import {
   shutdownShape,
   diskShape,
   telemetryShape,
+  tracesShape,
   weirShape,
 } from "../../src/policy/weir-shape.ts";
 import { runCommand } from "../cli/run-command.ts";
@@ -106,6 +107,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     checkDefaultsShape.fields,
     telemetryShape.fields,
     diskShape.fields,
+    tracesShape.fields,
     graphShape.fields,
     shutdownShape.fields,
   ],

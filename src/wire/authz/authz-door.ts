@@ -84,7 +84,7 @@ function judge(
         if (client?.maySet(name) === false) throw notPermitted(client, authzDoorName, observer, "attribute", name);
       }
       fillConfigured(bag, session.vocabulary, parameters.attributes);
-      const decision = await session.check(bag, { caller: asked.call.peer });
+      const decision = await session.check(bag, { caller: asked.call.peer, carrier: asked.call });
       if (!decision.allowed) return refusedAnswer(dialect, decision, session.doors, dropped);
       const told = rateLimitFields(decision.limits, session.doors.rateLimitFields).map(
         ([name, value]): HeaderOperation => ({ operation: "set", name, value }),

@@ -24,7 +24,7 @@ export function checkRoute({ open, observer }: Pick<DoorOptions, "open" | "obser
       if (typeof dedupId !== "string" || dedupId.length > 256) {
         throw new WeirError("WEIR_REQUEST_MALFORMED", "dedup_id is a string of at most 256 characters");
       }
-      const asked: Asked = { quotas: quotasOf(json["quotas"]), dedupId, caller: call.peer };
+      const asked: Asked = { quotas: quotasOf(json["quotas"]), dedupId, caller: call.peer, carrier: call };
       const session = open();
       try {
         const bag = new Bag(session.layout);

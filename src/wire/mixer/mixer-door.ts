@@ -168,7 +168,7 @@ function checkDictionary(globalWordCount: number): void {
 
 function askedOf({ quotas, dedupId }: CheckRequest, call: Call): Asked {
   const { deadlineMs } = call;
-  const asked: { -readonly [K in keyof Asked]: Asked[K] } = {};
+  const asked: { -readonly [K in keyof Asked]: Asked[K] } = { carrier: call };
   if (deadlineMs !== undefined) asked.deadlineMs = deadlineMs;
   if (dedupId !== "") {
     asked.dedupId = dedupId;

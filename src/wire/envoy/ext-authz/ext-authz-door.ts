@@ -36,7 +36,7 @@ export function createExtAuthzDoor({ open, observer }: Pick<DoorOptions, "open" 
       const { extensions, isHttp, isGrpc } = decoder.fill(bag, buffer, doors.bodyBytes);
       if (extensions.length > 0) setExtensions(bag, extensions, session.vocabulary, call.client, observer);
       const { deadlineMs } = call;
-      const decision = session.check(bag, deadlineMs === undefined ? {} : { deadlineMs });
+      const decision = session.check(bag, deadlineMs === undefined ? { carrier: call } : { deadlineMs, carrier: call });
       const asker = { isHttp, isGrpc };
       if (decision instanceof Promise) {
         pending = true;

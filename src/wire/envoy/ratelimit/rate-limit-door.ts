@@ -62,7 +62,11 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
     const { ratelimit } = session.doors;
     const mayGiveBack = call.client !== undefined;
     const mayOverride = ratelimit.overrides === "all" || (ratelimit.overrides === "clients" && mayGiveBack);
-    const judgement = session.rateLimit({ each: ratelimit.charge === "each", deadlineMs: call.deadlineMs });
+    const judgement = session.rateLimit({
+      each: ratelimit.charge === "each",
+      deadlineMs: call.deadlineMs,
+      carrier: call,
+    });
     for (let i = 0; i < request.count; i++) {
       descriptor.read(reader.reset(buffer, request.starts[i], request.ends[i]));
       fill(filler, buffer, domain, call.client);

@@ -1,4 +1,4 @@
-/** Lets so many through in any second, with as many at once. */
+/** Lets so many spans through in any second, with as many at once. */
 export class SpanRate {
   readonly #perSecond: number;
   #left: number;
