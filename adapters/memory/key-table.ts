@@ -93,14 +93,20 @@ export class KeyTable {
     return freed;
   }
 
-  /** Of the next `count` places, lets go of the key that was not asked for the longest, if that was before `unusedSince`. */
-  dropIdle(count: number, unusedSince: number): boolean {
+  /**
+   * Of the next `count` places, lets go of the key that was not asked for the longest, if that was before `unusedSince`.
+   * What is at work is not idle, however long nobody has asked.
+   */
+  dropIdle(count: number, unusedSince: number, now: number): boolean {
     let oldest = -1;
     let oldestAt = unusedSince;
     for (let i = Math.min(count, this.#keys.length); i > 0; i--) {
       const place = this.#next();
       if (this.#keys[place] === undefined) continue;
-      const usedAt = this.page(place)[this.offset(place) + this.#usedAt]!;
+      const page = this.page(place);
+      const o = this.offset(place);
+      if (this.algorithm === "concurrency" && page[o]! >= now) continue;
+      const usedAt = page[o + this.#usedAt]!;
       if (usedAt < oldestAt) [oldest, oldestAt] = [place, usedAt];
     }
     if (oldest < 0) return false;

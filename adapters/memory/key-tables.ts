@@ -102,7 +102,7 @@ export class KeyTables {
   }
 
   #dropIdle(table: KeyTable, now: number): boolean {
-    if (!table.dropIdle(tidyWhenFull, now - busyMs)) return false;
+    if (!table.dropIdle(tidyWhenFull, now - busyMs, now)) return false;
     this.#total--;
     this.#dropped(table.limit);
     return true;

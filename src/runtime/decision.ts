@@ -44,7 +44,10 @@ export interface LimitState {
   readonly rule: string;
   readonly allowed: boolean;
   readonly amount: number;
+  /** Of what is at work at once: how long its lease lasts. */
   readonly windowMs: number;
+  /** Set where the limit is on what is at work at once. */
+  readonly concurrent?: true;
   readonly remaining: number;
   readonly resetMs: number;
   /** Left out where it was not refused, where it never will be granted, and for what is at work at once, which may end at any time. */

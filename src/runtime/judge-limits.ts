@@ -189,8 +189,8 @@ export function limitState(wish: Wish): LimitState {
     resetMs: known.resetMs,
   };
   // What is at work may end at any time: when leases run out says nothing to somebody who waits.
-  if (known.retryAfterMs !== undefined && charge.limit.algorithm !== "concurrency")
-    state.retryAfterMs = known.retryAfterMs;
+  if (charge.limit.algorithm === "concurrency") state.concurrent = true;
+  else if (known.retryAfterMs !== undefined) state.retryAfterMs = known.retryAfterMs;
   if (degraded) state.degraded = true;
   return state;
 }

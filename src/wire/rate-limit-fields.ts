@@ -14,7 +14,7 @@ const maxInteger = 999_999_999_999_999;
  * refuses and more could be there later, and those that `settings` asks for:
  *
  * - `draft`: `ratelimit-policy` and `ratelimit` of draft-ietf-httpapi-ratelimit-headers, an item for each limit by its
- *   name `policy/rule`: `q` units in `w` seconds, `r` left, full again in `t` seconds. A limit whose store did not
+ *   name `policy/rule`: `q` units in `w` seconds, or of `qu` at once, `r` left, full again in `t` seconds. A limit whose store did not
  *   answer has the parameter `degraded`, and nothing is said of what is left.
  * - any of them: `x-weir-degraded` with the names of limits whose store did not answer, so that `onError` did. It is in
  *   every answer that has such limits, whatever `on` says.
@@ -62,7 +62,8 @@ function addRetryAfter(fields: Field[], limits: readonly LimitState[]): void {
   fields.push(["retry-after", String(Math.max(1, seconds(ms)))]);
 }
 
-function policyItem({ rule, amount, windowMs }: LimitState): string {
+function policyItem({ rule, amount, windowMs, concurrent }: LimitState): string {
+  if (concurrent === true) return `${text(rule)};q=${units(amount)};qu="concurrent-requests"`;
   // The window is in whole seconds; one that is none is left out, which the draft allows.
   const window = windowMs % 1000 === 0 ? `;w=${windowMs / 1000}` : "";
   return `${text(rule)};q=${units(amount)}${window}`;

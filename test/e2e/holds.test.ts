@@ -16,6 +16,7 @@ policy: shop
 check:
   - { name: at-once, limit: 3, algorithm: concurrency, ttl: 5m, via: ${via}, by: 'request.headers["x-slow"]', when: 'has(request.headers["x-slow"])' }
   - { name: bytes, limit: 1000/d, cost: "10", settle: response.size, via: ${via}, by: 'request.headers["x-bytes"]', when: 'has(request.headers["x-bytes"])' }
+  - { name: counted, limit: 1, algorithm: concurrency, ttl: 5m, via: ${via}, at: ratelimit, by: 'request.headers["x-counted"]' }
 `;
 
 const slow = { attributes: { "request.headers": { "x-slow": "yes" } } };
@@ -99,6 +100,10 @@ test("a hub ends what another one on the same Redis began", async (t) => {
   await until(async () => (await metric(one, "weir_dropped_total", { what: "hold" })) > 0);
 });
 
+function pause(): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), 20));
+}
+
 /** A service that keeps requests waiting at `/slow` until they are let go, and answers 600 bytes elsewhere. */
 async function startSlowService(t: ExecutionContext) {
   const waiting: ServerResponse[] = [];
@@ -133,6 +138,7 @@ for (const version of envoyVersions) {
     const refused = await slowly();
     t.is(refused.status, 429);
     t.is(refused.headers["retry-after"], undefined);
+    t.is(refused.headers["ratelimit-policy"], '"shop/at-once";q=3;qu="concurrent-requests"');
     for (const response of service.waiting.splice(0)) response.end("done");
     t.deepEqual(
       (await Promise.all(running)).map(({ status }) => status),
@@ -143,6 +149,23 @@ for (const version of envoyVersions) {
     await until(() => service.waiting.length === 1);
     service.waiting[0]!.end("done");
     t.is((await again).status, 200);
+
+    // The rate limit filter's decision is another one, in metadata of its own.
+    const counted = () => get("/slow", { "x-counted": "yes" });
+    service.waiting.length = 0;
+    const first = counted();
+    await until(() => service.waiting.length === 1);
+    t.is((await counted()).status, 429);
+    service.waiting.pop()!.end("done");
+    t.is((await first).status, 200);
+    let next = counted();
+    await until(async () => {
+      if (service.waiting.length === 1) return true;
+      if ((await Promise.race([next, pause()]))?.status === 429) next = counted();
+      return false;
+    });
+    service.waiting.pop()!.end("done");
+    t.is((await next).status, 200);
 
     const some = () => get("/some", { "x-bytes": "yes" });
     t.is((await some()).status, 200);

@@ -11,7 +11,15 @@ test("so many requests may be at work at once; one that is over makes room", asy
   t.true(one.allowed && two.allowed);
   t.like(three, { allowed: false, code: 8, message: "p/l: the limit of 2 at once is used up" });
   t.deepEqual(three.limits, [
-    { rule: "p/l", allowed: false, amount: 2, windowMs: 10_000, remaining: 0, resetMs: three.limits[0]!.resetMs },
+    {
+      rule: "p/l",
+      allowed: false,
+      amount: 2,
+      windowMs: 10_000,
+      concurrent: true,
+      remaining: 0,
+      resetMs: three.limits[0]!.resetMs,
+    },
   ]);
   t.deepEqual(await hold({ kind: "release", id: one.id }), ["p/l 1"]);
   t.deepEqual(await hold({ kind: "release", id: one.id }), []);

@@ -16,6 +16,9 @@ const idLength = 32;
 
 const none: readonly never[] = [];
 
+/** Of what is at work at once. */
+const noUnit = { unit: 0, count: 1 };
+
 /** The most limits whose messages are kept. */
 const maxKept = 1024;
 
@@ -84,10 +87,10 @@ export class RateLimitAnswer {
     writeDuration(writer, 4, state.resetMs);
   }
 
-  #limitOf({ rule, amount, windowMs }: LimitState): Uint8Array {
+  #limitOf({ rule, amount, windowMs, concurrent }: LimitState): Uint8Array {
     const kept = this.#limits.get(rule);
     if (kept?.amount === amount && kept.windowMs === windowMs) return kept.bytes;
-    const { unit, count } = unitsOf(windowMs);
+    const { unit, count } = concurrent === true ? noUnit : unitsOf(windowMs);
     const writer = this.#limitWriter.reset();
     if (amount > 0) writer.uint32(1, Math.min(maxUint32, amount));
     if (unit > 0) writer.uint32(2, unit);
