@@ -116,6 +116,12 @@ export async function createWeir(
     now,
     loaded: () => snapshot,
     queues: () => queues.states(),
+    leases: () =>
+      runtime
+        .instances()
+        .flatMap(({ entry, instance }) =>
+          Array.from(instance.leases?.() ?? [], (lease) => ({ ...lease, adapter: entry.name })),
+        ),
     buffer: () => journalState?.(),
     credentials: () => credentials.states(),
   });

@@ -50,6 +50,7 @@ export function redisAdapter(
         quota,
         refund,
         atHand,
+        leases: () => shared.leases.states(),
         holds: createHolds(store, options),
         usage: createUsage(store, options),
         apportion: createShares(store, options),

@@ -1,4 +1,4 @@
-import { Answered, type Charge, type Grant, type Host } from "weir/sdk";
+import { Answered, type Charge, type Grant, type Host, type LeaseState } from "weir/sdk";
 import type { Draw, DrawOn, Drawn } from "./draw.ts";
 import { Shortfall } from "./shortfall.ts";
 import { msPerUnit, Slice } from "./slice.ts";
@@ -130,6 +130,13 @@ export class Leases {
         this.#send(slice);
       } else if (slice.low < 0 && now >= slice.aheadAt) slice.low = slice.units / 2;
     }
+  }
+
+  /** Units in hand and refused too early, by limit. */
+  *states(): Generator<LeaseState> {
+    const held = this.held();
+    for (const [limit, units] of held) yield { limit, units, short: this.shortfall.of(limit) };
+    for (const [limit, short] of this.shortfall.entries()) if (!held.has(limit)) yield { limit, units: 0, short };
   }
 
   /** Units in hand, by limit. */

@@ -16,6 +16,10 @@ export class Shortfall {
     this.#units.set(limit, (before ?? 0) + Math.min(units, others));
   }
 
+  of(limit: string): number {
+    return this.#units.get(limit) ?? 0;
+  }
+
   /** Units refused so far, by limit. */
   entries(): Iterable<[limit: string, units: number]> {
     return this.#units;

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { HoldChange, HoldOutcome } from "./hold.ts";
 import type { Host } from "./host.ts";
-import type { Charge, Consistency, Grant } from "./limit.ts";
+import type { Charge, Consistency, Grant, LeaseState } from "./limit.ts";
 import type { Journal } from "./journal.ts";
 import type { LogEntry, Exported } from "./log.ts";
 import type { MetricGroup, MetricRecorder, Exposition } from "./metric.ts";
@@ -92,6 +92,8 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
   apportion?(stakes: readonly Stake[], call: Call): Awaitable<readonly Share[]>;
   /** For `quota`: what `weir limits` asks. Without it limits are listed and looked at, and nothing else. */
   usage?: Usage;
+  /** For `quota` with `consistencies`: what is held of limits that are answered from units taken ahead, for `/metrics`. */
+  leases?(): Iterable<LeaseState>;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /** Why the instance cannot serve at the moment, or `undefined` when it can; asked by the readiness probe. */

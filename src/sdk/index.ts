@@ -8,7 +8,7 @@ export type { Host, Log } from "./host.ts";
 export type { Journal, JournalRefusal, JournalState, StoredBatch } from "./journal.ts";
 export type { Inputs, InputType, InputTypeMap, InputTypes } from "./input.ts";
 export { consistencies } from "./limit.ts";
-export type { Algorithm, Charge, Consistency, Grant, Limit } from "./limit.ts";
+export type { Algorithm, Charge, Consistency, Grant, Limit, LeaseState } from "./limit.ts";
 export type { Exported, JsonValue, LogEntry } from "./log.ts";
 export type { Exposition, MetricGroup, MetricKind, MetricRecorder, MetricSpec } from "./metric.ts";
 export { SeriesStore, overflowValue } from "./series/store.ts";

@@ -93,3 +93,13 @@ export interface Grant {
   /** Set when this is the answer of an earlier charge with the same `dedupId`: nothing was spent now. */
   readonly repeated?: true;
 }
+
+/** What an instance holds of one limit whose units it takes ahead. */
+export interface LeaseState {
+  /** The limit's id. */
+  readonly limit: string;
+  /** Units in hand: of all keys, taken from the store and not used. */
+  readonly units: number;
+  /** Units refused since the start while other hubs held as many. */
+  readonly short: number;
+}

@@ -74,6 +74,16 @@ export const hubMetricNames = {
     help: "Decisions of limits whose store did not answer, so that onError did: fault, timeout, busy or open (circuit breaker).",
   },
   weir_adapter_events_total: { type: "counter", labels: ["adapter", "event"], help: "Events that adapters count." },
+  weir_lease_units: {
+    type: "gauge",
+    labels: ["adapter", "limit"],
+    help: "Units of a bounded limit that this hub has taken ahead and not used.",
+  },
+  weir_lease_short_units_total: {
+    type: "counter",
+    labels: ["adapter", "limit"],
+    help: "Units of a bounded limit that this hub refused while other hubs held as many: at most so many more an exact limit would have admitted.",
+  },
   weir_queue_entries: {
     type: "gauge",
     labels: ["adapter", "capability"],

@@ -7,7 +7,7 @@ import { expositionText, type ExposedMetric, type ExposedSample } from "./exposi
 import { hubMetricNames, latencyBounds, type HubMetric, type HubMetricName } from "./hub-metric-names.ts";
 import { Latency } from "./latency.ts";
 import type { BufferCounts } from "./buffer/record-buffer.ts";
-import type { JournalState } from "../sdk/index.ts";
+import type { JournalState, LeaseState } from "../sdk/index.ts";
 import type { QueueState } from "./queues.ts";
 import type { RecordCounts } from "./report.ts";
 
@@ -21,6 +21,8 @@ export interface HubMetricsOptions {
   /** The policy set that serves now. */
   readonly loaded: () => LoadedPolicies | undefined;
   readonly queues: () => readonly QueueState[];
+  /** What adapters hold of limits that are answered from units taken ahead. */
+  readonly leases: () => Iterable<LeaseState & { readonly adapter: string }>;
   /** How full the buffer beside memory is, where there is one that knows. */
   readonly buffer: () => JournalState | undefined;
   /** The certificates that listeners serve, and whether their files are as they are served. */
@@ -54,7 +56,15 @@ export interface HubMetrics {
  * The hub's own metrics. What happens is counted in plain fields, which costs nanoseconds where prom-client would hash
  * the labels each time, and is handed to prom-client's registry when somebody scrapes.
  */
-export function createHubMetrics({ version, now, loaded, queues, buffer, credentials }: HubMetricsOptions): HubMetrics {
+export function createHubMetrics({
+  version,
+  now,
+  loaded,
+  queues,
+  leases,
+  buffer,
+  credentials,
+}: HubMetricsOptions): HubMetrics {
   const counters = {
     calls: new Cells(counterCell),
     refusals: new Cells(counterCell),
@@ -160,6 +170,16 @@ export function createHubMetrics({ version, now, loaded, queues, buffer, credent
   publish("weir_adapter_call_duration_seconds", () => adapterLatency.all);
   publish("weir_limits_degraded_total", () => counters.degraded.all);
   publish("weir_adapter_events_total", () => counters.adapterEvents.all);
+  const perLimit = (value: (lease: LeaseState) => number) => (): Cell[] =>
+    Array.from(leases(), (lease) => ({ labels: [lease.adapter, lease.limit], value: value(lease) }));
+  publish(
+    "weir_lease_units",
+    perLimit((lease) => lease.units),
+  );
+  publish(
+    "weir_lease_short_units_total",
+    perLimit((lease) => lease.short),
+  );
   publish(
     "weir_queue_entries",
     perQueue((queue) => queue.entries),

@@ -39,6 +39,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
     now: Date.now,
     loaded: () => snapshot,
     queues: () => queues.states(),
+    leases: () => [],
     buffer: () => undefined,
     credentials: () => [],
   });

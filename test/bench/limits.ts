@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { BoundedLimits } from "./bounded-limits.ts";
 import type { MemoryLimits } from "./memory-limits.ts";
 import { runOnLoadCore, serverFlags } from "./server-process.ts";
 import { micros, type Row } from "./table.ts";
@@ -32,6 +33,25 @@ export async function memoryLimits(): Promise<Row[]> {
       figure: `${pauseMs.toFixed(1)} ms`,
       target: "at most 50 ms",
       met: pauseMs <= 50,
+    },
+  ];
+}
+
+/** What limits cost that hubs share and answer from units taken ahead, beside limits in memory in the same process. */
+export async function boundedLimits(): Promise<Row[]> {
+  const { boundedNs, memoryNs, waited } = await runOnLoadCore<BoundedLimits>([
+    ...serverFlags,
+    join(here, "bounded-limits.js"),
+  ]);
+  const share = memoryNs / boundedNs;
+  return [
+    {
+      scenario: "Limit in Redis, consistency bounded, without a door: 100 hot keys, throughput of the limit in memory",
+      weir: `${Math.round(boundedNs)} ns of CPU a decision, ${(waited * 100).toFixed(2)} % waited for Redis`,
+      beside: `${Math.round(memoryNs)} ns`,
+      figure: share.toFixed(2),
+      target: "at least 0.9",
+      met: share >= 0.9,
     },
   ];
 }

@@ -13,6 +13,7 @@ function create(options: Partial<Parameters<typeof createHubMetrics>[0]> = {}): 
     now: () => 5_000,
     loaded: () => undefined,
     queues: () => [],
+    leases: () => [],
     buffer: () => undefined,
     credentials: () => [],
     ...options,
