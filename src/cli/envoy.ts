@@ -3,6 +3,7 @@ import type { Snapshot } from "../policy/snapshot.ts";
 import { plain, yamlText } from "./envoy/commented.ts";
 import { descriptorFor } from "./envoy/descriptor.ts";
 import { pieces, type Fragment } from "./envoy/fragments.ts";
+import { quotaWarnings } from "./envoy/rate-limit-quota.ts";
 import type { DescriptorSource, EnvoySettings } from "./envoy/settings.ts";
 import type { Endpoint } from "./hub-address.ts";
 import type { Io } from "./io.ts";
@@ -26,6 +27,7 @@ interface EnvoyOptions extends ProxyOptions {
   readonly json?: boolean;
   readonly domain?: string;
   readonly descriptor?: ReadonlyMap<string, DescriptorSource>;
+  readonly quota?: boolean;
   readonly jwtPayload: string;
   readonly direction: "inbound" | "outbound";
   readonly admin: Endpoint;
@@ -52,6 +54,7 @@ export function addEnvoyCommand(program: Command, io: Io): void {
       "an entry of its descriptor: key=header:NAME, or key=VALUE; may be given again",
       readDescriptor,
     )
+    .option("--quota", "let Envoy keep to its share of the limits `at: ratelimit` rather than ask about each request")
     .option("--jwt-payload <key>", "payload_in_metadata of the jwt_authn filter", "jwt_payload")
     .addOption(
       new Option("--direction <side>", "whether Envoy stands at the service or at its callers")
@@ -71,7 +74,7 @@ export function addEnvoyCommand(program: Command, io: Io): void {
       `
 What can be printed:
 ${Object.entries(pieces)
-  .map(([name, { what }]) => `  ${name.padEnd(15)} ${what}`)
+  .map(([name, { what }]) => `  ${name.padEnd(17)} ${what}`)
   .join("\n")}
 
 Files of certificates are named as Envoy sees them. What the policies read and Envoy cannot tell is said on standard
@@ -95,7 +98,8 @@ function printEnvoy(options: EnvoyOptions, snapshot: Snapshot, io: Io): void {
   const settings = settingsOf(options, snapshot, service.attributes);
   const descriptor = descriptorFor(reads.limits, settings);
   const { grpc } = snapshot.settings.listen;
-  const warnings = [...service.warnings, ...descriptor.warnings, ...tlsWarnings(options, grpc, "Envoy")];
+  const quota = settings.quota ? quotaWarnings(descriptor) : [];
+  const warnings = [...service.warnings, ...descriptor.warnings, ...quota, ...tlsWarnings(options, grpc, "Envoy")];
   warn(io, warnings);
   const { what, make } = pieces[options.fragment];
   const tree = make({ settings, reads, descriptor });
@@ -113,6 +117,7 @@ function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: Reado
     ...proxySettings(options, snapshot.settings.listen.grpc.address, attributes),
     domain: options.domain ?? comparedWith(snapshot, "ratelimit.domain")[0] ?? "weir",
     descriptor: options.descriptor ?? new Map(),
+    quota: options.quota === true || options.fragment === "rate-limit-quota",
     jwtPayload,
     bodyBytes: snapshot.settings.doors.bodyBytes,
     direction,

@@ -367,6 +367,7 @@ const fragments: readonly { fragment: string; holds: RegExp }[] = [
   { fragment: "bootstrap", holds: /^# Printed by weir envoy[^]*^static_resources:[^]*^ +# Fail closed: /m },
   { fragment: "ext-authz", holds: /^name: envoy\.filters\.http\.ext_authz$/m },
   { fragment: "ratelimit", holds: /^name: envoy\.filters\.http\.ratelimit$/m },
+  { fragment: "rate-limit-quota", holds: /^name: envoy\.filters\.http\.rate_limit_quota$/m },
   { fragment: "route", holds: /^typed_per_filter_config:[^]*^rate_limits:/m },
   { fragment: "access-log", holds: /^name: envoy\.access_loggers\.http_grpc$/m },
   { fragment: "tcp-access-log", holds: /^name: envoy\.access_loggers\.tcp_grpc$/m },
@@ -412,4 +413,76 @@ report:
   const { typed_config: typed } = parse(out) as any;
   t.deepEqual(typed.additional_request_headers_to_log, ["content-type", "x-a"]);
   t.deepEqual(typed.additional_response_headers_to_log, ["grpc-status", "grpc-message", "x-b"]);
+});
+
+/** The buckets of a filter rate_limit_quota: what a request must have, and the entries of the id that it then gets. */
+function buckets({ typed_config: { bucket_matchers } }: any): string[] {
+  const keysOf = ({ action }: any): string =>
+    Object.entries<any>(action.typed_config.bucket_id_builder.bucket_id_builder)
+      .map(([key, { string_value }]) => (string_value === undefined ? key : `${key}=${string_value}`))
+      .join(" ");
+  const having = ({ single_predicate, and_matcher }: any): number =>
+    single_predicate === undefined ? and_matcher.predicate.length : 1;
+  const listed = bucket_matchers.matcher_list?.matchers ?? [];
+  return [
+    ...listed.map(({ predicate, on_match }: any) => `${having(predicate)}: ${keysOf(on_match)}`),
+    `0: ${keysOf(bucket_matchers.on_no_match)}`,
+  ];
+}
+
+const bucketCases: readonly { title: string; rules: readonly string[]; buckets: readonly string[] }[] = [
+  { title: "one for all", rules: ["name: it, limit: 5/m, at: ratelimit"], buckets: ["0: generic_key=weir"] },
+  { title: "an address, which every request has", rules: [limit("source.ip")], buckets: ["0: remote_address"] },
+  {
+    title: "what some requests lack",
+    rules: [limit('request.headers["x"]')],
+    buckets: ["1: request.headers.x", "0: generic_key=weir"],
+  },
+  {
+    title: "several of which some lack one",
+    rules: [
+      limit('request.headers["x"]'),
+      limit('request.query_params["q"]').replace("it", "other"),
+      limit("source.ip").replace("it", "third"),
+    ],
+    buckets: [
+      "2: remote_address request.headers.x request.query_params.q",
+      "1: remote_address request.headers.x",
+      "1: remote_address request.query_params.q",
+      "0: remote_address",
+    ],
+  },
+];
+
+for (const { title, rules, buckets: expected } of bucketCases) {
+  test(`buckets that Envoy keeps to by itself: ${title}`, async (t) => {
+    const whole = await config(t, rules, ["--quota"]);
+    const filter = filters(whole).find(({ name }) => name === "envoy.filters.http.rate_limit_quota");
+    t.deepEqual(
+      buckets(filter).map((bucket) => bucket.replace(/(?<=: ).*/, (keys) => keys.split(" ").sort().join(" "))),
+      expected,
+    );
+    t.is(host(whole).rate_limits, undefined);
+  });
+}
+
+test("what is not assigned is refused, or passes where that is asked for", async (t) => {
+  for (const [args, rule] of [
+    [["--quota"], "DENY_ALL"],
+    [["--quota", "--fail-open"], "ALLOW_ALL"],
+  ] as const) {
+    const [, filter] = filters(await config(t, ["name: it, limit: 5/m, at: ratelimit"], args));
+    const { no_assignment_behavior, expired_assignment_behavior } =
+      filter.typed_config.bucket_matchers.on_no_match.action.typed_config;
+    for (const { fallback_rate_limit } of [no_assignment_behavior, expired_assignment_behavior])
+      t.is(fallback_rate_limit.blanket_rule, rule);
+  }
+});
+
+test("what a bucket cannot hold is said", async (t) => {
+  const reads = ["connection.mtls", ...["a", "b", "c", "d", "e"].map((name) => `request.headers["${name}"]`)];
+  const rules = reads.map((read, i) => limit(read).replace("it", `l${i}`));
+  const { err } = await printed(t, rules, ["--quota"]);
+  t.regex(err, /no input of the filter rate_limit_quota tells connection\.mtls/);
+  t.regex(err, /at most 4 entries that requests may lack: request\.headers\.e are left out/);
 });

@@ -4,6 +4,7 @@ import { said, type Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { extAuthzFilter, extAuthzName, extAuthzRoute } from "./ext-authz.ts";
 import { endpoints, hubCluster } from "./hub-cluster.ts";
+import { rateLimitQuotaFilter } from "./rate-limit-quota.ts";
 import { rateLimitFilter, rateLimits } from "./rate-limit.ts";
 import type { PolicyReads } from "../proxy/reads.ts";
 import type { ListenTls } from "../proxy/settings.ts";
@@ -21,7 +22,7 @@ export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descr
       access_log: [
         said(
           "A line a request on standard output, with the id of the hub's decision.",
-          decisionLog(descriptor.actions.length > 0),
+          decisionLog(descriptor.actions.length > 0 && !settings.quota),
         ),
         said("Each request as a report to the hub.", httpAccessLog(settings, reads)),
       ],
@@ -39,9 +40,7 @@ export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descr
       }),
       http_filters: [
         said("Asks the hub whether the request may pass.", extAuthzFilter(settings, reads)),
-        ...(descriptor.actions.length > 0
-          ? [said("Charges the limits `at: ratelimit`.", rateLimitFilter(settings))]
-          : []),
+        ...(descriptor.actions.length > 0 ? [limitFilter(settings, descriptor)] : []),
         {
           name: "envoy.filters.http.router",
           typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -62,11 +61,17 @@ export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descr
   });
 }
 
+function limitFilter(settings: EnvoySettings, descriptor: Descriptor): Tree {
+  return settings.quota
+    ? said("Keeps to its share of the limits `at: ratelimit`.", rateLimitQuotaFilter(settings, descriptor))
+    : said("Charges the limits `at: ratelimit`.", rateLimitFilter(settings));
+}
+
 /** What a virtual host or a route says for the filters. */
 export function routeParts(settings: EnvoySettings, descriptor: Descriptor): Record<string, Tree> {
   return {
     typed_per_filter_config: { [extAuthzName]: extAuthzRoute(settings) },
-    ...(descriptor.actions.length > 0 && { rate_limits: rateLimits(descriptor) }),
+    ...(descriptor.actions.length > 0 && !settings.quota && { rate_limits: rateLimits(descriptor) }),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { extAuthzFilter } from "./ext-authz.ts";
 import { hubCluster } from "./hub-cluster.ts";
+import { rateLimitQuotaFilter } from "./rate-limit-quota.ts";
 import { rateLimitFilter } from "./rate-limit.ts";
 import type { PolicyReads } from "../proxy/reads.ts";
 import type { EnvoySettings } from "./settings.ts";
@@ -38,6 +39,10 @@ export const pieces = {
   ratelimit: {
     what: "an entry of http_filters, after ext-authz: charges the limits `at: ratelimit`",
     make: ({ settings }) => rateLimitFilter(settings),
+  },
+  "rate-limit-quota": {
+    what: "an entry of http_filters in place of ratelimit: keeps to those limits by itself, with its share of each",
+    make: ({ settings, descriptor }) => rateLimitQuotaFilter(settings, descriptor),
   },
   route: {
     what: "keys of a virtual host or a route: what it tells ext-authz and ratelimit",

@@ -10,6 +10,8 @@ export interface EnvoySettings extends ProxySettings {
   readonly domain: string;
   /** Entries of the rate limit filter's descriptor that were given, by their keys. */
   readonly descriptor: ReadonlyMap<string, DescriptorSource>;
+  /** Whether Envoy keeps to the limits of the domain by itself, rather than ask about each request. */
+  readonly quota: boolean;
   /** The key under which Envoy's jwt_authn filter leaves a token's claims (`payload_in_metadata`). */
   readonly jwtPayload: string;
   /** The largest body that rules may read, in bytes. */
