@@ -6,12 +6,12 @@ import nats from "./nats/index.ts";
 import otlp from "./otlp/index.ts";
 import prometheus from "./prometheus/index.ts";
 import redis from "./redis/index.ts";
+import table from "./table/index.ts";
 import zipkin from "./zipkin/index.ts";
 
 /** The adapters that come with Weir, by the name that `adapter:` in `weir.yaml` takes. */
 export const builtinAdapters: ReadonlyMap<string, Adapter> = new Map(
-  ([list, log, memory, nats, otlp, prometheus, redis, zipkin] satisfies Adapter[]).map((adapter): [string, Adapter] => [
-    adapter.name,
-    adapter,
-  ]),
+  ([list, log, memory, nats, otlp, prometheus, redis, table, zipkin] satisfies Adapter[]).map(
+    (adapter): [string, Adapter] => [adapter.name, adapter],
+  ),
 );

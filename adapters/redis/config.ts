@@ -71,6 +71,12 @@ export const redisConfig = z
       .optional(),
     /** Put before every key. Hubs that share limits share it. */
     prefix: z.string().max(100).default("weir:"),
+    /** The key of a hash with the limits of single keys: its fields are the keys, its values `1000/s` or `1000/s 2000`. */
+    table: z.string().min(1).max(1000).optional(),
+    /** How often the hash is read. */
+    tableRefresh: duration(100, 86_400_000).prefault("10s"),
+    /** The most fields that it may have. */
+    tableRows: z.int().positive().max(1_000_000).default(100_000),
     /** How long an answer may take before the rule's `onError` answers. */
     timeout: duration(1, 60_000).prefault("50ms"),
     /** How long a deduplication id is remembered. */

@@ -52,6 +52,8 @@ export interface Store {
   keysWith(start: string): AsyncIterable<readonly string[]>;
   forget(key: string): Promise<void>;
   draw(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly (number | string)[]>;
+  /** The fields of a hash and their values, in turn, some at a time (HSCAN). A field may come twice. */
+  fields(key: string): AsyncIterable<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -141,6 +143,15 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
           cursor = next;
         } while (cursor !== "0");
       }
+    },
+    async *fields(key) {
+      requireReady();
+      let cursor = "0";
+      do {
+        const [next, pairs] = await client.hscan(key, cursor, "COUNT", 1000);
+        yield pairs;
+        cursor = next;
+      } while (cursor !== "0");
     },
     async forget(key) {
       requireReady();

@@ -6,6 +6,7 @@ import { createHolds } from "./holds.ts";
 import { attend } from "./presence.ts";
 import { createShares } from "./shares.ts";
 import { createQuota, type QuotaOptions } from "./quota.ts";
+import { readTable } from "./table.ts";
 import { createUsage } from "./usage.ts";
 import { createDraw, type DrawOn } from "./draw.ts";
 import { Estimates } from "./estimates.ts";
@@ -23,11 +24,11 @@ const maxDedupIds = 100_000;
  */
 export function redisAdapter(
   clock?: (host: Host) => number,
-): Adapter<"quota" | "holds", Record<never, never>, typeof redisConfig> {
+): Adapter<"quota" | "holds" | "table", Record<never, never>, typeof redisConfig> {
   return defineAdapter({
     name: "redis",
     description: "counts limits in Redis, for all hubs that share it",
-    provides: ["quota", "holds"],
+    provides: ["quota", "holds", "table"],
     consistencies: ["bounded", "best-effort"],
     config: redisConfig,
     async create(config, host) {
@@ -54,6 +55,7 @@ export function redisAdapter(
         holds: createHolds(store, options),
         usage: createUsage(store, options),
         apportion: createShares(store, options),
+        table: await readTable(store, config, host),
         peers,
         timeoutMs: config.timeout,
         async close() {

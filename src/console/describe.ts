@@ -128,6 +128,7 @@ function describeKind(rule: CheckRule | ReportRule): Described {
           burst: limit.burst,
           calendar: limit.calendar,
         })),
+        table: rule.table && { from: rule.table.from, key: rule.table.key.source },
         by: sources(rule.by),
         cost: rule.cost?.source,
         via: rule.via,

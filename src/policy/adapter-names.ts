@@ -13,6 +13,7 @@ const cannot: Readonly<Record<Capability, string>> = {
   metrics: "takes no metrics",
   logs: "takes no logs",
   spans: "takes no spans",
+  table: "has no table of limits",
   journal: "keeps no records",
 };
 

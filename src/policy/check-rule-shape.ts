@@ -2,7 +2,7 @@ import { consistencies, isTimeZone, refusalCodes } from "../sdk/index.ts";
 import type { RefusalCode } from "../sdk/index.ts";
 import { nearest } from "../util/nearest.ts";
 import { part } from "./shape/quantities.ts";
-import { maxAmount, parseRate, rateExpected } from "./rate.ts";
+import { maxAmount, parseRate, rateExpected } from "../sdk/index.ts";
 import { ruleName, unless, value, when } from "./rule-fields.ts";
 import { list, mapOf, record } from "./shape/collections.ts";
 import { durationMs } from "./shape/quantities.ts";
@@ -186,6 +186,17 @@ export const checkRuleShape = variants(
         shape: integer("a number of units", 1, maxAmount),
         description: "How many units may be taken at once. Only for `token-bucket`.",
         default: "the amount of `limit`",
+      },
+      table: {
+        shape: text("the name of an adapter"),
+        description:
+          "A table of the limits of single keys, by the name of its adapter in weir.yaml. A key that it does not name has the limit that the rule says.",
+        default: "none",
+      },
+      tableKey: {
+        shape: value,
+        description: "By what a row of the table is found.",
+        default: "the value of `by`, where that is one",
       },
       overrides: {
         shape: list("a list of overrides", overrideShape),

@@ -6,7 +6,7 @@ import { findAdapter } from "./adapter-names.ts";
 import type { RawCheckRule } from "./check-rule-shape.ts";
 import type { RuleContext, RuleHead } from "./compile-rules.ts";
 import { condition, scalar, whole } from "./rule-expressions.ts";
-import { rateExpected, type Rate } from "./rate.ts";
+import { rateExpected, type Rate } from "../sdk/index.ts";
 import type { Located, Reading } from "./shape/shape.ts";
 import type { LimitOverride, LimitRule } from "./snapshot.ts";
 import { keyNode } from "./yaml/node.ts";
@@ -15,6 +15,7 @@ type LimitParts = Pick<LimitRule, "limit" | "via" | "by" | "at" | "onError"> & {
   readonly share: LimitRule["share"] | undefined;
   readonly cost: LimitRule["cost"] | undefined;
   readonly overrides: LimitRule["overrides"] | undefined;
+  readonly table: LimitRule["table"] | undefined;
 } & Holding;
 
 interface Holding {
@@ -69,6 +70,7 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
   if (raw.cost !== undefined && cost?.constant !== undefined && cost.constant.value < 0)
     reading.tell(raw.cost.node, { code: "WEIR_POLICY_SHAPE", message: "a cost is 0 or more" });
 
+  const table = compileTable(context, raw, by);
   const { holdMs, settle } = compileHolding(context, raw, algorithm, via);
   if (raw.limit === undefined) return undefined;
   const ttlMs = raw.ttl?.value ?? defaultTtlMs;
@@ -96,6 +98,7 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     head.unless,
     cost,
     ...by.map((part) => part.value),
+    table?.key,
     ...overrides.map((override) => override.when),
   ];
   const onError = raw.onError?.value ?? "allow";
@@ -107,6 +110,7 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
   return {
     limit: limitOf(raw.limit.value, raw.burst?.value),
     overrides: overrides.length === 0 ? undefined : overrides,
+    table,
     via,
     by,
     cost,
@@ -116,6 +120,29 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     onError,
     share: onError === "local" ? (raw.share?.value ?? context.share) : undefined,
   };
+}
+
+/** Where the limits of single keys are read. */
+function compileTable(context: RuleContext, raw: RawCheckRule, by: LimitRule["by"]): LimitRule["table"] | undefined {
+  const { reading, adapters, expressions } = context;
+  const key = raw.tableKey && expressions.compile(reading, raw.tableKey, "check", scalar);
+  if (raw.table === undefined) {
+    if (raw.tableKey !== undefined)
+      reading.tell(keyNode(raw.node, "tableKey")!, {
+        code: "WEIR_POLICY_SHAPE",
+        message: "tableKey says by what a row is found, and no table is named",
+        hint: "name one: table: plans",
+      });
+    return undefined;
+  }
+  const { value: from, node } = raw.table;
+  findAdapter(adapters, reading, node, from, "table");
+  if (raw.tableKey === undefined && by.length !== 1) {
+    const message = "it is not said by what a row of the table is found";
+    reading.tell(node, { code: "WEIR_POLICY_SHAPE", message, hint: "tableKey: tenant.id" });
+  }
+  const found = raw.tableKey === undefined ? by[0]?.value : key;
+  return found && { from, key: found };
 }
 
 function tellBurst(

@@ -100,6 +100,8 @@ export interface LimitRule extends CheckRuleBase {
   readonly kind: "limit";
   /** What the adapter gets. In a policy that observes, its id ends in `#observe`. */
   readonly limit: Limit;
+  /** Where the limits of single keys are read: an adapter's name in `weir.yaml`, and by what a row is found. */
+  readonly table?: { readonly from: string; readonly key: Expression };
   /** Other amounts, the first whose `when` holds; the algorithm is the same. Left out: none. */
   readonly overrides?: readonly LimitOverride[];
   /** The adapter's name in `weir.yaml`. */

@@ -24,7 +24,7 @@ const noQuotas: Decision["quotas"] = new Map();
 /** Prepares a snapshot's check rules. */
 export function createCheck(context: CheckContext): Check {
   const { snapshot, observer, log, nextId, monotonic } = context;
-  const table = new RuleTable(snapshot);
+  const table = new RuleTable(snapshot, context.tables);
   const names = limitNames(table.rules);
   const index = new RuleIndex(snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"));
 

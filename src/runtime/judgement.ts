@@ -8,7 +8,7 @@ import type { Wish } from "./charging.ts";
 import type { Tracer } from "./decision-trace.ts";
 import type { Asked, HeaderOperation, QuotaOutcome } from "./decision.ts";
 import type { LocalLimits } from "./local-limits.ts";
-import type { PreparedRule } from "./prepared-rule.ts";
+import type { PreparedRule, Tables } from "./prepared-rule.ts";
 import type { Refusal } from "./refusal.ts";
 import { Validity } from "./validity.ts";
 
@@ -17,6 +17,7 @@ export interface CheckContext {
   readonly snapshot: Snapshot;
   /** The calls to an adapter by its name in `weir.yaml`. */
   readonly callsOf: (adapter: string) => AdapterCalls;
+  readonly tables: Tables;
   /** What keeps limits in this process, for `onError: local`. */
   readonly fallback: AdapterCalls;
   /** How those limits are kept. */

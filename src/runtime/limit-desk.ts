@@ -1,4 +1,4 @@
-import { parseValue } from "../attributes/text.ts";
+import { formatValue, parseValue } from "../attributes/text.ts";
 import type { AttributeType, Value } from "../attributes/value.ts";
 import type { LimitRule, Snapshot } from "../policy/snapshot.ts";
 import { calendarWindow, parseDuration } from "../sdk/index.ts";
@@ -6,7 +6,7 @@ import type { Call, Instance, Limit, Log, Usage } from "../sdk/index.ts";
 import type { Timers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { late, within } from "../util/within.ts";
-import { keyedLimit, type KeyedLimit } from "./limit-choice.ts";
+import { keyedLimit, rowLimit, type KeyedLimit } from "./limit-choice.ts";
 import { boundedKey, keyParts, keyWith, type KeyPart } from "./limit-key.ts";
 import { limitText } from "./limit-wishes.ts";
 import type { Serving } from "./serving.ts";
@@ -30,7 +30,7 @@ export interface LimitListing {
 /** Where a key stands under a limit of its rule. */
 export interface KeyStand {
   readonly text: string;
-  /** The condition of an override; left out for the rule's own limit. */
+  /** The condition of an override, or which table says it; left out for the rule's own limit. */
   readonly when?: string;
   readonly used: number;
   /** What is left, with what was granted beyond the limit. */
@@ -123,6 +123,19 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
       throw new WeirError("WEIR_NOT_SUPPORTED", `the adapter ${rule.via} does not tell its counts`);
     });
 
+  /** What the table of a rule says of a key, where its rows are found by the value of `by`. */
+  function rowOf(rule: LimitRule, values: readonly (Value | undefined)[]): Limit | undefined {
+    const [value] = values;
+    if (value === undefined || rule.by.length !== 1 || rule.table?.key !== rule.by[0]!.value) return undefined;
+    const serving = acquire();
+    try {
+      const row = serving.instanceOf(rule.table.from).table?.(formatValue(value));
+      return row && rowLimit(rule.limit, row);
+    } finally {
+      serving.release();
+    }
+  }
+
   return {
     list() {
       const serving = acquire();
@@ -164,7 +177,12 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
 
     async look(rule, key) {
       const values = valuesOf(rule, key);
-      const limits = [{ when: undefined, limit: rule.limit }, ...(rule.overrides ?? [])];
+      const row = rowOf(rule, values);
+      const limits = [
+        ...(row === undefined ? [] : [{ when: `the table ${rule.table!.from} says so`, limit: row }]),
+        { when: undefined, limit: rule.limit },
+        ...(rule.overrides ?? []).map(({ when, limit }) => ({ when: when.source, limit })),
+      ];
       const charges = limits.map(({ limit }) => {
         const counts = keyedLimit(rule, limit);
         return { limit: counts.limit, key: keyOf(counts, values), amount: 0, bestEffort: false };
@@ -177,7 +195,7 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
             const capacity = limit.algorithm === "token-bucket" ? limit.burst : limit.amount;
             const usage = await instance.usage?.look(charges[i]!.limit, charges[i]!.key, call);
             const used = Math.ceil(usage?.used ?? Math.max(0, capacity - remaining));
-            return { text: fullText(limit), ...(when && { when: when.source }), used, remaining, resetMs };
+            return { text: fullText(limit), ...(when && { when }), used, remaining, resetMs };
           }),
         );
       });
@@ -187,7 +205,7 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
       const values = key && valuesOf(rule, key);
       const keys = await askUsage(rule, async (usage, call) => {
         let total = 0;
-        for (const counts of countsOf(rule)) {
+        for (const counts of countsOf(rule, values && rowOf(rule, values))) {
           if (values === undefined) total += await usage.resetAll(counts.limit, counts.keyPrefix, call);
           else await usage.reset(counts.limit, keyOf(counts, values), call);
         }
@@ -202,7 +220,7 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
       const untilMs = extra === 0 ? nowMs : (untilOf(span, nowMs) ?? windowEnd(rule.limit, nowMs));
       const values = valuesOf(rule, key);
       await askUsage(rule, async (usage, call) => {
-        for (const counts of countsOf(rule))
+        for (const counts of countsOf(rule, rowOf(rule, values)))
           await usage.grant(counts.limit, keyOf(counts, values), extra, untilMs, call);
       });
       const until = new Date(untilMs).toISOString();
@@ -216,9 +234,13 @@ function limitsOf({ checks }: Snapshot): LimitRule[] {
   return checks.filter((rule) => rule.kind === "limit");
 }
 
-/** The limits of a rule that have counts of their own. */
-function countsOf(rule: LimitRule): KeyedLimit[] {
-  const all = [rule.limit, ...(rule.overrides ?? []).map(({ limit }) => limit)].map((limit) => keyedLimit(rule, limit));
+/** The limits of a rule that have counts of their own; `row` is what a table says. */
+function countsOf(rule: LimitRule, row?: Limit): KeyedLimit[] {
+  const all = [
+    ...(row === undefined ? [] : [row]),
+    rule.limit,
+    ...(rule.overrides ?? []).map(({ limit }) => limit),
+  ].map((limit) => keyedLimit(rule, limit));
   return all.filter(({ keyPrefix }, i) => all.findIndex((other) => other.keyPrefix === keyPrefix) === i);
 }
 

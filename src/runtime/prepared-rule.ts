@@ -1,6 +1,7 @@
 import type { Equality, Expression } from "../expression/expression.ts";
-import type { CheckRule, Policy, Snapshot } from "../policy/snapshot.ts";
-import { chooseOverride, keyedLimit, type KeyedLimit, type LimitChoice } from "./limit-choice.ts";
+import type { CheckRule, LimitRule, Policy, Snapshot } from "../policy/snapshot.ts";
+import { chooseFromTable, chooseOverride, keyedLimit } from "./limit-choice.ts";
+import type { KeyedLimit, LimitChoice, TableLookup } from "./limit-choice.ts";
 import { equalitiesOf } from "./rule-index.ts";
 
 export type Condition = Expression<boolean>["evaluate"];
@@ -27,7 +28,10 @@ export interface PreparedRule {
 
 const none: ReadonlySet<string> = new Set();
 
-export function prepareRule(rule: CheckRule, snapshot: Snapshot): PreparedRule {
+/** The table of an adapter by its name in `weir.yaml`. */
+export type Tables = (adapter: string) => TableLookup;
+
+export function prepareRule(rule: CheckRule, snapshot: Snapshot, tables: Tables): PreparedRule {
   const { kind, policy } = rule;
   const ownLimit = kind === "limit" ? keyedLimit(rule, rule.limit) : undefined;
   return {
@@ -41,9 +45,15 @@ export function prepareRule(rule: CheckRule, snapshot: Snapshot): PreparedRule {
     cacheMs: rule.cacheMs,
     equalities: equalitiesOf(rule),
     ownLimit,
-    chooseLimit: kind === "limit" ? chooseOverride(rule, ownLimit!) : undefined,
+    chooseLimit: kind === "limit" ? chooseLimit(rule, ownLimit!, tables) : undefined,
     optional: kind === "ask" ? optionalInputs(rule.ask, snapshot) : none,
   };
+}
+
+function chooseLimit(rule: LimitRule, own: KeyedLimit, tables: Tables): LimitChoice | undefined {
+  const override = chooseOverride(rule, own);
+  if (rule.table === undefined) return override;
+  return chooseFromTable(rule, tables(rule.table.from), override ?? (() => own));
 }
 
 function optionalInputs(ask: string, { adapters }: Snapshot): ReadonlySet<string> {

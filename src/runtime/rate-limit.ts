@@ -58,7 +58,10 @@ export function createRateLimit(context: CheckContext): RateLimit {
   const index = new RuleIndex(rules);
   const limits: DescriptorLimit[] = [];
   for (const rule of rules) {
-    limits[rule.ordinal] = { prepared: prepareRule(rule, snapshot), needs: needsOf(rule, snapshot.layout) };
+    limits[rule.ordinal] = {
+      prepared: prepareRule(rule, snapshot, context.tables),
+      needs: needsOf(rule, snapshot.layout),
+    };
   }
   const complete = completionOf(snapshot.layout);
   const judging: RateLimit = (asked) => new Judging(context, index, limits, complete, asked);

@@ -3,7 +3,7 @@ import { Fault } from "../attributes/fault.ts";
 import type { Snapshot } from "../policy/snapshot.ts";
 import { type Applies, both, isRuledOut } from "./applies.ts";
 import { ConditionTable } from "./condition-table.ts";
-import { prepareRule, type PreparedRule } from "./prepared-rule.ts";
+import { prepareRule, type PreparedRule, type Tables } from "./prepared-rule.ts";
 
 /** What a byte of {@link RuleTable.traits} says: the rule's kind, and whether it is {@link RuleTable.isUsual}. */
 export const traits = { deny: 0, ask: 1, headers: 2, limit: 3, kind: 3, usual: 4 } as const;
@@ -23,8 +23,8 @@ export class RuleTable {
   /** `when` and `unless` of each rule. */
   readonly #conditions: ConditionTable;
 
-  constructor(snapshot: Snapshot) {
-    const rules = snapshot.checks.map((rule) => prepareRule(rule, snapshot));
+  constructor(snapshot: Snapshot, tables: Tables) {
+    const rules = snapshot.checks.map((rule) => prepareRule(rule, snapshot, tables));
     const firsts = new Map(rules.map(({ policy }, i) => [policy, i] as const).reverse());
     this.rules = rules;
     this.traits = Uint8Array.from(rules, ({ kind, enforced, cacheMs }) => {

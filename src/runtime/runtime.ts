@@ -191,10 +191,12 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     const { layout } = snapshot;
     const send = (span: Span): void => options.trace?.(prepared, span);
     const tracer = traces && new Tracer({ settings: traces, layout, ids: traceIds, now, monotonic, observer, send });
+    const tables = (adapter: string) => (key: string) => instanceOf(adapter).table?.(key);
     const context = {
       snapshot,
       tracer,
       callsOf,
+      tables,
       fallback: local.calls,
       local: localLimits!,
       observer,

@@ -9,10 +9,11 @@ import type { Share, Stake } from "./share.ts";
 import type { Span } from "./span.ts";
 import type { Verdict } from "./verdict.ts";
 import type { Inputs, InputTypes } from "./input.ts";
+import type { TableRow } from "./table.ts";
 import type { Usage } from "./usage.ts";
 
 /** What an adapter can do for policies. A definition lists its own in `provides`; its instances then have the method of that name. */
-export const capabilities = ["check", "quota", "holds", "metrics", "logs", "spans", "journal"] as const;
+export const capabilities = ["check", "quota", "holds", "metrics", "logs", "spans", "journal", "table"] as const;
 
 export type Capability = (typeof capabilities)[number];
 
@@ -41,6 +42,11 @@ export interface Methods<I extends Inputs> {
   holds(changes: readonly HoldChange[], call: Call): Awaitable<readonly (readonly HoldOutcome[])[]>;
   /** Prepares the recording of metrics that share their labels; called once for each such group when a policy set is loaded. */
   metrics(group: MetricGroup): MetricRecorder;
+  /**
+   * What the table says of a key: at once, of what it holds in memory, the same object for the same limit. `undefined`
+   * where it says nothing of it.
+   */
+  table(key: string): TableRow | undefined;
   /** Delivers a batch of log entries, in order. */
   logs(entries: readonly LogEntry[], call: Call): Awaitable<Exported>;
   /** Delivers a batch of spans that have ended, in the order in which they were reported. */

@@ -258,6 +258,30 @@ else {
     t.is(alone.instance.peers!(), undefined, "it has never seen the store");
   });
 
+  test("reads the limits of single keys from a hash, again and again, and keeps what it had of those that are wrong", async (t) => {
+    const { client } = server;
+    await client.hset("plans", { acme: "1000/s 2000", other: "5/m", bad: "many" });
+    const hub = await opened(t, redis, { url, table: "plans", tableRefresh: "1s", tableRows: 100, timeout: "5s" });
+    const row = (key: string) => hub.instance.table!(key);
+    t.deepEqual(row("acme"), { amount: 1000, windowMs: 1000, burst: 2000 });
+    t.is(row("bad"), undefined);
+    t.is(row("nobody"), undefined);
+    t.is(hub.host.events.get("table_refused"), 1);
+    const before = row("other");
+    await client.hset("plans", { acme: "none", bad: "7/s" });
+    await hub.host.advance(1000);
+    t.is(row("other"), before, "the same limit is the same object");
+    t.deepEqual(row("acme"), { amount: 1000, windowMs: 1000, burst: 2000 });
+    t.deepEqual(row("bad"), { amount: 7, windowMs: 1000 });
+    await client.hset("plans", Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`k${i}`, "1/s"])));
+    await hub.host.advance(1000);
+    t.is(row("k1"), undefined, "more than it may have: the one before goes on");
+    await client.del("plans");
+    await hub.host.advance(1000);
+    t.is(row("acme"), undefined);
+    await hub.close();
+  });
+
   test("warns where Redis may evict counters", async (t) => {
     const evicting = (await startRedis({
       args: ["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"],

@@ -33,6 +33,7 @@ export const adapters: ReadonlyMap<string, Adapter> = new Map(
         refresh: z.object({ every: z.number().min(1) }).optional(),
       }),
     }),
+    fakeAdapter("table", ["table"]),
     fakeAdapter("geo", ["check"], { input: { ip: "ip", depth: "int64", "note?": "string" } }),
   ].map((adapter) => [adapter.name, adapter]),
 );

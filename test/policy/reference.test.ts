@@ -141,7 +141,7 @@ test("the examples of docs/limits.md are fine", async (t) => {
       config: {
         path: "weir.yaml",
         text: `attributes: { tenant.id: string, tenant.plan: string }
-adapters: { redis: { url: "redis://127.0.0.1" } }`,
+adapters: { redis: { url: "redis://127.0.0.1" }, plans: { adapter: table, file: plans.txt } }`,
       },
       files: [{ path: `${i}.yaml`, text }],
       adapters,

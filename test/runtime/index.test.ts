@@ -110,7 +110,7 @@ test("the index finds every rule that applies, in order", async (t) => {
           const found = [...index.found.subarray(0, count)];
           const bag = bagOf(snapshot, attributes);
           const needed = snapshot.checks.filter((rule) => {
-            const prepared = prepareRule(rule, snapshot);
+            const prepared = prepareRule(rule, snapshot, () => () => undefined);
             return applies(prepared, matches(prepared, bag), bag) !== false;
           });
           if (!needed.every(({ ordinal }) => found.includes(ordinal))) return false;

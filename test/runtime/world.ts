@@ -89,7 +89,7 @@ export function stub(
   methods: Partial<Instance>,
   input: Record<string, "any" | "int64" | "ip" | "duration" | "timestamp" | "string_map"> = { "value?": "any" },
 ): Adapter {
-  const provides = (["check", "quota", "holds", "metrics", "logs"] as const).filter(
+  const provides = (["check", "quota", "holds", "metrics", "logs", "table"] as const).filter(
     (capability) => capability in methods,
   );
   return { name, provides, input, config: anything, create: () => methods };

@@ -95,6 +95,7 @@ async function create(options: StandInOptions, config: unknown, host: Host): Pro
     spans(spans) {
       recorder.spans.push(...spans);
     },
+    table: (key) => original?.table?.(key),
     close: () => original?.close?.(),
   };
   const refund = original?.refund?.bind(original);

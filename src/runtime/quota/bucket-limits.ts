@@ -49,7 +49,10 @@ export function createQuotaLimits(context: CheckContext): QuotaLimits {
   const rules = snapshot.checks.filter(isAtRateLimit).filter(({ policy }) => policy.mode === "enforce");
   const index = new RuleIndex(rules);
   const prepared = new Map<number, { readonly limit: PreparedRule; readonly needs: Int32Array }>(
-    rules.map((rule) => [rule.ordinal, { limit: prepareRule(rule, snapshot), needs: needsOf(rule, snapshot.layout) }]),
+    rules.map((rule) => [
+      rule.ordinal,
+      { limit: prepareRule(rule, snapshot, context.tables), needs: needsOf(rule, snapshot.layout) },
+    ]),
   );
   const complete = completionOf(snapshot.layout);
 

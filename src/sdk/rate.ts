@@ -1,5 +1,4 @@
-import { calendarUnits, type CalendarUnit } from "../sdk/index.ts";
-import type { Parsed } from "./shape/scalars.ts";
+import { calendarUnits, type CalendarUnit } from "./calendar.ts";
 
 /** So many units in each window, or at once. */
 export interface Rate {
@@ -34,7 +33,9 @@ export const rateExpected = "a rate such as 500/s, 10/m, 1000/h, 1/d, 100/10s or
  * Reads `500/s`, `10/m`, `1000/h`, `1/d`, with a number before the unit `100/10s`, with a unit of the calendar
  * `1000/month`, or of what is at work at once just a number. `undefined`: no rate at all.
  */
-export function parseRate(text: string): Parsed<Rate> | undefined {
+export function parseRate(
+  text: string,
+): { readonly value: Rate } | { readonly problem: string; readonly hint?: string } | undefined {
   const m = /^(-?\d{1,30})(\.\d+)?(?: ?\/ ?(?:(\d{0,15})(ms|s|m|h|d)|([a-z]{3,6})))?$/.exec(text);
   if (m === null) return undefined;
   const calendar = calendarUnits.find((unit) => unit === m[5]);
