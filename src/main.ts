@@ -66,6 +66,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command, io: Io)
   test: async () => (await import("./cli/test.ts")).addTestCommand,
   check: async () => (await import("./cli/check.ts")).addCheckCommand,
   report: async () => (await import("./cli/report.ts")).addReportCommand,
+  held: async () => (await import("./cli/held.ts")).addHeldCommand,
   limits: async () => (await import("./cli/limits.ts")).addLimitsCommand,
   eval: async () => (await import("./cli/eval.ts")).addEvalCommand,
   graph: async () => (await import("./cli/graph.ts")).addGraphCommand,

@@ -445,7 +445,20 @@ test("--help of each command teaches with an example", async (t) => {
   t.is(code, 0);
   const commands = [...stdout.matchAll(/^ {2}(\w+)(?: \[.*)? {2,}\S/gm)].map((found) => found[1]!);
   const own = commands.filter((name) => name !== "help");
-  t.deepEqual(own, ["serve", "validate", "test", "check", "report", "eval", "graph", "nginx", "envoy", "schema"]);
+  t.deepEqual(own, [
+    "serve",
+    "validate",
+    "test",
+    "check",
+    "report",
+    "held",
+    "limits",
+    "eval",
+    "graph",
+    "nginx",
+    "envoy",
+    "schema",
+  ]);
   for (const name of own) {
     const help = await runWeir([name, "--help"]);
     t.is(help.code, 0);

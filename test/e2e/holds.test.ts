@@ -6,7 +6,7 @@ import { createStreamClient } from "../../src/client/index.ts";
 import { startRedis } from "../adapters/redis-server.ts";
 import { hubFor, metric, post, until } from "./clients.ts";
 import { envoyProgram, startEnvoy } from "./envoy-process.ts";
-import type { Hub } from "./hub.ts";
+import { runWeir, type Hub } from "./hub.ts";
 import { envoyVersions } from "./peers.ts";
 import { notRun } from "./programs.ts";
 import { ask } from "./proxied-service.ts";
@@ -73,6 +73,29 @@ test("what a decision took is released, renewed and refunded by HTTP and by the 
     reports: [{ "check.decision_id": (await check()).id, "connection.event": "continue" }],
   });
   t.is(await left(hub, slow, "at-once"), 2);
+});
+
+test("weir held changes what a decision took", async (t) => {
+  const hub = await hubFor(t, { "policies/shop.yaml": policies("memory") });
+  const held = (...args: string[]) => runWeir(["held", ...args, "--address", hub.grpc]);
+  const [{ json: one }, { json: two }] = [await post(hub, "/v1/check", slow), await post(hub, "/v1/check", bytes)];
+  const renewed = await held("renew", one.id, "--ttl", "30s");
+  t.is(renewed.code, 0, renewed.stderr);
+  t.regex(renewed.stdout, /^shop\/at-once {2}1 for \d\d(\.\d+)?s\n$/);
+  t.like(await held("release", one.id), { code: 0, stdout: "shop/at-once  1 given back\n" });
+  const again = await held("release", one.id);
+  t.is(again.code, 1);
+  t.is(again.stderr, "error: there is no lease to release under this id: it was done, or its time is over\n");
+  const refunded = await held("refund", two.id, "--limit", "shop/bytes", "--json");
+  t.like(JSON.parse(refunded.stdout), { id: two.id, limits: [{ rule: "shop/bytes" }] });
+  for (const wrong of [
+    ["release", two.id, "--ttl", "1s"],
+    ["renew", two.id, "--amount", "1"],
+    ["renew", two.id, "--ttl", "x"],
+    ["end", two.id],
+    ["renew", "x"],
+  ])
+    t.is((await held(...wrong)).code, 1, wrong.join(" "));
 });
 
 test("a hub ends what another one on the same Redis began", async (t) => {

@@ -148,7 +148,8 @@ const schemas: Readonly<Record<string, Schema>> = {
     reset: duration("When the full amount is there again, if nobody takes any more."),
     retry_after: {
       anyOf: [{ type: "null" }, duration("When asking again makes sense.")],
-      description: "Null when it was not refused, or asking again never makes sense.",
+      description:
+        "Null when it was not refused, when asking again never makes sense, and of what is at work at once, which may end at any time.",
     },
     degraded: { type: "boolean", description: "Whether the limit's store did not answer and the rule's onError did." },
   }),

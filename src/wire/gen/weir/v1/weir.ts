@@ -270,7 +270,7 @@ export interface LimitState {
   reset:
     | Duration
     | undefined;
-  /** For a refusal: when asking again makes sense. Not set: it never will. */
+  /** For a refusal: when asking again makes sense. Not set: it never will, or, of what is at work at once, it may at any time. */
   retryAfter:
     | Duration
     | undefined;
