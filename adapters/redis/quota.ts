@@ -44,7 +44,9 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
   // The braces are the hash tag: a count and the deduplication ids of its charges lie in one slot, and so do the counts of
   // a group (Redis Cluster specification, "Hash tags"). No escaped text has a brace, so braces tell kinds of keys apart.
   const counterOf = ({ key, group }: Charge): string =>
-    group === undefined ? `${prefix}{${escaped(key)}}` : `${prefix}{${escaped(group)}}}${escaped(key)}}`;
+    group === undefined || !store.isCluster
+      ? `${prefix}{${escaped(key)}}`
+      : `${prefix}{${escaped(group)}}}${escaped(key)}}`;
   const recordOf = ({ hold, dedupId }: Charge, counter: string): string =>
     `${counter}}${escaped(dedupId === undefined ? `i${hold!.id}` : `d${dedupId}`)}`;
   const slotOf = (charge: Charge): number => store.slotOf(counterOf(charge));

@@ -132,6 +132,47 @@ export const overrideShape = record("an override of a limit", {
   },
 });
 
+const zone = parsedText({
+  expected: "a time zone such as Europe/Berlin or UTC",
+  parse: (text) => (isTimeZone(text) ? { value: text } : unknownTimeZone(text)),
+  schema: { type: "string" },
+});
+
+const algorithm = choice(
+  "an algorithm",
+  ["token-bucket", "sliding-window", "fixed-window", "calendar"],
+  otherAlgorithms,
+);
+
+export const levelShape = record("a level of a limit", {
+  name: {
+    shape: ruleName,
+    description: "Name of the level, unique in the rule. It is called `policy/rule#level` everywhere.",
+    required: true,
+  },
+  limit: { shape: rate, description: "How many units each window allows.", required: true },
+  burst: {
+    shape: integer("a number of units", 1, maxAmount),
+    description: "How many units may be taken at once. Only for `token-bucket`.",
+    default: "the amount of `limit`",
+  },
+  by: {
+    shape: byShape,
+    description: "Whose count, within the counts of the levels above: an expression, or a map of names to expressions.",
+    required: true,
+  },
+  algorithm: {
+    shape: algorithm,
+    description: "How it counts: `token-bucket`, `sliding-window`, `fixed-window` or `calendar`.",
+    default: "`calendar` where `limit` names a unit of the calendar, else `token-bucket`",
+  },
+  zone: {
+    shape: zone,
+    description: "The time zone whose clocks say when a window of the calendar begins. Only for `calendar`.",
+    default: "`UTC`",
+  },
+});
+
 export const checkRuleShape = variants(
   "a check rule",
   {
@@ -204,6 +245,12 @@ export const checkRuleShape = variants(
           "Other amounts for some requests: of these `when`, `limit` and `burst` the first that holds is taken.",
         default: "none",
       },
+      levels: {
+        shape: list("a list of levels", levelShape),
+        description:
+          "Limits within this one, from the larger to the smaller, such as teams of an organisation and their users: a request takes from all of them or from none.",
+        default: "none",
+      },
       by: {
         shape: byShape,
         description:
@@ -236,11 +283,7 @@ export const checkRuleShape = variants(
         default: "`calendar` where `limit` names a unit of the calendar, else `token-bucket`",
       },
       zone: {
-        shape: parsedText({
-          expected: "a time zone such as Europe/Berlin or UTC",
-          parse: (text) => (isTimeZone(text) ? { value: text } : unknownTimeZone(text)),
-          schema: { type: "string" },
-        }),
+        shape: zone,
         description: "The time zone whose clocks say when a window of the calendar begins. Only for `calendar`.",
         default: "`UTC`",
       },
@@ -297,3 +340,4 @@ export type RawCheckRule = Read<typeof checkRuleShape>;
 export type RawQuery = Read<typeof queryShape>;
 export type RawEdits = Read<typeof editsShape>;
 export type RawHttp = Read<typeof httpShape>;
+export type RawLevel = Read<typeof levelShape>;

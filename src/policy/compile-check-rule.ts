@@ -42,7 +42,7 @@ function compileKind(context: RuleContext, raw: RawCheckRule): CheckRule | undef
     }
     case "limit": {
       const parts = compileLimit(context, raw, head);
-      return parts && shaped<LimitRule>({ kind: "limit", ...head, ...parts });
+      return parts && shaped<LimitRule>({ kind: "limit", ...head, ...parts, top: undefined });
     }
     case "headers": {
       const request = compileEdits(context, raw.headers?.request);

@@ -3,6 +3,7 @@ import type { Expression } from "../expression/expression.ts";
 import type { Listeners } from "../listen/settings.ts";
 import type { AdapterNames } from "./adapter-names.ts";
 import { compileCheckRule } from "./compile-check-rule.ts";
+import { compileLevels } from "./compile-levels.ts";
 import { compileReportRule } from "./compile-report-rule.ts";
 import type { RuleContext } from "./compile-rules.ts";
 import type { RawPolicy } from "./policy-shape.ts";
@@ -35,7 +36,9 @@ export function compilePolicy(set: PolicySet, reading: Reading, raw: RawPolicy):
   const context: RuleContext = { reading, policy, expressions, adapters, share, listen, names: new Map() };
   for (const rule of raw.check?.items ?? []) {
     const compiled = compileCheckRule(context, rule);
-    if (compiled !== undefined) set.checks.push(compiled);
+    if (compiled === undefined) continue;
+    set.checks.push(compiled);
+    if (compiled.kind === "limit") set.checks.push(...compileLevels(context, rule, compiled));
   }
   for (const rule of raw.report?.items ?? []) {
     const compiled = compileReportRule(context, rule);

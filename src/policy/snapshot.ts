@@ -117,6 +117,8 @@ export interface LimitRule extends CheckRuleBase {
   readonly at: "check" | "ratelimit";
   /** `local`: count in this process's memory while the adapter fails. */
   readonly onError: "deny" | "allow" | "local";
+  /** For a level of another limit: that limit. What both count lies together in a store of several nodes. */
+  readonly top?: LimitRule;
   /** For `local`: the part of the limit that each hub counts by, above 0 and at most 1. Left out: one over the hubs last seen. */
   readonly share?: number;
 }

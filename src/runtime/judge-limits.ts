@@ -8,19 +8,29 @@ import { Failure } from "./failure.ts";
 import { tellFault } from "./judgement.ts";
 import type { CheckContext, Judgement } from "./judgement.ts";
 import type { KeyedLimit } from "./limit-choice.ts";
-import { chargeOf, costOf, countOf, heldCharge, limitText } from "./limit-wishes.ts";
+import { chargeOf, costOf, countOf, groupedCharge, heldCharge, limitText } from "./limit-wishes.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
 
 /** Limits by the names that callers may use. */
-export type LimitNames = ReadonlyMap<string, PreparedRule | "ambiguous">;
+export type LimitNames = ReadonlyMap<string, readonly PreparedRule[] | "ambiguous">;
 
-/** `policy/rule`, and `rule` where it is the only limit of that name. */
+/**
+ * `policy/rule`, and `rule` where it is the only limit of that name: the limit and its levels, which cannot be named by
+ * themselves, so that nobody takes of a part what the whole does not allow.
+ */
 export function limitNames(rules: readonly PreparedRule[]): LimitNames {
-  const names = new Map<string, PreparedRule | "ambiguous">();
+  const names = new Map<string, readonly PreparedRule[] | "ambiguous">();
   const limits = rules.filter(({ rule }) => rule.kind === "limit" && rule.at === "check");
-  for (const limit of limits) names.set(limit.rule.name, names.has(limit.rule.name) ? "ambiguous" : limit);
-  for (const limit of limits) names.set(limit.rule.id, limit);
+  const levels = new Map<LimitRule, PreparedRule[]>();
+  for (const limit of limits) {
+    const { top = limit.rule as LimitRule } = limit.rule as LimitRule;
+    const known = levels.get(top);
+    if (known === undefined) levels.set(top, [limit]);
+    else known.push(limit);
+  }
+  for (const [{ name }, all] of levels) names.set(name, names.has(name) ? "ambiguous" : all);
+  for (const [{ id }, all] of levels) names.set(id, all);
   return names;
 }
 
@@ -42,7 +52,7 @@ export function wishUnnamed(judgement: Judgement, limit: PreparedRule): void {
   if (cost === undefined) {
     judgement.refuse(rule, codes.resourceExhausted, withoutCost(rule));
   } else if (judgement.refusals === undefined) {
-    const wanted = chargeOf(chosen, key, cost, false, asked, "");
+    const wanted = groupedCharge(chargeOf(chosen, key, cost, false, asked, ""), rule, bag);
     const charge = rule.holdMs === undefined ? wanted : heldCharge(wanted, rule.holdMs, judgement.id);
     (judgement.wishes ??= []).push({ rule, charge, degraded: false });
   }
@@ -66,24 +76,35 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
     } else if (!(amount >= 0) || amount === Infinity) {
       answer(codes.invalidArgument, `expected an amount of 0 or more for ${name}, got ${amount}`, 0);
     } else {
-      const rule = limit.rule as LimitRule;
-      const held = limitApplies(context, limit, bag);
-      if (held === true) {
-        const { limit: chosen, keyPrefix } = chosenLimit(limit, bag, context);
-        const key = countOf(rule, keyPrefix, bag, context.observer);
-        const wanted = chargeOf(chosen, key, amount, bestEffort, asked, name);
-        const charge =
-          rule.holdMs === undefined || amount === 0 ? wanted : heldCharge(wanted, rule.holdMs, judgement.id);
-        (judgement.wishes ??= []).push({ rule, charge, name, reads: bag.reads(), degraded: false });
-      } else if (held === false) answer(codes.ok, "", amount);
-      else {
-        const observes = rule.policy.mode === "observe";
-        context.observer.refusal(rule.id, rule.policy.mode);
-        if (observes) (judgement.observed ??= []).push(rule);
-        if (observes) answer(codes.ok, "", amount);
-        else answer(codes.unavailable, unanswered(rule), 0);
-      }
+      for (const each of limit)
+        wishNamedLimit(judgement, each, { name, amount, bestEffort: bestEffort && limit.length === 1 }, answer);
     }
+  }
+}
+
+/** The wish for a limit, or one of its levels, that the caller named. */
+function wishNamedLimit(
+  judgement: Judgement,
+  limit: PreparedRule,
+  { name, amount, bestEffort }: { readonly name: string; readonly amount: number; readonly bestEffort: boolean },
+  answer: (code: number, message: string, granted: number) => void,
+): void {
+  const { bag, asked, context } = judgement;
+  const rule = limit.rule as LimitRule;
+  const held = limitApplies(context, limit, bag);
+  if (held === true) {
+    const { limit: chosen, keyPrefix } = chosenLimit(limit, bag, context);
+    const key = countOf(rule, keyPrefix, bag, context.observer);
+    const wanted = groupedCharge(chargeOf(chosen, key, amount, bestEffort, asked, name), rule, bag);
+    const charge = rule.holdMs === undefined || amount === 0 ? wanted : heldCharge(wanted, rule.holdMs, judgement.id);
+    (judgement.wishes ??= []).push({ rule, charge, name, reads: bag.reads(), degraded: false });
+  } else if (held === false) answer(codes.ok, "", amount);
+  else {
+    const observes = rule.policy.mode === "observe";
+    context.observer.refusal(rule.id, rule.policy.mode);
+    if (observes) (judgement.observed ??= []).push(rule);
+    if (observes) answer(codes.ok, "", amount);
+    else answer(codes.unavailable, unanswered(rule), 0);
   }
 }
 
@@ -142,6 +163,8 @@ function settleNamed(judgement: Judgement, wish: Wish, refusing: Wish | undefine
   const reads = wish.reads!;
   const refused = isRefused(wish);
   if (refused) context.observer.refusal(rule.id, rule.policy.mode);
+  // Of a limit and its levels, the one that refuses answers.
+  if (!refused && refusing !== undefined && refusing.name === name) return;
   if (rule.policy.mode === "observe") {
     if (refused) (judgement.observed ??= []).push(rule);
     const validForMs = context.snapshot.settings.check.validForMs;

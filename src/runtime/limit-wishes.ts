@@ -5,7 +5,7 @@ import type { LimitRule } from "../policy/snapshot.ts";
 import type { Charge, Limit } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Asked } from "./decision.ts";
-import { boundedKey, chargeId, keyWith } from "./limit-key.ts";
+import { boundedKey, chargeId, keyWith, limitKeyPrefix } from "./limit-key.ts";
 
 /** Whose count a request is charged to. */
 export function countOf(rule: LimitRule, prefix: string, bag: Bag, observer: Observer): string {
@@ -18,6 +18,24 @@ export function countOf(rule: LimitRule, prefix: string, bag: Bag, observer: Obs
     key = keyWith(key, held);
   }
   return boundedKey(prefix, key);
+}
+
+/** What keys of limits with levels begin with. */
+const prefixes = new WeakMap<LimitRule, string>();
+
+/** What the counts of a limit and of its levels share; `undefined` for a limit that is no level. */
+export function groupOf({ top }: LimitRule, bag: Bag): string | undefined {
+  if (top === undefined) return undefined;
+  let prefix = prefixes.get(top);
+  if (prefix === undefined) prefixes.set(top, (prefix = limitKeyPrefix(top)));
+  let key = prefix;
+  for (const { value } of top.by) key = keyWith(key, value.evaluate(bag) as Value | undefined | Fault);
+  return boundedKey(prefix, key);
+}
+
+/** A charge of a level lies where its top is counted. */
+export function groupedCharge(charge: Charge, rule: LimitRule, bag: Bag): Charge {
+  return rule.top === undefined ? charge : { ...charge, group: groupOf(rule, bag)! };
 }
 
 /** What a request costs that does not say an amount itself; `undefined` when that cannot be said, or is below 0. */

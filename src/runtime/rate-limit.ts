@@ -12,7 +12,7 @@ import type { Tracer } from "./decision-trace.ts";
 import type { CheckContext } from "./judgement.ts";
 import { overrideMark } from "./holds.ts";
 import { keyedLimit } from "./limit-choice.ts";
-import { costOf, countOf, heldCharge } from "./limit-wishes.ts";
+import { costOf, countOf, groupedCharge, heldCharge } from "./limit-wishes.ts";
 import { prepareRule } from "./prepared-rule.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import type {
@@ -172,7 +172,8 @@ class Judging implements RateLimitJudgement {
     if (applies === "unknown") refusal = [codes.unavailable, unanswered(rule)];
     else if (wanted === undefined) refusal = [codes.resourceExhausted, withoutCost(rule)];
     const giveBack = wanted !== undefined && wanted < 0 ? -wanted : 0;
-    const charge = this.#chargeOf(limit, key, giveBack > 0 || wanted === undefined ? 0 : wanted, hits === 0);
+    const plain = this.#chargeOf(limit, key, giveBack > 0 || wanted === undefined ? 0 : wanted, hits === 0);
+    const charge = groupedCharge(plain, rule, bag);
     const isHeld = rule.holdMs !== undefined && giveBack === 0 && hits !== 0;
     const wish: DescriptorWish = {
       rule,
@@ -271,9 +272,9 @@ class Judging implements RateLimitJudgement {
 
   /** Asks limits where they stand and takes nothing. What does not answer is not known. */
   #look(wishes: readonly DescriptorWish[]): void | Promise<void> {
-    const looks: Wish[] = wishes.map(({ rule, charge: { limit, key } }) => ({
+    const looks: Wish[] = wishes.map(({ rule, charge }) => ({
       rule,
-      charge: { limit, key, amount: 0, bestEffort: false },
+      charge: asking(charge),
       degraded: false,
     }));
     return thenDo(this.#take(looks), () => {
@@ -401,6 +402,12 @@ function overridden(limit: Limit, { amount, windowMs }: LimitOverride): Limit {
 
 function refused({ windowMs }: Limit): Grant {
   return { allowed: false, granted: 0, remaining: 0, resetMs: windowMs, validForMs: 0 };
+}
+
+/** A charge of 0 of the same count. */
+function asking({ limit, key, group }: Charge): Charge {
+  const charge = { limit, key, amount: 0, bestEffort: false };
+  return group === undefined ? charge : { ...charge, group };
 }
 
 type Step = () => void | Promise<void>;

@@ -408,6 +408,12 @@ else {
       3,
     );
 
+    // The counts of a group lie together, whatever their keys.
+    const group = keys.map((key) => chargeOf({ key, group: "top" }));
+    t.deepEqual(shown(await hub.quota(group)).flat(), [true, 1, 9, true, 1, 9, true, 1, 9]);
+    const stored = await Promise.all(nodes.map(({ client }) => client.keys("weir:{top}*")));
+    t.deepEqual(stored.map((found) => found.length).sort(), [0, 0, 3]);
+
     // What the node answers for that is gone fails; nothing is taken of the others.
     await hub.instance.refund!(batch([10, 10, 10]), fakeCall());
     await nodes[2]!.kill();

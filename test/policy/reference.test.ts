@@ -12,6 +12,7 @@ import {
   editsShape,
   headersShape,
   httpShape,
+  levelShape,
   overrideShape,
   queryShape,
 } from "../../src/policy/check-rule-shape.ts";
@@ -79,6 +80,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     checkRuleShape.kinds.ask,
     checkRuleShape.kinds.limit,
     overrideShape.fields,
+    levelShape.fields,
     checkRuleShape.kinds.headers,
     headersShape.fields,
     editsShape.fields,

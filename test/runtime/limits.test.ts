@@ -337,3 +337,72 @@ test("an attribute of the wrong type is a fault wherever a limit reads it", asyn
   t.false(checkNow({ "source.namespace": new Fault("wrong type") }).allowed);
   t.true(checkNow({}).allowed);
 });
+
+const budgets = `
+policy: p
+check:
+  - name: spend
+    limit: 10/d
+    algorithm: fixed-window
+    by: request.headers["org"]
+    levels:
+      - { name: team, limit: 6/d, algorithm: fixed-window, by: 'request.headers["team"]' }
+      - { name: user, limit: 3/d, algorithm: fixed-window, by: 'request.headers["user"]' }
+`;
+
+test("a limit and its levels are charged all or nothing, each level within those above it", async (t) => {
+  const { checkNow } = await world(budgets);
+  const take = (org: string, team: string, user: string) => checkNow({ "request.headers": { org, team, user } }).rules;
+  for (let i = 0; i < 3; i++) t.deepEqual(take("o", "a", "ann"), []);
+  t.deepEqual(take("o", "a", "ann"), ["p/spend#user"]);
+  for (let i = 0; i < 3; i++) t.deepEqual(take("o", "a", "bob"), []);
+  t.deepEqual(take("o", "a", "cid"), ["p/spend#team"]);
+  t.deepEqual(take("o", "a", "ann"), ["p/spend#team", "p/spend#user"]);
+  for (let i = 0; i < 3; i++) t.deepEqual(take("o", "b", "ann"), [], "ann of another team is somebody else");
+  t.deepEqual(take("o", "b", "dan"), [], "what was refused spent nothing");
+  t.deepEqual(take("o", "c", "eve"), ["p/spend"]);
+  t.deepEqual(take("other", "a", "ann"), []);
+});
+
+test("who names a limit with levels takes from all of them; a level cannot be named by itself", async (t) => {
+  const { checkNow } = await world(budgets);
+  const take = (name: string, amount: number) => {
+    const quotas = new Map([[name, { amount, bestEffort: true }]]);
+    const { granted, code } = checkNow(
+      { "request.headers": { org: "o", team: "a", user: "u" } },
+      { quotas },
+    ).quotas.get(name)!;
+    return [granted, code];
+  };
+  t.deepEqual(take("spend", 4), [0, 8], "the user has 3: nothing is taken in part");
+  t.deepEqual(take("p/spend", 3), [3, 0]);
+  t.deepEqual(take("spend", 1), [0, 8]);
+  t.deepEqual(take("spend#team", 1), [0, 5]);
+});
+
+test("levels at the rate limit doors apply where what they count by is there", async (t) => {
+  const { rateLimitNow } = await world(`
+policy: p
+check:
+  - name: spend
+    limit: 4/d
+    by: ratelimit.descriptor["org"]
+    levels:
+      - { name: user, limit: 2/d, by: 'ratelimit.descriptor["user"]' }
+`);
+  const take = (descriptor: Record<string, string>) =>
+    rateLimitNow([[{ "ratelimit.descriptor": descriptor }]]).descriptors[0]!.limits.map(({ rule, remaining }) => [
+      rule,
+      remaining,
+    ]);
+  t.deepEqual(take({ org: "o" }), [["p/spend", 3]]);
+  t.deepEqual(take({ org: "o", user: "u" }), [
+    ["p/spend", 2],
+    ["p/spend#user", 1],
+  ]);
+  t.deepEqual(take({ org: "o", user: "u" }), [
+    ["p/spend", 1],
+    ["p/spend#user", 0],
+  ]);
+  t.false(rateLimitNow([[{ "ratelimit.descriptor": { org: "o", user: "u" } }]]).allowed);
+});
