@@ -272,7 +272,7 @@ for (const algorithm of ["fixed-window", "sliding-window", "token-bucket", "cale
           }
         }
       }),
-      { numRuns: fuzzRuns(200) },
+      { numRuns: fuzzRuns(80) },
     );
     t.pass();
   });
