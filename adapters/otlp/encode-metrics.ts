@@ -141,6 +141,7 @@ class Page {
     this.#writer.begin(1);
     writePoint(this.#writer, family, part, nowMs);
     attributes.write(this.#writer, row);
+    if (family.kind !== "gauge") writeExemplars(this.#writer, family, row);
     this.#writer.end();
     this.#points++;
   }
@@ -176,6 +177,24 @@ class Page {
     this.#writer.string(1, family.name);
     if (family.help !== "") this.#writer.string(2, family.help);
     this.#writer.begin(kindFields[family.kind]);
+  }
+}
+
+/**
+ * The exemplars of a point, those of a histogram (field 8) or of a number (5): time_unix_nano (2), as_double (3), span_id (4)
+ * and trace_id (5).
+ */
+function writeExemplars(writer: MessageWriter, family: SeriesFamily, row: number): void {
+  const field = family.kind === "histogram" ? 8 : 5;
+  for (let bucket = 0; bucket <= family.bounds.length; bucket++) {
+    const exemplar = family.exemplar(row, bucket);
+    if (exemplar === undefined) continue;
+    writer.begin(field);
+    writer.time(2, exemplar.timeMs);
+    writer.double(3, exemplar.value);
+    writer.hex(4, exemplar.spanId);
+    writer.hex(5, exemplar.traceId);
+    writer.end();
   }
 }
 

@@ -4,6 +4,8 @@ export interface ParsedFamily {
   readonly help: string;
   /** `name{a="b"}` with unescaped values as JSON, to the value. */
   readonly samples: Map<string, number>;
+  /** The same keys, to the exemplar's labels, value and time as they stand. Only OpenMetrics has them. */
+  readonly exemplars: Map<string, string>;
 }
 
 /** Reads an exposition and throws at whatever a scraper would take amiss. */
@@ -24,11 +26,12 @@ export function parseExposition(text: string, format: "prometheus" | "openmetric
         if (families.has(name)) throw new Error(`${name} comes twice`);
       } else {
         if (meta[2] !== name) throw new Error(`TYPE of ${meta[2]} after HELP of ${name}`);
-        families.set(name, { type: meta[3]!, help, samples: new Map() });
+        families.set(name, { type: meta[3]!, help, samples: new Map(), exemplars: new Map() });
       }
       continue;
     }
-    const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/s.exec(line);
+    const [plain, exemplar] = format === "openmetrics" ? line.split(" # ", 2) : [line];
+    const sample = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$/s.exec(plain!);
     if (sample === null) throw new Error(`not a line: ${line}`);
     const family = families.get(name);
     if (family === undefined) throw new Error(`a sample before its family: ${line}`);
@@ -43,6 +46,13 @@ export function parseExposition(text: string, format: "prometheus" | "openmetric
     if (all.has(key)) throw new Error(`${key} comes twice`);
     all.add(key);
     family.samples.set(key, parseNumber(sample[3]!));
+    if (exemplar === undefined) continue;
+    const parts = /^\{(.*)\} (\S+) (\S+)$/.exec(exemplar);
+    if (parts === null || !/_(total|bucket)$/.test(sample[1]!)) throw new Error(`not an exemplar: ${line}`);
+    if (Object.entries(parseLabels(parts[1]!)).flat().join("").length > 128) throw new Error(`too long: ${exemplar}`);
+    parseNumber(parts[2]!);
+    parseNumber(parts[3]!);
+    family.exemplars.set(key, exemplar);
   }
   return families;
 }

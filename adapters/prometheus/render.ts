@@ -1,4 +1,4 @@
-import type { Exposition, SeriesFamily, SeriesStore } from "weir/sdk";
+import type { Exposition, SeriesExemplar, SeriesFamily, SeriesStore } from "weir/sdk";
 
 /** Characters after which a piece of text is handed over. */
 const pieceLength = 32 * 1024;
@@ -44,13 +44,16 @@ function valueLine(family: SeriesFamily, format: Exposition["format"]): Lines {
   const { table } = family;
   const total = format === "openmetrics" && family.kind === "counter" && !family.name.endsWith("_total");
   const name = total ? `${family.name}_total` : family.name;
-  if (table.names.length === 0) return (row) => `${name} ${number(family.value(row))}\n`;
-  return (row) => `${name}{${table.labels(row, label)}} ${number(family.value(row))}\n`;
+  const open = format === "openmetrics" && family.kind === "counter";
+  const exemplar = (row: number): string => (open ? exemplarText(family.exemplar(row)) : "");
+  if (table.names.length === 0) return (row) => `${name} ${number(family.value(row))}${exemplar(row)}\n`;
+  return (row) => `${name}{${table.labels(row, label)}} ${number(family.value(row))}${exemplar(row)}\n`;
 }
 
 function histogramLines(family: SeriesFamily, format: Exposition["format"]): Lines {
   const { name, table } = family;
   const bare = table.names.length === 0;
+  const open = format === "openmetrics";
   const head = `${name}_bucket{`;
   const tails = [...family.bounds.map((bound) => boundText(bound, format)), "+Inf"].map(
     (bound) => `${bare ? "" : ","}le="${bound}"} `,
@@ -62,10 +65,18 @@ function histogramLines(family: SeriesFamily, format: Exposition["format"]): Lin
     let count = 0;
     for (let i = 0; i < tails.length; i++) {
       count += family.count(row, i);
-      text += head + labels + tails[i]! + count + "\n";
+      text += head + labels + tails[i]! + count;
+      text += open ? exemplarText(family.exemplar(row, i)) + "\n" : "\n";
     }
     return text + name + "_sum" + braces + number(family.value(row)) + "\n" + name + "_count" + braces + count + "\n";
   };
+}
+
+/** What stands behind a sample of OpenMetrics of which a trace is known: its identifiers, value and time in seconds. */
+function exemplarText(exemplar: SeriesExemplar | undefined): string {
+  if (exemplar === undefined) return "";
+  const { traceId, spanId, value, timeMs } = exemplar;
+  return ` # {trace_id="${traceId}",span_id="${spanId}"} ${number(value)} ${timeMs / 1000}`;
 }
 
 /** A bucket's bound; OpenMetrics wants the canonical form, in which a whole number has `.0`. */

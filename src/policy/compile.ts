@@ -84,6 +84,7 @@ export async function compileFiles(
   const layouts: Layouts = { check: new Layout(), report: new Layout() };
   // To be refused, an encoded slash must be seen, whatever the rules read.
   if (settings.doors.encodedSlash === "refuse") layouts.check.declare("request.url_path", "string");
+  if (settings.telemetry.exemplars) declareTraceHeaders(layouts.report);
   if (settings.telemetry.traces !== undefined) declareTraceHeaders(layouts.check);
   if (settings.telemetry.graph.windowMs > 0)
     for (const [name, type] of Object.entries(graphAttributes)) layouts.report.declare(name, type);

@@ -88,7 +88,8 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
       maxAgeMs: raw?.telemetry?.maxAge?.value ?? 86_400_000,
       queueEntries: raw?.telemetry?.queue?.value ?? 10_000,
       mesh: raw?.telemetry?.mesh?.value ?? "istio",
-      traces: tracesOf(raw?.telemetry?.traces),
+      exemplars: raw?.telemetry?.exemplars?.value ?? false,
+      ...tracesOf(raw?.telemetry?.traces),
       graph: {
         windowMs: raw?.telemetry?.graph?.window?.value ?? 300_000,
         maxEdges: raw?.telemetry?.graph?.edges?.value ?? 2000,
@@ -110,14 +111,15 @@ function bufferOf(raw: RawWeir["telemetry"], folder: string): BufferSettings {
   };
 }
 
-function tracesOf(raw: NonNullable<RawWeir["telemetry"]>["traces"]): TraceSettings | undefined {
-  if (raw?.to === undefined) return undefined;
-  return {
+function tracesOf(raw: NonNullable<RawWeir["telemetry"]>["traces"]): { readonly traces?: TraceSettings } {
+  if (raw?.to === undefined) return {};
+  const traces = {
     to: raw.to.value,
     ratio: raw.ratio?.value ?? 0.01,
     follow: raw.follow?.value ?? true,
     perSecond: raw.perSecond?.value ?? 100,
   };
+  return { traces };
 }
 
 const defaultMessageBytes = 1024 * 1024;

@@ -44,6 +44,8 @@ export interface Settings {
     readonly queueEntries: number;
     /** Which of the policies that ship with Weir hold. Default `istio`. */
     readonly mesh: "istio" | "istio-mixer" | "none";
+    /** Whether metrics keep exemplars: the traces that their samples are of. Default false. */
+    readonly exemplars: boolean;
     /** The hub's own spans; left out: there are none. */
     readonly traces?: TraceSettings | undefined;
     readonly graph: {

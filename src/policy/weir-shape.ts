@@ -140,6 +140,11 @@ export const telemetryShape = record("telemetry", {
       "Istio's standard metrics, by policies that ship with Weir: `istio`; `istio-mixer`, with those that only dashboards of Istio up to 1.3 read; or `none`. A policy of your own with the same name, or for the same metric, takes the place of one that ships.",
     default: "`istio`",
   },
+  exemplars: {
+    shape: boolean(),
+    description: "Whether metrics keep exemplars: of each counter and bucket the last trace that fed it.",
+    default: "`false`",
+  },
   traces: { shape: tracesShape, description: "Spans of the hub's own work.", default: "none" },
   graph: { shape: graphShape, description: "Who calls whom, gathered from reports.", default: "below" },
 });

@@ -19,14 +19,22 @@ export interface MetricGroup {
   readonly metrics: readonly MetricSpec[];
 }
 
+/** The trace that a sample is of (OpenMetrics 1.0, "Exemplars"). */
+export interface Exemplar {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string;
+  /** 16 hexadecimal digits. */
+  readonly spanId: string;
+}
+
 /** Takes the samples of one group. */
 export interface MetricRecorder {
   /**
    * Records one sample for each metric of the group: a counter adds the value, a gauge takes it on, a histogram
    * observes it. `NaN` stands for "no sample of this metric". Called on the hot path: it must return at once and may
-   * not keep the arrays.
+   * not keep the arrays. `exemplar` names the trace that the samples are of, where one is known and wanted.
    */
-  record(labels: readonly string[], values: readonly number[]): void;
+  record(labels: readonly string[], values: readonly number[], exemplar?: Exemplar): void;
   /** Called when no policy set uses the recorder any more. */
   close?(): void;
 }

@@ -2,7 +2,7 @@ import type { Bag } from "../attributes/bag.ts";
 import { Fault } from "../attributes/fault.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { MetricRule } from "../policy/snapshot.ts";
-import type { MetricGroup, MetricRecorder } from "../sdk/index.ts";
+import type { Exemplar, MetricGroup, MetricRecorder } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import { Condition } from "./condition.ts";
 import { labelText, sampleNumber, unknownLabel } from "./label.ts";
@@ -10,8 +10,8 @@ import { labelText, sampleNumber, unknownLabel } from "./label.ts";
 /** Metric rules that apply to the same records and have the same labels: labels are evaluated and looked up once. */
 export interface PreparedMetrics {
   readonly condition: Condition;
-  /** Records one sample for each metric of the group that has a value. Never throws. */
-  record(bag: Bag): void;
+  /** Records one sample for each metric of the group that has a value, of the given trace. Never throws. */
+  record(bag: Bag, exemplar: Exemplar | undefined): void;
   /** Lets go of the adapter's recorder. Never throws. */
   close(): void;
 }
@@ -49,7 +49,7 @@ export function prepareMetrics(
 
   return {
     condition,
-    record(bag) {
+    record(bag, exemplar) {
       let any = false;
       for (let i = 0; i < samples.length; i++) {
         const sample = values[i]!.read(bag);
@@ -58,7 +58,7 @@ export function prepareMetrics(
       }
       if (!any) return;
       try {
-        recorder.record(labels.read(bag), samples);
+        recorder.record(labels.read(bag), samples, exemplar);
       } catch {
         observer.adapterCall(adapter, "metrics", "fault", 0);
       }

@@ -1,9 +1,12 @@
 import type { Bag } from "../attributes/bag.ts";
 import { completionOf } from "../attributes/derived.ts";
 import { Fault } from "../attributes/fault.ts";
+import type { Layout } from "../attributes/layout.ts";
+import { traceFormats } from "../attributes/trace-context.ts";
+import { TraceReader } from "../attributes/trace-reader.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { LogRule, MetricRule, Policy, ReportRule, Snapshot, SpanRule } from "../policy/snapshot.ts";
-import type { Journal, Methods, Span } from "../sdk/index.ts";
+import type { Journal, Exemplar, Methods, Span } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { ServiceGraph } from "./graph/service-graph.ts";
 import type { TraceIds } from "../util/trace-ids.ts";
@@ -106,6 +109,9 @@ export function createReporter(options: ReporterOptions): Reporter {
 
   const { traces } = options.snapshot.settings.telemetry;
   const ownSpans = traces && holdQueue(options, spans, traces.to, held);
+  const exemplarOf = options.snapshot.settings.telemetry.exemplars
+    ? exemplarReader(options.snapshot.reportLayout)
+    : undefined;
   const complete = completionOf(options.snapshot.reportLayout);
   const { settings, reportLayout } = options.snapshot;
   const draw = settings.telemetry.graph.windowMs > 0 ? options.graph?.recorder(reportLayout) : undefined;
@@ -149,8 +155,10 @@ export function createReporter(options: ReporterOptions): Reporter {
         counts.full++;
         return "full";
       }
+      // What was made of the record itself is in the backend of traces for certain.
+      const exemplar = exemplarOf === undefined ? undefined : spanCount > 0 ? made[0] : exemplarOf(bag);
       for (let i = 0; i < policyCount; i++) {
-        for (const group of policies[i]!.metrics) if (group.condition.applies(bag)) group.record(bag);
+        for (const group of policies[i]!.metrics) if (group.condition.applies(bag)) group.record(bag, exemplar);
       }
       const timeMs = logCount > 0 ? now() : 0;
       for (let i = 0; i < logCount; i++) logs[i]!.sink.push(logs[i]!.entry(bag, timeMs));
@@ -188,6 +196,16 @@ function haveRoom(rules: readonly { readonly sink: { readonly room: number } }[]
     if (sink.room < needed) return false;
   }
   return true;
+}
+
+/** Reads which trace a request is of, unless its caller does not keep it. */
+function exemplarReader(layout: Layout): (bag: Bag) => Exemplar | undefined {
+  const reader = new TraceReader(layout, traceFormats);
+  return (bag) => {
+    const context = reader.read(bag);
+    if (context?.ids === undefined || context.sampled === false) return undefined;
+    return { traceId: context.ids.trace, spanId: context.ids.span };
+  };
 }
 
 /** The queue of an adapter, noted so that it can be let go. */

@@ -50,6 +50,12 @@ export interface Point {
   readonly sum?: number;
   readonly bucketCounts?: readonly string[];
   readonly explicitBounds?: readonly number[];
+  readonly exemplars?: readonly {
+    readonly timeUnixNano: string;
+    readonly asDouble: number;
+    readonly spanId: Uint8Array;
+    readonly traceId: Uint8Array;
+  }[];
 }
 
 interface Points {

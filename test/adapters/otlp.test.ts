@@ -354,6 +354,25 @@ for (const protocol of protocols) {
   });
 }
 
+test("points carry the traces that fed them", async (t) => {
+  const receiver = await httpReceiver();
+  t.teardown(() => receiver.close());
+  const { instance, host, close } = await setUp(t, receiver.port);
+  const exemplar = { traceId: "4bf92f3577b34da6a3ce929d0e0e4736", spanId: "00f067aa0ba902b7" };
+  instance.metrics(group).record(["/a", "200"], [2, 7, 0.5], exemplar);
+  await close();
+  const shown = (name: string) =>
+    points(receiver.metrics(), name)[0]!.exemplars?.map(({ timeUnixNano, asDouble, spanId, traceId }) => [
+      timeUnixNano,
+      asDouble,
+      Buffer.from(traceId).toString("hex"),
+      Buffer.from(spanId).toString("hex"),
+    ]);
+  t.deepEqual(shown("requests_total"), [[nanos(host.now()), 2, exemplar.traceId, exemplar.spanId]]);
+  t.deepEqual(shown("seconds"), [[nanos(host.now()), 0.5, exemplar.traceId, exemplar.spanId]]);
+  t.is(shown("in_flight"), undefined);
+});
+
 test("label sets beyond maxSeries go to one series with otel.metric.overflow, counted and told once", async (t) => {
   const receiver = await receiving(t);
   const { instance, host, close } = await setUp(t, receiver.port, { maxSeries: 2 });

@@ -12,7 +12,16 @@ import type { Gap } from "./programs.ts";
 export interface Prometheus {
   /** The values of an instant query, now; rejects what Prometheus calls a bad query. */
   query(text: string): Promise<number[]>;
+  /** The exemplars of the series that a query rests on, of the last hour. */
+  exemplars(text: string): Promise<PrometheusExemplar[]>;
   dispose(): void;
+}
+
+export interface PrometheusExemplar {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: string;
+  /** Seconds since 1970. */
+  readonly timestamp: number;
 }
 
 /** Starts Prometheus with the admin listener of a hub as its one target, scraped twice a second. */
@@ -30,7 +39,12 @@ export async function startPrometheus(target: string): Promise<Prometheus | Gap>
   );
   const child = spawn(
     found.path,
-    [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, "data")}`, "--web.listen-address=127.0.0.1:0"],
+    [
+      `--config.file=${config}`,
+      "--enable-feature=exemplar-storage",
+      `--storage.tsdb.path=${join(folder, "data")}`,
+      "--web.listen-address=127.0.0.1:0",
+    ],
     { cwd: folder, env: { ...process.env, ...found.env }, stdio: ["ignore", "ignore", "pipe"] },
   );
   let stderr = "";
@@ -55,6 +69,13 @@ export async function startPrometheus(target: string): Promise<Prometheus | Gap>
     if (answer.status !== "success") throw new Error(`${answer.error}: ${text}`);
     return answer.data!.result.map(({ value }) => Number(value[1]));
   };
+  const exemplars = async (text: string): Promise<PrometheusExemplar[]> => {
+    const now = Date.now() / 1000;
+    const parameters = { query: text, start: String(now - 3600), end: String(now + 60) };
+    const response = await fetch(`http://${address}/api/v1/query_exemplars?${new URLSearchParams(parameters)}`);
+    const answer = (await response.json()) as { data: readonly { exemplars: readonly PrometheusExemplar[] }[] };
+    return answer.data.flatMap((series) => series.exemplars);
+  };
   try {
     await until(async () => {
       if (ended) throw new Error(`prometheus ended:\n${stderr}`);
@@ -63,7 +84,7 @@ export async function startPrometheus(target: string): Promise<Prometheus | Gap>
       const ready = await fetch(`http://${address}/-/ready`).catch(() => undefined);
       return ready?.status === 200 && (await query("up == 1")).length === 1;
     });
-    return { query, dispose };
+    return { query, exemplars, dispose };
   } catch (error) {
     dispose();
     throw error;

@@ -26,6 +26,7 @@ export const adapters: ReadonlyMap<string, Adapter> = new Map(
     }),
     fakeAdapter("prometheus", ["metrics"]),
     fakeAdapter("log", ["logs"]),
+    fakeAdapter("traces", ["spans"]),
     fakeAdapter("list", ["check"], {
       input: { value: "any" },
       config: z.strictObject({

@@ -68,6 +68,7 @@ test("without weir.yaml everything has its default", async (t) => {
       maxAgeMs: 86_400_000,
       queueEntries: 10_000,
       mesh: "istio",
+      exemplars: false,
       graph: { windowMs: 300_000, maxEdges: 2000 },
     },
     shutdown: { deadlineMs: 10_000 },
@@ -93,10 +94,11 @@ attributes: { tenant.plan: string, tenant.since: timestamp }
 adapters:
   memory: { maxKeys: 7 }
   partners: { adapter: list, entries: [a] }
+  traces: {}
 limits: { message: 256KiB, streams: 5, policy: 2MiB, expression: 1KiB, cost: 1000 }
 check: { validFor: 1m30s, validUses: 3, adapterTimeout: 250ms }
 doors: { rateLimitFields: { style: both, on: always }, encodedSlash: refuse, body: 1KiB, authz: { trusted: [10.0.0.0/8] } }
-telemetry: { buffer: disk, disk: { folder: b, maxSize: 16MiB, sync: false }, whenAway: memory, maxAge: 1h, queue: 9, mesh: none, graph: { window: 1m, edges: 7 } }
+telemetry: { buffer: disk, disk: { folder: b, maxSize: 16MiB, sync: false }, whenAway: memory, maxAge: 1h, queue: 9, mesh: none, exemplars: true, traces: { to: traces, ratio: 0.5, follow: false, perSecond: 3 }, graph: { window: 1m, edges: 7 } }
 shutdown: { deadline: 1s }
 `;
   const compiled = await compilePolicies({
@@ -138,13 +140,15 @@ shutdown: { deadline: 1s }
       maxAgeMs: 3_600_000,
       queueEntries: 9,
       mesh: "none",
+      exemplars: true,
+      traces: { to: "traces", ratio: 0.5, follow: false, perSecond: 3 },
       graph: { windowMs: 60_000, maxEdges: 7 },
     },
     shutdown: { deadlineMs: 1000 },
   });
   t.is(vocabulary.get("tenant.since")?.type, "timestamp");
   t.is(vocabulary.get("source.ip")?.type, "ip");
-  t.deepEqual([...entries.keys()].sort(), ["memory", "partners", "prometheus", "stdout"]);
+  t.deepEqual([...entries.keys()].sort(), ["memory", "partners", "prometheus", "stdout", "traces"]);
   t.deepEqual(entries.get("partners")?.config, { entries: ["a"] });
   t.deepEqual(entries.get("partners")?.place, { file: "weir.yaml", line: 8, column: 3 });
 });

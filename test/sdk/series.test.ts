@@ -86,3 +86,43 @@ test("a metric that nobody records is gone at once, or lingers until it is dropp
   store.drop(unused);
   t.deepEqual([names(), store.values], [[], 0]);
 });
+
+test("a counter and each bucket keep the last trace that fed them, until their series ends, and no more than so many", (t) => {
+  let nowMs = 5000;
+  const store = new SeriesStore({
+    maxSeries: 100_000,
+    prefix: "",
+    maxLabelLength: 100,
+    now: () => nowMs,
+    log: fakeHost().log,
+    count: () => undefined,
+  });
+  const recorder = store.recorder({
+    labels: ["path"],
+    metrics: [
+      { name: "requests", kind: "counter", help: "" },
+      { name: "seconds", kind: "histogram", help: "", buckets: [1, 10] },
+      { name: "level", kind: "gauge", help: "" },
+    ],
+  });
+  const of = (digit: string) => ({ traceId: digit.repeat(32), spanId: digit.repeat(16) });
+  recorder.record(["/a"], [1, 0.5, 1]);
+  const [level, requests, seconds] = store.families;
+  t.is(requests!.exemplar(0), undefined);
+  recorder.record(["/a"], [2, 0.5, 1], of("1"));
+  nowMs = 6000;
+  recorder.record(["/a"], [1, 99, 1], of("2"));
+  recorder.record(["/a"], [1, NaN, 1]);
+  t.deepEqual(requests!.exemplar(0), { ...of("2"), value: 1, timeMs: 6000 });
+  t.deepEqual(seconds!.exemplar(0, 0), { ...of("1"), value: 0.5, timeMs: 5000 });
+  t.is(seconds!.exemplar(0, 1), undefined);
+  t.deepEqual(seconds!.exemplar(0, 2), { ...of("2"), value: 99, timeMs: 6000 });
+  t.is(level!.exemplar(0), undefined);
+  for (let i = 0; i < 10_000; i++) recorder.record([`/${i}`], [1, NaN, NaN], of("3"));
+  t.is(requests!.exemplar(0), undefined, "the first made room");
+  t.not(requests!.exemplar(10_000), undefined);
+  store.sweep(1);
+  store.sweep(1);
+  t.is(requests!.exemplar(10_000), undefined);
+  t.is(seconds!.exemplar(0, 0), undefined);
+});

@@ -1,6 +1,13 @@
 import { compilePolicies, formatProblem } from "../../src/policy/index.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";
-import { defineAdapter, type LogEntry, type MetricGroup, type MetricRecorder, type Span } from "../../src/sdk/index.ts";
+import {
+  defineAdapter,
+  type Exemplar,
+  type LogEntry,
+  type MetricGroup,
+  type MetricRecorder,
+  type Span,
+} from "../../src/sdk/index.ts";
 import { createQueues, type Queues, type QueuesOptions } from "../../src/telemetry/queues.ts";
 import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
 import { createTraceIds } from "../../src/util/trace-ids.ts";
@@ -26,10 +33,10 @@ function missing(): never {
 }
 
 /** Compiles policies; throws what is wrong with them. */
-export async function snapshotOf(text: string): Promise<Snapshot> {
+export async function snapshotOf(text: string, telemetry = ""): Promise<Snapshot> {
   const config = {
     path: "weir.yaml",
-    text: "adapters: { other: {}, traces: {}, stdout: { adapter: log } }\ntelemetry: { queue: 3 }\n",
+    text: `adapters: { other: {}, traces: {}, stdout: { adapter: log } }\ntelemetry: { queue: 3, ${telemetry} }\n`,
   };
   const compiled = await compilePolicies({
     config,
@@ -57,6 +64,7 @@ export class TestHub {
   /** Samples as `metric{label=value,...} value`. */
   readonly samples: string[] = [];
   readonly entries: LogEntry[] = [];
+  readonly exemplars: (Exemplar | undefined)[] = [];
   readonly queues: Queues;
   readonly spans: Span[] = [];
   /** Identifiers that count. */
@@ -81,7 +89,8 @@ export class TestHub {
   openRecorder(group: MetricGroup): MetricRecorder {
     this.groups.push(group);
     return {
-      record: (labels, values) => {
+      record: (labels, values, exemplar) => {
+        this.exemplars.push(exemplar);
         const pairs = group.labels.map((name, i) => `${name}=${labels[i]}`).join(",");
         for (const [i, { name }] of group.metrics.entries()) {
           if (!Number.isNaN(values[i])) this.samples.push(`${name}{${pairs}} ${values[i]}`);

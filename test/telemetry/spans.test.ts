@@ -347,3 +347,30 @@ test("when a queue of spans is full nothing of the record is done, and its calle
   await Promise.all([reporter.close(1), hub.clock.advance(1)]);
   t.deepEqual([hub.spans.length, hub.entries.length], [3, 3], "what waits is delivered when the reporter is closed");
 });
+
+test("samples carry the trace that they are of: the span made of the record, else the request's, if it is kept", async (t) => {
+  const metric = "{ metric: m_total, type: counter, to: prometheus }";
+  const exemplarsOf = async (telemetry: string, rules: string, record: Attributes) => {
+    const hub = new TestHub();
+    const snapshot = await snapshotOf(`policy: p\nreport: [${rules}]\n`, telemetry);
+    hub.reporter(snapshot).report(recordOf(snapshot, record));
+    return hub.exemplars.map((each) => each && [each.traceId, each.spanId]);
+  };
+  const unsampled = { ...request, "request.headers": { traceparent: `00-${trace}-${span}-00` } };
+  t.deepEqual(await exemplarsOf("exemplars: true", metric, request), [[trace, span]]);
+  t.deepEqual(await exemplarsOf("exemplars: true", metric, unsampled), [undefined]);
+  t.deepEqual(await exemplarsOf("exemplars: true", metric, { "request.method": "GET" }), [undefined]);
+  t.deepEqual(await exemplarsOf("exemplars: false", metric, request), [undefined]);
+  const [made] = await exemplarsOf("exemplars: true", `${metric}, { span: mesh, to: traces }`, request);
+  t.is(made![0], trace);
+  t.not(made![1], span);
+});
+
+test("headers of a trace are decoded only where something reads them", async (t) => {
+  const slots = async (telemetry: string) =>
+    (await snapshotOf("policy: p\nreport: [{ metric: m_total, type: counter }]\n", telemetry)).reportLayout.keysOf(
+      "request.headers",
+    )?.size ?? 0;
+  t.is(await slots("exemplars: false"), await slots(""));
+  t.is(await slots("exemplars: true"), (await slots("")) + 8);
+});

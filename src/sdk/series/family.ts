@@ -1,4 +1,5 @@
-import type { MetricSpec } from "../metric.ts";
+import type { Exemplar, MetricSpec } from "../metric.ts";
+import { Exemplars, type SeriesExemplar } from "./exemplars.ts";
 import type { LabelTable } from "./label-table.ts";
 
 /** What was recorded in one series from `startMs` on: a sum or value, and a histogram's buckets, not cumulated. */
@@ -32,6 +33,8 @@ export class SeriesFamily {
   /** Since when a row's series counts, in milliseconds since 1970. */
   #starts: Float64Array;
   #series = 0;
+  /** Made with the first of them: most metrics have none. */
+  #exemplars: Exemplars | undefined;
   readonly #stopGrowing: () => void;
 
   constructor(spec: MetricSpec, name: string, table: LabelTable) {
@@ -78,6 +81,23 @@ export class SeriesFamily {
     }
     this.#values[row]! += value;
     this.#counts[row * (this.bounds.length + 1) + bucketOf(this.bounds, value)]!++;
+  }
+
+  /** Keeps the trace that a sample is of, as the last one of its counter or bucket. */
+  note(row: number, value: number, { traceId, spanId }: Exemplar, timeMs: number): void {
+    if (this.kind === "gauge") return;
+    const bucket = this.kind === "histogram" ? bucketOf(this.bounds, value) : 0;
+    (this.#exemplars ??= new Exemplars()).set(row * (this.bounds.length + 1) + bucket, {
+      traceId,
+      spanId,
+      value,
+      timeMs,
+    });
+  }
+
+  /** The last exemplar of a counter, or of one bucket of a histogram. */
+  exemplar(row: number, bucket = 0): SeriesExemplar | undefined {
+    return this.#exemplars?.get(row * (this.bounds.length + 1) + bucket);
   }
 
   /** A counter's or gauge's value, a histogram's sum. */
@@ -134,6 +154,7 @@ export class SeriesFamily {
       this.#values[row] = 0;
       const width = this.bounds.length + 1;
       if (this.kind === "histogram") this.#counts.fill(0, row * width, (row + 1) * width);
+      if (this.#exemplars !== undefined) for (let i = 0; i < width; i++) this.#exemplars.delete(row * width + i);
       if (row === this.overflowRow) this.overflowRow = -1;
       this.table.release(row);
       this.#series--;

@@ -1,5 +1,5 @@
 import type { Log } from "../host.ts";
-import type { MetricGroup, MetricRecorder, MetricSpec } from "../metric.ts";
+import type { Exemplar, MetricGroup, MetricRecorder, MetricSpec } from "../metric.ts";
 import { SeriesFamily } from "./family.ts";
 import { Interner } from "./interner.ts";
 import { LabelTable, mix } from "./label-table.ts";
@@ -99,7 +99,7 @@ export class SeriesStore {
     let closed = false;
 
     return {
-      record: (labels, values) => {
+      record: (labels, values, exemplar) => {
         if (version !== this.#interner.version) {
           remembered.fill(undefined);
           version = this.#interner.version;
@@ -109,15 +109,15 @@ export class SeriesStore {
           const text = labels[i]!;
           if (text !== remembered[i]) {
             const id = this.#interner.find(text);
-            if (id === undefined) return this.#recordNew(table, families, labels, values);
+            if (id === undefined) return this.#recordNew(table, families, labels, values, exemplar);
             remembered[i] = text;
             tuple[i] = id;
           }
           hash = mix(hash, tuple[i]!);
         }
         const row = table.find(tuple, hash);
-        if (row < 0) return this.#recordNew(table, families, labels, values);
-        this.#recordIn(row, families, values);
+        if (row < 0) return this.#recordNew(table, families, labels, values, exemplar);
+        this.#recordIn(row, families, values, exemplar);
       },
       close: () => {
         if (closed) return;
@@ -127,7 +127,12 @@ export class SeriesStore {
     };
   }
 
-  #recordIn(row: number, families: readonly SeriesFamily[], values: readonly number[]): void {
+  #recordIn(
+    row: number,
+    families: readonly SeriesFamily[],
+    values: readonly number[],
+    exemplar: Exemplar | undefined,
+  ): void {
     const tick = this.#tick;
     for (let i = 0; i < families.length; i++) {
       const value = values[i]!;
@@ -137,7 +142,11 @@ export class SeriesStore {
       else if (this.#hasRoom(family)) {
         family.admit(row, tick, this.#options.now());
         family.record(row, value, tick);
-      } else this.#overflow(family, value);
+      } else {
+        this.#overflow(family, value);
+        continue;
+      }
+      if (exemplar !== undefined) family.note(row, value, exemplar, this.#options.now());
     }
   }
 
@@ -147,6 +156,7 @@ export class SeriesStore {
     families: readonly SeriesFamily[],
     labels: readonly string[],
     values: readonly number[],
+    exemplar: Exemplar | undefined,
   ): void {
     const clean = this.#clean(labels);
     let row = this.#find(table, clean);
@@ -158,7 +168,7 @@ export class SeriesStore {
       }
       row = table.add(clean, this.#scrape);
     }
-    this.#recordIn(row, families, values);
+    this.#recordIn(row, families, values, exemplar);
   }
 
   #hasRoom(family: SeriesFamily): boolean {
