@@ -80,6 +80,10 @@ export const natsConfig = z
     jetstream: z.boolean().default(true),
     /** The stream of log entries, made when there is none of that name. */
     stream: z.strictObject({ name: streamName, ...streamLimits, maxAge: age.prefault("7d") }).optional(),
+    /** The stream that keeps records where `telemetry.buffer` names this adapter. Hubs that share it share their exporters. */
+    journal: z
+      .strictObject({ name: streamName.default("WEIR"), ...streamLimits, maxAge: age.prefault("24h") })
+      .prefault({}),
   })
   .superRefine((config, context) => {
     const tell = (message: string, ...path: string[]): void => context.addIssue({ code: "custom", message, path });

@@ -2,7 +2,8 @@ import type { JetStreamClient } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { defineAdapter, type Host } from "weir/sdk";
 import { natsConfig, type NatsConfig } from "./config.ts";
-import { openConnection, textOf } from "./connection.ts";
+import { openConnection, textOf, type Connection } from "./connection.ts";
+import { createNatsJournal } from "./journal.ts";
 import { createLogPublisher } from "./log-publisher.ts";
 import { ensureStream } from "./stream.ts";
 import { parseSubject, type SubjectTemplate } from "./subject.ts";
@@ -10,23 +11,26 @@ import { parseSubject, type SubjectTemplate } from "./subject.ts";
 /** How long after a stream could not be made that is tried again. */
 const streamRetryMs = 5000;
 
-/** Publishes log entries to NATS, each to a subject made of it. */
+/** Publishes log entries to NATS, each to a subject made of it, and keeps records there on their way to other adapters. */
 export default defineAdapter({
   name: "nats",
-  description: "log entries to subjects of NATS, through JetStream or without",
-  provides: ["logs"],
+  description: "log entries to subjects of NATS, and a buffer for records in JetStream",
+  provides: ["logs", "journal"],
   config: natsConfig,
   async create(config, host) {
     const { jetstream } = await import("@nats-io/jetstream");
     const subject = parseSubject(config.subject) as SubjectTemplate;
     let client: JetStreamClient | undefined;
     let hasStream = config.stream === undefined;
-    const connection = await openConnection(config, host, async (nats) => {
+    let connection: Connection | undefined;
+    const journal = createNatsJournal({ connection: () => connection?.current(), config, host });
+    connection = await openConnection(config, host, async (nats) => {
       client = jetstream(nats, { timeout: config.timeout });
+      await journal.connected(nats);
       hasStream ||= await makeStream(config, subject, nats, host);
     });
     host.every(streamRetryMs, async () => {
-      const nats = connection.current();
+      const nats = connection!.current();
       if (!hasStream && nats !== undefined) hasStream = await makeStream(config, subject, nats, host);
     });
     return {
@@ -37,7 +41,11 @@ export default defineAdapter({
         timeoutMs: config.timeout,
         host,
       }),
-      close: () => connection.close(),
+      journal: () => journal,
+      async close() {
+        journal.close();
+        await connection.close();
+      },
     };
   },
 });

@@ -263,13 +263,15 @@ function prepare(
   });
 }
 
-/** Who takes what: the adapters that rules name, and those that weir.yaml does. */
+/** Who takes what: the adapters that rules name, and those that weir.yaml does, but for what may be the buffer itself. */
 function exportersOf({ adapters, reports }: Snapshot): readonly (readonly [cargo: Cargo<never>, adapter: string])[] {
   const used = new Set(reports.map(({ to }) => to));
-  return [...adapters.values()].flatMap(({ name, adapter, line }) =>
-    [logEntries, spans]
-      .filter(({ capability }) => adapter.provides.includes(capability) && (line !== undefined || used.has(name)))
-      .map((cargo) => [cargo as Cargo<never>, name] as const),
+  return [...adapters.values()].flatMap(({ name, adapter: { provides }, line }) =>
+    used.has(name) || (line !== undefined && !provides.includes("journal"))
+      ? [logEntries, spans]
+          .filter(({ capability }) => provides.includes(capability))
+          .map((cargo) => [cargo as Cargo<never>, name] as const)
+      : [],
   );
 }
 

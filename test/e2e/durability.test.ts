@@ -2,7 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
+import { startNats, type NatsServer } from "../adapters/nats-server.ts";
 import { startHub, writeFolder, type Hub } from "./hub.ts";
+import { notRun } from "./programs.ts";
+
+// A test runner takes tests only before the first wait.
+const server = await startNats();
 
 const policy = `
 policy: kept
@@ -58,7 +63,7 @@ function load(address: () => string, callers: number) {
 /** Waits until everything that was acknowledged has arrived. What arrived twice must be recognisable. */
 async function allArrived(t: ExecutionContext, folder: string, acknowledged: ReadonlySet<string>): Promise<void> {
   let missing = acknowledged.size;
-  for (let left = 600; left > 0 && missing > 0; left--) {
+  for (let left = 1800; left > 0 && missing > 0; left--) {
     const found = new Set(arrived(folder).map(({ n }) => n));
     missing = [...acknowledged].filter((n) => !found.has(n)).length;
     if (missing > 0) await setTimeout(50);
@@ -99,3 +104,106 @@ test("with buffer: disk a hub that is killed again and again loses nothing that 
   };
   await killedUnderLoad(t, files, 6);
 });
+
+if ("gap" in server) test("with buffer: nats a hub loses nothing", (t) => notRun(t, server));
+else {
+  test.after.always(() => server.dispose());
+  const files = (stream: string, options: { url?: string; telemetry?: string; out?: string } = {}) => ({
+    "weir.yaml": `
+telemetry: { buffer: nats${options.telemetry ?? ""} }
+adapters:
+  nats: { servers: "${options.url ?? server.url}", timeout: 1s, journal: { name: ${stream}, maxSize: 64MiB } }
+  out: ${options.out ?? "{ adapter: log, to: out.log }"}
+`,
+    "policies/kept.yaml": policy,
+  });
+  const started = async (t: ExecutionContext, given: Record<string, string>, folder?: string): Promise<Hub> => {
+    const hub = await startHub(given, folder === undefined ? {} : { folder });
+    t.teardown(() => hub.dispose());
+    return hub;
+  };
+  const report = async (hub: Hub, n: number): Promise<number> => {
+    const response = await fetch(`http://${hub.http}/v1/report`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ reports: [{ "request.path": String(n) }] }),
+    });
+    await response.arrayBuffer();
+    return response.status;
+  };
+  /** Reports one record until the hub answers with a status. */
+  const reportUntil = async (hub: Hub, n: number, status: number): Promise<void> => {
+    while ((await report(hub, n)) !== status) await setTimeout(10);
+  };
+
+  test("with buffer: nats a hub that is killed again and again loses nothing that it acknowledged", async (t) => {
+    await killedUnderLoad(t, files("KILLED"), 5);
+  });
+
+  test("what a hub has stored is delivered by another that shares its stream", async (t) => {
+    const folder = await writeFolder({});
+    const out = { out: `{ adapter: log, to: "${join(folder, "out.log")}" }` };
+    // The first one cannot deliver.
+    const first = await started(t, files("SHARED", { out: '{ adapter: otlp, endpoint: "http://127.0.0.1:9" }' }));
+    const acknowledged = new Set<string>();
+    await reportUntil(first, 0, 200);
+    acknowledged.add("0");
+    for (let n = 1; n < 20; n++) if ((await report(first, n)) === 200) acknowledged.add(String(n));
+    t.is(acknowledged.size, 20);
+    first.process.kill("SIGTERM");
+    await started(t, files("SHARED", out));
+    await first.exit;
+    await allArrived(t, folder, acknowledged);
+  });
+
+  test("a nats-server that goes, hangs and comes back is told to callers in time, and loses nothing", async (t) => {
+    let nats = (await startNats()) as NatsServer;
+    t.teardown(() => nats.dispose());
+    const folder = await writeFolder(files("AWAY", { url: nats.url }));
+    const hub = await started(t, files("AWAY", { url: nats.url }), folder);
+    await reportUntil(hub, 0, 200);
+    nats.process.kill("SIGSTOP");
+    t.is(await report(hub, 1), 503, "within the timeout of the adapter");
+    nats.process.kill("SIGCONT");
+    await reportUntil(hub, 2, 200);
+    await nats.kill();
+    await reportUntil(hub, 3, 503);
+    nats = (await startNats({ port: nats.port, folder: nats.folder })) as NatsServer;
+    await reportUntil(hub, 4, 200);
+    await allArrived(t, folder, new Set(["0", "2", "4"]));
+  });
+
+  test("with whenAway: memory records go by a nats-server that is away", async (t) => {
+    const given = files("SPILLED", { url: "nats://127.0.0.1:9", telemetry: ", whenAway: memory" });
+    const folder = await writeFolder(given);
+    const hub = await started(t, given, folder);
+    t.is(await report(hub, 1), 200);
+    while (arrived(folder).length === 0) await setTimeout(20);
+    const metrics = await (await fetch(`http://${hub.admin}/metrics`)).text();
+    t.regex(metrics, /weir_buffer_entries_total\{outcome="spilled"\} 1/);
+  });
+
+  test("a stream that is full refuses, and takes more when an exporter has made room", async (t) => {
+    const given = files("FULL");
+    given["weir.yaml"] = given["weir.yaml"]
+      .replace("64MiB", "64KiB")
+      .replace("{ adapter: log, to: out.log }", '{ adapter: otlp, endpoint: "http://127.0.0.1:9" }');
+    const hub = await started(t, given);
+    await reportUntil(hub, 0, 200);
+    const acknowledged = new Set(["0"]);
+    let n = 1;
+    for (let status = 200; status !== 429; n++) {
+      status = await report(hub, n);
+      if (status === 200) acknowledged.add(String(n));
+    }
+    const folder = await writeFolder({});
+    const roomy = given["weir.yaml"].replace(
+      /^  out: .*/m,
+      `  out: { adapter: log, to: "${join(folder, "out.log")}" }`,
+    );
+    const other = await started(t, { ...given, "weir.yaml": roomy });
+    hub.process.kill("SIGKILL");
+    await reportUntil(other, n, 200);
+    await allArrived(t, folder, acknowledged.add(String(n)));
+  });
+}

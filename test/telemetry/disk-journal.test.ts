@@ -1,5 +1,6 @@
 import {
   appendFileSync,
+  cpSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -68,9 +69,17 @@ async function opened(folder: string, options: Partial<DiskJournalOptions> = {})
   return { journal, ...rest };
 }
 
-/** What the end of the process leaves: nothing is closed but the files. */
-function crash(folder: string): void {
-  rmSync(join(folder, "lock"));
+const copies: string[] = [];
+test.after.always(() => copies.forEach((copy) => rmSync(copy, { recursive: true, force: true })));
+
+/** What the end of the process leaves at this moment, in another folder. */
+async function crashed(journal: DiskJournal, folder: string): Promise<string> {
+  const copy = mkdtempSync(join(tmpdir(), "weir-disk-"));
+  copies.push(copy);
+  cpSync(folder, copy, { recursive: true });
+  rmSync(join(copy, "lock"));
+  await journal.close();
+  return copy;
 }
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
@@ -103,9 +112,7 @@ test("each reader gets every batch, in order, from where it stopped, also after 
   time.advance(100);
   while (!readdirSync(folder).includes("readers.json")) await setImmediate();
   await take(journal, "b", 1);
-  crash(folder);
-
-  const { journal: again } = await opened(folder);
+  const { journal: again } = await opened(await crashed(journal, folder));
   await appendAll(again, numbers(11, 12));
   t.deepEqual((await take(again, "a", 8)).map(textOf), numbers(5, 12));
   t.deepEqual((await take(again, "b", 12)).map(textOf), numbers(1, 12));
@@ -185,11 +192,9 @@ test("whatever a crash leaves of the last record, those before it are read and m
         try {
           const { journal } = await opened(folder);
           await appendAll(journal, texts);
-          const path = join(
-            folder,
-            readdirSync(folder).find((name) => name.endsWith(".wal"))!,
-          );
-          crash(folder);
+          const copy = await crashed(journal, folder);
+          const name = readdirSync(copy).find((each) => each.endsWith(".wal"))!;
+          const path = join(copy, name);
           const { size } = statSync(path);
           const ends = texts.reduce<number[]>(
             (all, text) => [...all, (all.at(-1) ?? 0) + 8 + Buffer.byteLength(text)],
@@ -201,7 +206,7 @@ test("whatever a crash leaves of the last record, those before it are read and m
           if (garbage !== undefined) appendFileSync(path, garbage);
           const whole = ends.filter((end) => end <= left).length;
 
-          const { journal: again } = await opened(folder);
+          const { journal: again } = await opened(copy);
           await appendAll(again, ["after"]);
           const wanted = [...texts.slice(0, whole), "after"];
           const found = (await take(again, "a", wanted.length)).map(textOf);
@@ -224,12 +229,12 @@ test("a broken record costs the rest of its segment, which is counted, and nothi
   const { journal } = await opened(folder, { maxBytes: 16 * MiB });
   const texts = numbers(1, 6).map((text) => text.padEnd(MiB, "."));
   for (const text of texts) await journal.append(bytesOf(text), "id");
-  crash(folder);
-  const [first] = readdirSync(folder).filter((name) => name.endsWith(".wal"));
-  const bytes = readFileSync(join(folder, first!));
+  const copy = await crashed(journal, folder);
+  const [first] = readdirSync(copy).filter((name) => name.endsWith(".wal"));
+  const bytes = readFileSync(join(copy, first!));
   bytes[MiB + 100] = 0;
-  writeFileSync(join(folder, first!), bytes);
-  const { journal: again, dropped } = await opened(folder, { maxBytes: 16 * MiB });
+  writeFileSync(join(copy, first!), bytes);
+  const { journal: again, dropped } = await opened(copy, { maxBytes: 16 * MiB });
   const taken = (await take(again, "a", 5)).map((batch) => textOf(batch).slice(0, 7));
   t.deepEqual(taken, ["batch 1", "batch 3", "batch 4", "batch 5", "batch 6"]);
   t.deepEqual(dropped, [["batch", "unreadable", 1]]);
@@ -290,8 +295,7 @@ for (const [code, refusal] of [
       await appendAll(journal, numbers(3, 4));
       t.deepEqual((await take(journal, "a", 4)).map(textOf), numbers(1, 4));
       t.is(lines.filter((line) => line.includes("could not be written")).length, 1);
-      crash(folder);
-      const { journal: again } = await opened(folder);
+      const { journal: again } = await opened(await crashed(journal, folder));
       const found = (await take(again, "b", 4)).map(textOf);
       t.deepEqual(found, numbers(1, 4));
       await again.close();
