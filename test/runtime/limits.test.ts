@@ -406,3 +406,20 @@ check:
   ]);
   t.false(rateLimitNow([[{ "ratelimit.descriptor": { org: "o", user: "u" } }]]).allowed);
 });
+
+test("a value of a megabyte has a count of its own, and costs no more memory than a short one", async (t) => {
+  const seen: Charge[] = [];
+  const store = stub("store", {
+    quota(charges) {
+      seen.push(...charges);
+      return charges.map(() => grant());
+    },
+  });
+  const { checkNow } = await world(`policy: p\ncheck: [{ name: l, limit: 1/h, by: request.path, via: store }]`, [
+    store,
+  ]);
+  const long = "x".repeat(1024 * 1024);
+  for (const path of [long, `${long}a`, `${long}b`, long]) checkNow({ "request.path": path });
+  t.is(new Set(seen.map(({ key }) => key)).size, 3);
+  t.true(seen.every(({ key }) => key.length <= 256));
+});
