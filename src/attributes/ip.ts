@@ -5,12 +5,16 @@ import ipaddr from "ipaddr.js";
  * are equal and an IPv4 range holds both. Immutable.
  */
 export class Ip {
-  /** 4 or 16 bytes, most significant first. Not to be written. */
-  readonly bytes: Uint8Array;
+  readonly family: 4 | 6;
+  /** The 32 bits of an IPv4 address, as a number with a sign. */
+  readonly #v4: number;
+  #bytes: Uint8Array | undefined;
   #text: string | undefined;
 
-  private constructor(bytes: Uint8Array, text?: string) {
-    this.bytes = bytes;
+  private constructor(v4: number, bytes: Uint8Array | undefined, text: string | undefined) {
+    this.family = bytes === undefined ? 4 : 6;
+    this.#v4 = v4;
+    this.#bytes = bytes;
     this.#text = text;
   }
 
@@ -18,28 +22,41 @@ export class Ip {
   static fromBytes(bytes: Uint8Array, start = 0, end = bytes.length): Ip | undefined {
     const length = end - start;
     if (length !== 4 && length !== 16) return undefined;
-    const from = length === 16 && isMapped(bytes, start) ? start + 12 : start;
-    const copy = new Uint8Array(end - from);
-    for (let i = 0; i < copy.length; i++) copy[i] = bytes[from + i]!;
-    return new Ip(copy);
+    const at = length === 16 && isMapped(bytes, start) ? start + 12 : start;
+    if (end - at === 16) return new Ip(0, Uint8Array.from(bytes.subarray(at, end)), undefined);
+    const v4 = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+    return new Ip(v4, undefined, undefined);
   }
 
   /** Reads dotted IPv4 of four decimal parts, or IPv6 without a zone; `undefined` when it is neither. */
   static parse(text: string): Ip | undefined {
     if (text.length > 45) return undefined;
-    const dotted = dottedBytes(text);
+    const v4 = dotted(text);
     // What is dotted is canonical: each part has one way to be written.
-    if (dotted !== undefined) return new Ip(dotted, text);
+    if (v4 !== undefined) return new Ip(v4, undefined, text);
     if (!text.includes(":") || text.includes("%") || !ipaddr.IPv6.isValid(text)) return undefined;
     return Ip.fromBytes(Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray()));
   }
 
-  get family(): 4 | 6 {
-    return this.bytes.length === 4 ? 4 : 6;
+  /** 4 or 16 bytes, most significant first. Not to be written. */
+  get bytes(): Uint8Array {
+    const v4 = this.#v4;
+    return (this.#bytes ??= Uint8Array.of(v4 >>> 24, v4 >>> 16, v4 >>> 8, v4));
   }
 
   equals(other: Ip): boolean {
-    return compareBytes(this.bytes, other.bytes) === 0;
+    return this.sharesBits(other, this.family === 4 ? 32 : 128);
+  }
+
+  /** Whether an address is of the same family and begins with the same bits. */
+  sharesBits(other: Ip, count: number): boolean {
+    if (this.family !== other.family) return false;
+    if (this.family === 4) return count === 0 || (this.#v4 ^ other.#v4) >>> (32 - count) === 0;
+    const [mine, theirs] = [this.bytes, other.bytes];
+    const whole = count >>> 3;
+    for (let i = 0; i < whole; i++) if (mine[i] !== theirs[i]) return false;
+    const rest = count & 7;
+    return rest === 0 || (mine[whole]! ^ theirs[whole]!) >>> (8 - rest) === 0;
   }
 
   /** Canonical text: dotted IPv4, or IPv6 by RFC 5952. */
@@ -71,7 +88,7 @@ export class Cidr {
     const slash = text.indexOf("/");
     const ip = Ip.parse(slash < 0 ? text : text.slice(0, slash));
     if (ip === undefined) return undefined;
-    const bits = ip.bytes.length * 8;
+    const bits = ip.family === 4 ? 32 : 128;
     if (slash < 0) return new Cidr(ip, bits);
     const digits = text.slice(slash + 1);
     if (!/^(0|[1-9]\d{0,2})$/.test(digits)) return undefined;
@@ -81,13 +98,7 @@ export class Cidr {
   }
 
   contains(ip: Ip): boolean {
-    const mine = this.ip.bytes;
-    const other = ip.bytes;
-    if (mine.length !== other.length) return false;
-    const whole = this.prefix >>> 3;
-    for (let i = 0; i < whole; i++) if (mine[i] !== other[i]) return false;
-    const rest = this.prefix & 7;
-    return rest === 0 || (mine[whole]! ^ other[whole]!) >>> (8 - rest) === 0;
+    return this.ip.sharesBits(ip, this.prefix);
   }
 
   toString(): string {
@@ -95,11 +106,11 @@ export class Cidr {
   }
 }
 
-/** The bytes of four decimal parts from 0 to 255 without leading zeros; `undefined` for any other text. */
-function dottedBytes(text: string): Uint8Array | undefined {
+/** The bits of four decimal parts from 0 to 255 without leading zeros; `undefined` for any other text. */
+function dotted(text: string): number | undefined {
   const { length } = text;
   if (length < 7 || length > 15) return undefined;
-  const bytes = new Uint8Array(4);
+  let bits = 0;
   let part = 0;
   let value = -1;
   for (let i = 0; i < length; i++) {
@@ -109,13 +120,12 @@ function dottedBytes(text: string): Uint8Array | undefined {
       value = value < 0 ? digit : value * 10 + digit;
       if (value > 255) return undefined;
     } else if (digit === -2 && value >= 0 && part < 3) {
-      bytes[part++] = value;
+      bits = (bits << 8) | value;
+      part++;
       value = -1;
     } else return undefined;
   }
-  if (part < 3 || value < 0) return undefined;
-  bytes[3] = value;
-  return bytes;
+  return part < 3 || value < 0 ? undefined : (bits << 8) | value;
 }
 
 /** Whether 16 bytes are an IPv4 address in IPv6 form (RFC 4291, 2.5.5.2). */
