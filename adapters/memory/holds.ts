@@ -39,6 +39,8 @@ export class Holds {
   readonly #forgotten: () => void;
   readonly #byId = new Map<string, Held[]>();
   #hand = this.#byId.entries();
+  /** Stands before the first decision that was not forgotten to make room. A new one each time would pass all that are gone. */
+  #first = this.#byId.keys();
 
   constructor(maxDecisions: number, forgotten: () => void) {
     this.#maxDecisions = maxDecisions;
@@ -58,10 +60,7 @@ export class Holds {
       return;
     }
     this.#sweep(now);
-    if (this.#byId.size >= this.#maxDecisions) {
-      this.#byId.delete(this.#byId.keys().next().value!);
-      this.#forgotten();
-    }
+    if (this.#byId.size >= this.#maxDecisions) this.#forgetFirst();
     this.#byId.set(id, [held]);
   }
 
@@ -77,6 +76,17 @@ export class Holds {
   /** Forgets what one charge took: it was given back. */
   forget(id: string, key: string): void {
     for (const held of this.#byId.get(id) ?? []) if (held.key === key) held.untilMs = -Infinity;
+  }
+
+  #forgetFirst(): void {
+    let next = this.#first.next();
+    if (next.done === true) {
+      this.#first = this.#byId.keys();
+      next = this.#first.next();
+      if (next.done === true) return;
+    }
+    this.#byId.delete(next.value);
+    this.#forgotten();
   }
 
   #sweep(now: number): void {
