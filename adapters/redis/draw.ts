@@ -46,6 +46,15 @@ export type DrawOn = (limit: Limit, key: string, draw: Draw) => Promise<Drawn>;
 
 const hows: Readonly<Record<Draw["how"], number>> = { all: 0, some: 1, always: 2 };
 
+/** A message that asks where a count stands and changes nothing. */
+export const question: Draw = {
+  ...{ amount: 0, needed: 0, how: "all", back: 0 },
+  ...{ lease: 0, used: 0, usedKnown: 0, returned: 0, share: 0, lastsMs: 0 },
+};
+
+/** What the Redis key of a count ends with whose units hubs take ahead. No deduplication id can look like it. */
+export const leasesSuffix = "%leases";
+
 export interface DrawOptions {
   readonly prefix: string;
   /** The hub's time, milliseconds since 1970, for the windows of a calendar. */
@@ -54,11 +63,11 @@ export interface DrawOptions {
   readonly clock?: (() => number) | undefined;
 }
 
-/** Draws on counts in Redis. They lie beside the exact ones, on keys that no deduplication id can look like. */
+/** Draws on counts in Redis. They lie beside the exact ones, on keys of their own. */
 export function createDraw(store: Pick<Store, "draw">, { prefix, now, clock }: DrawOptions): DrawOn {
   return async (limit, key, draw) => {
     const answer = await store.draw(
-      [`${prefix}{${escaped(key)}}%leases`],
+      [`${prefix}{${escaped(key)}}${leasesSuffix}`],
       [
         clock === undefined ? "" : String(clock()),
         ...limitArgs(limit, now),

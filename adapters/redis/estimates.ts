@@ -1,5 +1,5 @@
 import { calendarWindow, type Answered, type Charge, type Grant, type Host, type Limit } from "weir/sdk";
-import type { Draw, DrawOn } from "./draw.ts";
+import { question, type Draw, type DrawOn } from "./draw.ts";
 import { msPerUnit } from "./slice.ts";
 
 export interface EstimateOptions {
@@ -123,7 +123,7 @@ export class Estimates {
     estimate.wanted = false;
     estimate.untold = 0;
     try {
-      const message = { ...nothing, amount: Math.max(0, untold), back: Math.max(0, -untold) };
+      const message: Draw = { ...question, how: "always", amount: Math.max(0, untold), back: Math.max(0, -untold) };
       const drawn = await draw(limit, key, message);
       const now = clock();
       estimate.free = drawn.free - estimate.untold;
@@ -164,11 +164,6 @@ export class Estimates {
     return algorithm === "fixed-window" ? windowMs - (now % windowMs) : windowMs;
   }
 }
-
-const nothing: Draw = {
-  ...{ amount: 0, needed: 0, how: "always", back: 0 },
-  ...{ lease: 0, used: 0, usedKnown: 0, returned: 0, share: 0, lastsMs: 0 },
-};
 
 /** Lets time pass for an estimate: a bucket fills, a window that has ended is a new one. */
 function bring(estimate: Estimate, limit: Limit, now: number): void {

@@ -1,5 +1,5 @@
 import { Answered, type Charge, type Grant, type Host, type LeaseState } from "weir/sdk";
-import type { Draw, DrawOn, Drawn } from "./draw.ts";
+import { question, type Draw, type DrawOn, type Drawn } from "./draw.ts";
 import { Shortfall } from "./shortfall.ts";
 import { msPerUnit, Slice } from "./slice.ts";
 
@@ -102,7 +102,7 @@ export class Leases {
       if (dedupId !== undefined) this.#options.answered.delete(dedupId);
       const slice = this.#slices.get(key);
       if (slice === undefined) {
-        await this.#options.draw(limit, key, { ...alone, back: amount });
+        await this.#options.draw(limit, key, { ...question, back: amount });
         continue;
       }
       const untold = slice.number === 0 || now >= slice.until ? 0 : Math.min(amount, slice.used - slice.told);
@@ -186,10 +186,10 @@ export class Leases {
     const { key, limit, dedupId } = charge;
     const before = dedupId === undefined ? undefined : answered.get(dedupId, clock());
     if (before !== undefined) return before;
-    const drawn = await draw(limit, key, { ...alone, ...wishOf(charge) });
+    const drawn = await draw(limit, key, { ...question, ...wishOf(charge) });
     const now = clock();
     const slice = new Slice(key, limit);
-    slice.hear(drawn, alone, now, now);
+    slice.hear(drawn, question, now, now);
     return this.#answer(slice, charge, drawn, now);
   }
 
@@ -214,7 +214,7 @@ export class Leases {
     share = Math.max(0, Math.floor(share));
     if (share > 0 && slice.number === 0) slice.number = nextNumber();
     const message: Draw = {
-      ...(first === undefined ? nothing : wishOf(first.charge)),
+      ...(first === undefined ? question : wishOf(first.charge)),
       back: slice.back,
       lease: slice.number,
       used: slice.used,
@@ -293,9 +293,6 @@ export class Leases {
     if (amount > 0) this.#options.answered.set(dedupId!, grant, now);
   }
 }
-
-const nothing = { amount: 0, needed: 0, how: "all" } as const;
-const alone: Draw = { ...nothing, back: 0, lease: 0, used: 0, usedKnown: 0, returned: 0, share: 0, lastsMs: 0 };
 
 function wishOf(charge: Charge): Pick<Draw, "amount" | "needed" | "how"> {
   return {

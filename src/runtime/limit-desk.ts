@@ -216,6 +216,12 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
     },
 
     async grant({ rule, shown, who }, key, extra, span) {
+      const { consistency } = rule.limit;
+      if (consistency !== undefined)
+        throw new WeirError(
+          "WEIR_NOT_SUPPORTED",
+          `${rule.id} is ${consistency}: only exact limits take grants beyond them`,
+        );
       const nowMs = now();
       const untilMs = extra === 0 ? nowMs : (untilOf(span, nowMs) ?? windowEnd(rule.limit, nowMs));
       const values = valuesOf(rule, key);

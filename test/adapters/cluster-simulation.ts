@@ -19,6 +19,9 @@ export interface Setting {
   readonly lost: number;
   /** How often in a second something happens to a hub: it crashes, is cut off, stands still, or its clock is set. */
   readonly mishaps: number;
+  /** How often in a second Redis fails over to a copy that is behind, and by how much at most. */
+  readonly failovers: number;
+  readonly behindMs: number;
   /** Chances between 0 and 1. */
   readonly chance: () => number;
 }
@@ -29,6 +32,8 @@ export interface Outcome {
   readonly refused: number;
   /** The most by which admissions were above the limit, in any span of time that ends with an admission. */
   readonly above: number;
+  /** Units that Redis had granted and leased and then forgot. */
+  readonly forgotten: number;
   /** What happened, for whoever looks for a defect. */
   readonly messages: number;
   readonly crashes: number;
@@ -200,6 +205,17 @@ export async function simulate(setting: Setting): Promise<Outcome> {
     }
     later(-Math.log(1 - chance()) * (1000 / setting.mishaps), mishap);
   };
+  let forgotten = 0;
+  const failover = (): void => {
+    const copy = model.copy();
+    const { issued } = model;
+    later(between(0, setting.behindMs), () => {
+      model.restore(copy);
+      forgotten += model.issued - issued;
+      later(-Math.log(1 - chance()) * (1000 / setting.failovers), failover);
+    });
+  };
+  if (setting.failovers > 0) later(between(0, 1000 / setting.failovers), failover);
   traffic();
   sweeping();
   if (setting.mishaps > 0) later(0, mishap);
@@ -212,7 +228,7 @@ export async function simulate(setting: Setting): Promise<Outcome> {
     event!.run();
     for (let i = 0; i < 6; i++) await undefined;
   }
-  return { ...count, above: judge.above() };
+  return { ...count, forgotten, above: judge.above() };
 }
 
 interface Judge {

@@ -28,6 +28,8 @@ interface Count {
 /** What the script of a draw does, in memory: the two are held together by a test. */
 export class LeaseModel {
   readonly #now: () => number;
+  /** Units granted and leased so far. */
+  issued = 0;
   #counts = new Map<string, Count>();
 
   constructor(now: () => number) {
@@ -121,6 +123,7 @@ export class LeaseModel {
       free -= share;
       outstanding += share;
     }
+    this.issued += taken + share;
     const others = outstanding - (mine === undefined ? 0 : out(mine));
     if (taken > 0 || draw.back > 0 || draw.lease !== 0)
       this.#counts.set(key, { state: state.slice(), leases: leases.filter((lease) => out(lease) > 0) });

@@ -42,7 +42,8 @@ for (const [name, limit] of Object.entries(limits)) {
     const total = { admitted: 0, messages: 0, crashes: 0, full: 0 };
     await fc.assert(
       fc.asyncProperty(settings, async ({ seed, ...rest }) => {
-        const setting: Setting = { ...rest, limit, lengthMs: 3000, chance: chanceOf(seed) };
+        const never = { failovers: 0, behindMs: 0 };
+        const setting: Setting = { ...rest, ...never, limit, lengthMs: 3000, chance: chanceOf(seed) };
         const { admitted, messages, crashes, above } = await simulate(setting);
         total.admitted += admitted;
         total.messages += messages;
@@ -57,3 +58,21 @@ for (const [name, limit] of Object.entries(limits)) {
     t.true(total.full > 0 && total.crashes > 0 && total.messages < total.admitted * 3);
   });
 }
+
+test("a failover that forgets admits no more above the limit than Redis had granted and leased in the time that it forgot", async (t) => {
+  const total = { above: 0, forgotten: 0, beyond: 0 };
+  await fc.assert(
+    fc.asyncProperty(settings, fc.constantFrom(...Object.values(limits)), async ({ seed, ...rest }, limit) => {
+      const failing = { failovers: 1, behindMs: 300 };
+      const setting: Setting = { ...rest, ...failing, limit, lengthMs: 3000, chance: chanceOf(seed) };
+      const { above, forgotten } = await simulate(setting);
+      total.forgotten += forgotten;
+      total.above = Math.max(total.above, above);
+      if (above > 1e-6) total.beyond++;
+      return above <= forgotten + 1e-6;
+    }),
+    { numRuns: fuzzRuns(300) },
+  );
+  t.log(total);
+  t.true(total.beyond > 0);
+});

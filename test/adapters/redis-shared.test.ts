@@ -179,6 +179,22 @@ else {
     t.true((await hub.take()).allowed, "and raised again");
   });
 
+  test("bounded: usage tells what is used and held, and a reset gives it back", async (t) => {
+    const hub = await opened(t, url);
+    const usage = hub.instance.usage!;
+    const used = await hub.warm(bounded, 20);
+    await hub.take({ key: "little", amount: 3 });
+    const { keys, seen, complete } = await usage.top(bounded, "", 10, fakeCall());
+    t.deepEqual([keys.map(({ key }) => key), seen, complete], [["key", "little"], 2, true]);
+    t.true(keys[0]!.used >= used);
+    t.deepEqual([keys[1]!.used, keys[1]!.resetMs > 0], [3, true]);
+    t.is((await usage.look(bounded, "little", fakeCall())).used, 3);
+    await usage.reset(bounded, "little", fakeCall());
+    t.is((await usage.look(bounded, "little", fakeCall())).used, 0);
+    t.is(await usage.resetAll(bounded, "", fakeCall()), 1);
+    await t.throwsAsync(async () => usage.grant(bounded, "key", 5, Date.now() + 1000, fakeCall()));
+  });
+
   test("bounded: no more counts are kept than maxKeys; the others ask Redis each time", async (t) => {
     const hub = await opened(t, url, { maxKeys: 3 });
     for (let i = 0; i < 10; i++) t.true((await hub.take({ key: `k${i}` })).allowed);
