@@ -130,7 +130,8 @@ export function findPage(path: string): { readonly page: Page; readonly rest: st
 }
 
 function limitsRequest({ hub, rest, query }: PageRequest): LimitsRequest {
-  return { limits: hub.limits, path: rest, query };
+  // The name of a level has a `#`, which a path holds only encoded.
+  return { limits: hub.limits, path: rest.replaceAll("%23", "#"), query };
 }
 
 function json(value: unknown, status = 200): PageAnswer {

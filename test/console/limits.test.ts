@@ -77,6 +77,18 @@ async function start(
 
 const acme = { "tenant.id": "acme", "tenant.seat": 7, "request.api_key": "sk_live_0123456789abcdef" };
 
+test("a level of a limit is one of its own here", async (t) => {
+  const { weir, checkNow } = await start(t, {
+    adapters: [stub("unused", { check: () => ({ allow: true }) })],
+    policies: `policy: p
+check: [{ name: spend, limit: 10/h, by: request.host, levels: [{ name: path, limit: 5/h, by: request.path }] }]`,
+  });
+  checkNow({ "request.host": "shop", "request.path": "/a" });
+  const { out, err } = await weir("p/spend#path");
+  t.regex(out, /\nshop +\/a +1 +5\/h +/, err);
+  t.is((await weir("reset", "p/spend#path", "--all")).out, "reset p/spend#path: every key, 1 in use\n");
+});
+
 test("limits are listed with their rates, overrides and how many keys are held", async (t) => {
   const { ask, checkNow } = await start(t);
   checkNow(acme);
