@@ -194,8 +194,8 @@ else {
     const [seconds] = await server.client.time();
     const end = (Math.floor((Number(seconds) * 1000) / 60_000) + 1) * 60_000;
     t.true(Math.abs(grant!.resetMs - (end - Number(seconds) * 1000)) <= 60_000);
-    const keys = (await server.client.keys("expiry:*")).sort();
-    t.deepEqual(keys, ["expiry:hubs", "expiry:{k}", "expiry:{k}id"]);
+    const keys = (await server.client.keys("expiry:{*")).sort();
+    t.deepEqual(keys, ["expiry:{k}", "expiry:{k}id"]);
     for (const key of keys) t.true((await server.client.pttl(key)) > 0, key);
     await hub.close();
   });
@@ -231,7 +231,7 @@ else {
     const hub = await opened(t, redis, { url, prefix: "quiet:", timeout: "5s" });
     t.is((await hub.take({ amount: 0 })).remaining, 10);
     t.false((await hub.take({ amount: 11 })).allowed);
-    t.deepEqual(await server.client.keys("quiet:*"), ["quiet:hubs"]);
+    t.deepEqual(await server.client.keys("quiet:{*"), []);
     await hub.close();
   });
 
@@ -242,13 +242,17 @@ else {
     const hubs = [await opened(t, redis, config), await opened(t, redis, config), await opened(t, redis, config)];
     await opened(t, redis, { ...config, prefix: "other:" });
     const [first, second, third] = hubs as [Opened, Opened, Opened];
+    // Each says again that it is there: a machine under load may have taken longer than that is remembered.
+    await Promise.all(hubs.map(({ host }) => host.advance(2000)));
     await first.host.advance(2000);
     t.is(first.instance.peers!(), 3);
     await third.close();
+    await Promise.all([first, second].map(({ host }) => host.advance(2000)));
     await first.host.advance(2000);
     t.is(first.instance.peers!(), 2);
     // One that is killed says nothing any more.
     await own.client.zadd("weir:hubs", 1, "crashed");
+    await Promise.all([first, second].map(({ host }) => host.advance(2000)));
     await second.host.advance(2000);
     t.is(second.instance.peers!(), 2);
     await own.kill();

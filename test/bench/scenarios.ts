@@ -4,7 +4,7 @@ import { throughEnvoy } from "./envoy.ts";
 import { typicalExtAuthzAnswer } from "./ext-authz.ts";
 import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
-import { boundedLimits, memoryLimits } from "./limits.ts";
+import { boundedLimits, exactLimits, memoryLimits } from "./limits.ts";
 import type { LoadPlan, TargetResult } from "./load.ts";
 import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
 import { type RateLimitOptions, rateLimits, typicalRateLimitAnswer } from "./rate-limit.ts";
@@ -349,7 +349,7 @@ const rateLimit: Scenario = {
 
 const limits: Scenario = {
   name: "limits",
-  run: async () => [...(await memoryLimits()), ...(await boundedLimits())],
+  run: async () => [...(await memoryLimits()), ...(await boundedLimits()), ...(await exactLimits())],
 };
 
 const envoy: Scenario = { name: "envoy", run: throughEnvoy };
