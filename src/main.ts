@@ -70,6 +70,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command, io: Io)
   limits: async () => (await import("./cli/limits.ts")).addLimitsCommand,
   eval: async () => (await import("./cli/eval.ts")).addEvalCommand,
   graph: async () => (await import("./cli/graph.ts")).addGraphCommand,
+  why: async () => (await import("./cli/why.ts")).addWhyCommand,
   nginx: async () => (await import("./cli/nginx.ts")).addNginxCommand,
   envoy: async () => (await import("./cli/envoy.ts")).addEnvoyCommand,
   schema: async () => (await import("./cli/schema.ts")).addSchemaCommand,

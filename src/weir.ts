@@ -20,6 +20,8 @@ import { createLimitDesk } from "./runtime/limit-desk.ts";
 import { createRuntime, type Serving } from "./runtime/runtime.ts";
 import { fingerprint, watchFiles } from "./runtime/watch.ts";
 import type { Adapter, Instance, Journal, Log } from "./sdk/index.ts";
+import { notedCheck, notedJudgement } from "./telemetry/decisions/noted.ts";
+import { createRecentRefusals } from "./telemetry/decisions/recent-refusals.ts";
 import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
 import { createHubMetrics } from "./telemetry/hub-metrics.ts";
 import { openDiskJournal, type DiskJournal } from "./telemetry/buffer/disk-journal.ts";
@@ -86,7 +88,6 @@ export async function createWeir(
 ): Promise<{ readonly weir: Weir } | { readonly problems: readonly Problem[] }> {
   const { cwd = process.cwd(), adapters = builtinAdapters, log, version = weirVersion() } = options;
   const now = Date.now;
-  const monotonic = (): number => performance.now();
   const load: LoadOptions = { cwd, adapters, policies: options.policies, listen: options.listen };
 
   let { config } = options;
@@ -148,6 +149,7 @@ export async function createWeir(
   const nextBatch = (): string => `${batchPrefix}-${batches++}`;
   const queues = createQueues({ observer, log, now, random: Math.random, timers: systemTimers });
   const traceIds = createTraceIds(randomBytes);
+  const refusals = createRecentRefusals(settings.telemetry.decisions.recent);
   const runtime = createRuntime<Reporter>({
     fallback: adapters.get("memory")!,
     observer,
@@ -167,6 +169,7 @@ export async function createWeir(
         now,
         graph,
         traceIds,
+        refusals,
         journal: journal && { journal, counts: metrics.buffered, nextId: nextBatch },
       });
     },
@@ -186,15 +189,16 @@ export async function createWeir(
   observer.reload(true, snapshot.version);
   let lastReload = { ok: true, timeMs: now(), problems: [] as readonly string[] };
 
-  // One session object serves all requests on a snapshot.
-  let session: { readonly serving: Serving<Reporter>; readonly session: Session } | undefined;
-  const open = (): Session => {
-    const serving = runtime.acquire();
-    if (session?.serving !== serving) session = { serving, session: sessionOn(serving) };
-    return session.session;
+  const doorFor = (name: string): DoorOptions => {
+    // One session object serves all requests of a door on a snapshot.
+    let session: { readonly serving: Serving<Reporter>; readonly session: Session } | undefined;
+    const open = (): Session => {
+      const serving = runtime.acquire();
+      if (session?.serving !== serving) session = { serving, session: sessionOn(serving, name) };
+      return session.session;
+    };
+    return { open, observer, log };
   };
-
-  const door: DoorOptions = { open, observer, log };
   const credentials = await readCredentials({
     listeners: settings.listen,
     observer,
@@ -208,7 +212,7 @@ export async function createWeir(
   });
   const { gates } = credentials;
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
-  const accessLog = createAccessLogDoor({ ...door, now, timers: systemTimers });
+  const accessLog = createAccessLogDoor({ ...doorFor("access_log"), now, timers: systemTimers });
   const apportioner = new Apportioner({
     member: randomBytes(12).toString("base64url"),
     now: monotonic,
@@ -226,10 +230,10 @@ export async function createWeir(
   };
   const grpc = createGrpcServer({
     doors: [
-      createMixerDoor(door),
-      createStreamDoor(door),
-      createExtAuthzDoor(door),
-      createRateLimitDoor(door),
+      createMixerDoor(doorFor("mixer")),
+      createStreamDoor(doorFor("stream")),
+      createExtAuthzDoor(doorFor("ext_authz")),
+      createRateLimitDoor(doorFor("ratelimit")),
       createRateLimitQuotaDoor({ open: openQuotas, apportioner, observer, timers: systemTimers }),
       accessLog,
     ],
@@ -237,7 +241,7 @@ export async function createWeir(
     ...serverOptions,
   });
   const http = createHttpServer({
-    doors: [createHttpDoor(door), createAuthzDoor({ ...door, now })],
+    doors: [createHttpDoor(doorFor("http")), createAuthzDoor({ ...doorFor("authz"), now })],
     gate: gates.http,
     ...serverOptions,
   });
@@ -256,6 +260,7 @@ export async function createWeir(
       draining: () => draining,
       metrics: metrics.render,
       graph: () => graph?.view(),
+      refusals: refusals.list,
     },
     log,
     now,
@@ -354,9 +359,17 @@ export async function createWeir(
   };
 }
 
+/** Milliseconds of a clock that is never set. */
+const monotonic = (): number => performance.now();
+
 /** What a door sees of a snapshot that serves. */
-export function sessionOn(serving: Serving<Reporter>): Session {
-  const { snapshot, check, rateLimit, holds, prepared } = serving;
+export function sessionOn(serving: Serving<Reporter>, door: string): Session {
+  const { snapshot, holds, prepared } = serving;
+  const { decisions: log } = prepared;
+  const noting = log && { log, door, monotonic };
+  const check = noting === undefined ? serving.check : notedCheck(serving.check, noting);
+  const rateLimit: Session["rateLimit"] =
+    noting === undefined ? serving.rateLimit : (asked) => notedJudgement(serving.rateLimit(asked), noting);
   return {
     layout: snapshot.layout,
     reportLayout: snapshot.reportLayout,

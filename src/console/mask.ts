@@ -1,21 +1,17 @@
 import { createHash } from "node:crypto";
-
-const secretName =
-  /pass(word|wd|phrase)?$|secret|token|credential|api[_-]?key|private[_-]?key|auth(orization)?$|cookie/i;
+import { isSecretName, maskedText as masked } from "../util/secret-name.ts";
 
 /** The most elements of a list, entries of an object and characters of a text that are shown. */
 const maxShown = 100;
 const maxText = 1000;
 const maxDepth = 8;
 
-const masked = "***";
-
 /**
  * A configuration as it may be shown: without passwords, tokens and keys, whether they are known by the name they stand
  * under, as part of a URL, or by their form; and without more of it than a person reads.
  */
 export function maskConfig(config: unknown, name = "", depth = 0): unknown {
-  if (secretName.test(name) && typeof config !== "boolean" && config !== undefined && config !== null) return masked;
+  if (isSecretName(name) && typeof config !== "boolean" && config !== undefined && config !== null) return masked;
   if (typeof config === "string") return maskText(config);
   if (typeof config === "bigint") return String(config);
   if (typeof config !== "object" || config === null) return typeof config === "function" ? undefined : config;
@@ -39,7 +35,7 @@ export function maskConfig(config: unknown, name = "", depth = 0): unknown {
  */
 export function maskValue(value: string, names: readonly string[]): string {
   const text = maskText(value);
-  if (text === value && !names.some((name) => secretName.test(name))) return value;
+  if (text === value && !names.some(isSecretName)) return value;
   const hash = createHash("sha256").update(value).digest("hex").slice(0, 8);
   return `${value.length >= 16 ? value.slice(0, 4) : ""}${masked}${hash}`;
 }

@@ -117,6 +117,14 @@ export const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
         json(await changeLimit(limitsRequest(change), await readJsonBody(change.request), change.who)),
     },
   ],
+  [
+    "/refusals",
+    {
+      title: "the last requests that were refused: by which rule, and what it rests on",
+      long: true,
+      answer: ({ hub }) => ({ type: jsonType, body: refusalsText(hub) }),
+    },
+  ],
   ["/version", { title: "Weir's version", answer: ({ hub }) => json({ version: hub.version }) }],
 ]);
 
@@ -142,6 +150,18 @@ function indexText(version: string): string {
   const width = Math.max(...[...pages.keys()].map((path) => path.length));
   const lines = [...pages].map(([path, { title }]) => `${path.padEnd(width)}  ${title}\n`);
   return `Weir ${version}\n\n${lines.join("")}`;
+}
+
+/** One refusal a line, some at a time, so that checks are answered between them. */
+async function* refusalsText(hub: PageRequest["hub"]): AsyncGenerator<string> {
+  const refusals = hub.refusals();
+  yield '{"refusals": [';
+  for (let i = 0; i < refusals.length; i += 100) {
+    const lines = refusals.slice(i, i + 100).map((refusal) => `\n  ${JSON.stringify(refusal)}`);
+    yield (i === 0 ? "" : ",") + lines.join(",");
+    await setImmediate();
+  }
+  yield "\n]}\n";
 }
 
 /** One policy after the other, so that checks are answered between two of them. */

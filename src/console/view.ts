@@ -2,6 +2,7 @@ import type { CredentialState } from "../listen/credentials.ts";
 import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
 import type { LimitDesk } from "../runtime/limit-desk.ts";
 import type { Instance } from "../sdk/index.ts";
+import type { DecisionRecord } from "../telemetry/decisions/decision-log.ts";
 import type { GraphView } from "../telemetry/graph/service-graph.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
 
@@ -25,6 +26,8 @@ export interface HubView {
   graph(): GraphView | undefined;
   /** What can be seen of limits and changed in their counts. */
   readonly limits: LimitsView;
+  /** The last refusals, the latest first. */
+  refusals(): readonly DecisionRecord[];
   /** Whether the hub is on its way down. */
   draining(): boolean;
   /** The hub's own metrics in pieces, without the closing `# EOF` of OpenMetrics. */

@@ -1,5 +1,7 @@
 import type { Value } from "../attributes/value.ts";
 import type { Expression } from "../expression/expression.ts";
+import type { Type } from "../expression/index.ts";
+import { isSecretName } from "../util/secret-name.ts";
 import { findAdapter } from "./adapter-names.ts";
 import { defaultBuckets, readBuckets } from "./buckets.ts";
 import { compileHead } from "./compile-rules.ts";
@@ -8,7 +10,7 @@ import type { RuleContext, RuleHead } from "./compile-rules.ts";
 import type { RawReportRule } from "./report-rule-shape.ts";
 import { quantity, scalar, showable, textual } from "./rule-expressions.ts";
 import type { Located } from "./shape/shape.ts";
-import type { LogRule, MetricRule, ReportRule } from "./snapshot.ts";
+import type { LogField, LogRule, MetricRule, ReportRule } from "./snapshot.ts";
 import { shaped } from "./shaped.ts";
 import { keyNode } from "./yaml/node.ts";
 
@@ -107,11 +109,24 @@ function compileLog(context: RuleContext, raw: RawReportRule, head: RuleHead, to
     if (severities.includes(raw.severity.text)) severity = raw.severity.text as LogRule["severity"];
     else severity = expressions.compile<string>(reading, raw.severity, "report", textual) ?? severity;
   }
-  const fields: { name: string; value: Expression }[] = [];
+  const reveal = new Set(raw.reveal?.items.map(({ value }) => value.toLowerCase()));
+  const fields: LogField[] = [];
   for (const { name, value } of raw.fields?.entries ?? []) {
     const expression = expressions.compile(reading, value, "report", showable);
-    if (expression !== undefined) fields.push({ name, value: expression });
+    if (expression === undefined) continue;
+    fields.push(
+      tellsSecret(expression, reveal) ? { name, value: expression, masked: true } : { name, value: expression },
+    );
   }
   if (raw.log === undefined) return undefined;
-  return shaped<LogRule>({ kind: "log", ...head, to, log: raw.log.value, severity, fields });
+  return shaped<LogRule>({ kind: "log", ...head, to, log: raw.log.value, severity, fields, reveal });
+}
+
+/** Types that say nothing of a secret's text. Of a map that is shown whole, telemetry masks entry by entry. */
+const harmless: ReadonlySet<Type["kind"]> = new Set(["bool", "int64", "double", "timestamp", "duration", "null"]);
+
+/** Whether an expression's value may hold the text of something that is called as secrets are. */
+function tellsSecret({ type, uses }: Expression, reveal: ReadonlySet<string>): boolean {
+  if (harmless.has(type.kind)) return false;
+  return uses.some(({ name, key = name }) => isSecretName(key) && !reveal.has(key.toLowerCase()));
 }

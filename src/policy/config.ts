@@ -59,6 +59,8 @@ export async function readConfig(
     findAdapter(adapters, reading, buffer.node, buffer.value, "journal");
   const to = raw?.telemetry?.traces?.to;
   if (to !== undefined && reading !== undefined) findAdapter(adapters, reading, to.node, to.value, "spans");
+  const log = raw?.telemetry?.decisions?.to;
+  if (log !== undefined && reading !== undefined) findAdapter(adapters, reading, log.node, log.value, "logs");
   return { settings, vocabulary, adapters };
 }
 
@@ -90,6 +92,13 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
       mesh: raw?.telemetry?.mesh?.value ?? "istio",
       exemplars: raw?.telemetry?.exemplars?.value ?? false,
       ...tracesOf(raw?.telemetry?.traces),
+      decisions: {
+        sample: raw?.telemetry?.decisions?.sample?.value ?? 1,
+        refused: raw?.telemetry?.decisions?.refused?.value ?? 1,
+        reveal: new Set(raw?.telemetry?.decisions?.reveal?.items.map(({ value }) => value.toLowerCase())),
+        recent: raw?.telemetry?.decisions?.recent?.value ?? 1000,
+        ...(raw?.telemetry?.decisions?.to === undefined ? {} : { to: raw.telemetry.decisions.to.value }),
+      },
       graph: {
         windowMs: raw?.telemetry?.graph?.window?.value ?? 300_000,
         maxEdges: raw?.telemetry?.graph?.edges?.value ?? 2000,

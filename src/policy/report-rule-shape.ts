@@ -109,6 +109,12 @@ export const reportRuleShape = variants(
         description: "Fields of the entry, each a name and an expression. What is absent is left out.",
         default: "none",
       },
+      reveal: {
+        shape: list("a list of names", text("a name of a header or an attribute")),
+        description:
+          "Headers, keys and attributes that are shown though their names look like those of secrets; others are masked as `***`.",
+        default: "none",
+      },
     },
     span: spanRuleFields,
   },

@@ -48,6 +48,18 @@ export interface Settings {
     readonly exemplars: boolean;
     /** The hub's own spans; left out: there are none. */
     readonly traces?: TraceSettings | undefined;
+    readonly decisions: {
+      /** The adapter that decisions are logged to; left out: they are not. */
+      readonly to?: string;
+      /** Which share of the decisions that let pass is logged, 0 to 1. Default 1. */
+      readonly sample: number;
+      /** Which share of the refusals is logged. Default 1. */
+      readonly refused: number;
+      /** Names, in lower case, of attributes and keys of maps that are shown though they look like secrets. */
+      readonly reveal: ReadonlySet<string>;
+      /** How many of the last refusals are kept for `/refusals`. Default 1,000. */
+      readonly recent: number;
+    };
     readonly graph: {
       /** Over how long the service graph counts; 0: there is none. Default 5 minutes. */
       readonly windowMs: number;

@@ -180,7 +180,16 @@ export interface LogRule extends ReportRuleBase {
   readonly kind: "log";
   readonly log: string;
   readonly severity: "debug" | "info" | "warning" | "error" | Expression<string>;
-  readonly fields: readonly { readonly name: string; readonly value: Expression }[];
+  readonly fields: readonly LogField[];
+  /** Names, in lower case, of keys of maps that are shown though they look like secrets. */
+  readonly reveal: ReadonlySet<string>;
+}
+
+export interface LogField {
+  readonly name: string;
+  readonly value: Expression;
+  /** Set where the value may hold a secret, so that it is masked as a whole. */
+  readonly masked?: true;
 }
 
 /** Makes a span of each request. Keys that were left out are made by telemetry, of the facts that `span-facts.ts` lists. */

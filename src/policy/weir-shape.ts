@@ -1,7 +1,7 @@
 import { attributeTypes } from "../attributes/value.ts";
 import { doorsShape } from "./doors-shape.ts";
 import { listenShape } from "./listen-shape.ts";
-import { mapOf, record } from "./shape/collections.ts";
+import { list, mapOf, record } from "./shape/collections.ts";
 import { bytes, durationMs, part } from "./shape/quantities.ts";
 import { anything, boolean, choice, integer, number, text } from "./shape/scalars.ts";
 import type { Read } from "./shape/shape.ts";
@@ -107,6 +107,28 @@ export const tracesShape = record("the hub's own traces", {
   },
 });
 
+const share = number("a share from 0 to 1", 0, 1);
+
+export const decisionsShape = record("the log of decisions", {
+  to: {
+    shape: text("the name of an adapter"),
+    description: "The adapter, one that takes logs, that each decision goes to.",
+    default: "decisions are not logged",
+  },
+  sample: { shape: share, description: "Which share of the decisions that let pass is logged.", default: "`1`" },
+  refused: { shape: share, description: "Which share of the refusals is logged.", default: "`1`" },
+  reveal: {
+    shape: list("a list of names", text("a name of a header or an attribute")),
+    description: "Headers, keys and attributes that are shown though their names look like those of secrets.",
+    default: "none",
+  },
+  recent: {
+    shape: integer("a number of refusals", 0, 100_000),
+    description: "How many of the last refusals the hub keeps for `weir why`.",
+    default: "`1000`",
+  },
+});
+
 export const telemetryShape = record("telemetry", {
   buffer: {
     shape: text("where records wait for delivery"),
@@ -146,6 +168,7 @@ export const telemetryShape = record("telemetry", {
     default: "`false`",
   },
   traces: { shape: tracesShape, description: "Spans of the hub's own work.", default: "none" },
+  decisions: { shape: decisionsShape, description: "Which decisions are logged, and where.", default: "below" },
   graph: { shape: graphShape, description: "Who calls whom, gathered from reports.", default: "below" },
 });
 

@@ -3,6 +3,7 @@ import { Fault } from "../attributes/fault.ts";
 import type { LogRule } from "../policy/snapshot.ts";
 import type { JsonValue, LogEntry } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
+import { isSecretName, maskedText } from "../util/secret-name.ts";
 import { Condition } from "./condition.ts";
 import { jsonValue } from "./json.ts";
 import type { EntrySink } from "./buffer/record-buffer.ts";
@@ -43,15 +44,25 @@ export function prepareLog(rule: LogRule, sink: EntrySink<LogEntry>, observer: O
     sink,
     entry(bag, timeMs) {
       const fields: Record<string, JsonValue> = {};
-      for (const { name, value } of rule.fields) {
+      for (const { name, value, masked } of rule.fields) {
         const found = value.evaluate(bag);
         if (found === undefined) continue;
         if (found instanceof Fault) observer.ruleFault(rule.id, "field", "fault");
-        else if (name === "__proto__")
-          Object.defineProperty(fields, name, { value: jsonValue(found), enumerable: true });
-        else fields[name] = jsonValue(found);
+        else {
+          const shown =
+            masked === true ? maskedText : jsonValue(found instanceof Map ? masking(found, rule.reveal) : found);
+          if (name === "__proto__") Object.defineProperty(fields, name, { value: shown, enumerable: true });
+          else fields[name] = shown;
+        }
       }
       return { name: rule.log, timeMs, severity: severityOf(bag), fields };
     },
   };
+}
+
+/** A map whose entries that look like secrets are masked. */
+function masking(map: ReadonlyMap<unknown, unknown>, reveal: ReadonlySet<string>): ReadonlyMap<unknown, unknown> {
+  const isSecret = (key: unknown): boolean =>
+    typeof key === "string" && isSecretName(key) && !reveal.has(key.toLowerCase());
+  return new Map(Array.from(map, ([key, value]) => [key, isSecret(key) ? maskedText : value]));
 }

@@ -12,6 +12,8 @@ import type { ServiceGraph } from "./graph/service-graph.ts";
 import type { TraceIds } from "../util/trace-ids.ts";
 import { readerName } from "./buffer/feed.ts";
 import { RecordBuffer, type BufferCounts, type EntrySink } from "./buffer/record-buffer.ts";
+import { createDecisionLog, type DecisionLog } from "./decisions/decision-log.ts";
+import type { RecentRefusals } from "./decisions/recent-refusals.ts";
 import { logEntries, spans, type Cargo } from "./cargo.ts";
 import { prepareLog, type PreparedLog } from "./log-rule.ts";
 import { groupKey, prepareMetrics, type PreparedMetrics } from "./metric-group.ts";
@@ -44,6 +46,10 @@ export interface ReporterOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly traceIds: TraceIds;
+  /** Where the last refusals are kept; left out: decisions are not noted. */
+  readonly refusals?: RecentRefusals | undefined;
+  /** 0 up to 1; which decisions are among a sample. Default: Math.random. */
+  readonly random?: () => number;
 }
 
 /** How many records were taken, and how many were not because a queue was full. */
@@ -65,6 +71,8 @@ export interface Reporter {
   trace(span: Span): void;
   /** Counts records that were not tried because one before them found a queue full: they wait at the caller like it. */
   notTried(records: number): void;
+  /** Takes note of decisions; left out where nobody wants to know of them. */
+  readonly decisions?: DecisionLog | undefined;
   /**
    * Lets go of the adapters: after the last record of the snapshot and before its instances are closed. Log entries and spans
    * of instances that no other reporter uses are delivered first, for at most `deadlineMs`; the others go on waiting.
@@ -112,8 +120,12 @@ export function createReporter(options: ReporterOptions): Reporter {
   const exemplarOf = options.snapshot.settings.telemetry.exemplars
     ? exemplarReader(options.snapshot.reportLayout)
     : undefined;
-  const complete = completionOf(options.snapshot.reportLayout);
   const { settings, reportLayout } = options.snapshot;
+  const complete = completionOf(reportLayout);
+  const { decisions } = settings.telemetry;
+  const { refusals, random = Math.random } = options;
+  const queue = decisions.to === undefined ? undefined : holdQueue(options, logEntries, decisions.to, held);
+  const noting = refusals !== undefined && (queue !== undefined || decisions.recent > 0);
   const draw = settings.telemetry.graph.windowMs > 0 ? options.graph?.recorder(reportLayout) : undefined;
   // What is to be done for the record at hand. The arrays are used again and again, and how much of them counts is kept
   // apart: setting an array's length costs more than all the rest of it.
@@ -173,6 +185,9 @@ export function createReporter(options: ReporterOptions): Reporter {
       if (ownSpans.room > 0) ownSpans.push(span);
       else observer.dropped("span", "queue_full", 1);
     },
+    decisions: noting
+      ? createDecisionLog({ settings: decisions, queue, recent: refusals, observer, now, random })
+      : undefined,
     notTried(records) {
       counts.full += records;
     },

@@ -57,7 +57,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
   });
   const [problem] = await runtime.activate(snapshot);
   if (problem !== undefined) throw new Error(problem.message);
-  const session = sessionOn(runtime.acquire());
+  const session = sessionOn(runtime.acquire(), "bench");
   const open = (): Session => (runtime.acquire(), session);
   return { snapshot, session, observer, door: { open, observer, log: silentLog } };
 }

@@ -58,6 +58,7 @@ function hubView(view: Partial<HubView> = {}): HubView {
     lastReload: () => ({ ok: true, timeMs: Date.UTC(2026, 0, 1), problems: [] }),
     adapters: () => [],
     credentials: () => [],
+    refusals: () => [],
     graph: () => ({ spanMs: 1000, latencyBoundsMs: [], edges: [] }),
     limits: noLimits,
     draining: () => false,

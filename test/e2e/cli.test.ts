@@ -455,6 +455,7 @@ test("--help of each command teaches with an example", async (t) => {
     "limits",
     "eval",
     "graph",
+    "why",
     "nginx",
     "envoy",
     "schema",

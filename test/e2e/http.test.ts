@@ -325,6 +325,8 @@ const pages: readonly { path: string; type: RegExp; holds: RegExp }[] = [
   { path: "/policies", type: /json/, holds: /"id": "acl\/only-web"/ },
   { path: "/adapters", type: /json/, holds: /"name": "partners"/ },
   { path: "/graph", type: /json/, holds: /"edges": \[/ },
+  { path: "/limits", type: /json/, holds: /"limits": \[/ },
+  { path: "/refusals", type: /json/, holds: /"refusals": \[/ },
   { path: "/version", type: /json/, holds: /"version": "\d+\.\d+\.\d+"/ },
 ];
 

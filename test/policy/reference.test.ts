@@ -31,6 +31,7 @@ import { samplingShape } from "../../src/policy/span-rule-shape.ts";
 import type { Fields } from "../../src/policy/shape/collections.ts";
 import {
   checkDefaultsShape,
+  decisionsShape,
   graphShape,
   limitsShape,
   shutdownShape,
@@ -110,6 +111,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     telemetryShape.fields,
     diskShape.fields,
     tracesShape.fields,
+    decisionsShape.fields,
     graphShape.fields,
     shutdownShape.fields,
   ],

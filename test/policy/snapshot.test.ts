@@ -69,6 +69,7 @@ test("without weir.yaml everything has its default", async (t) => {
       queueEntries: 10_000,
       mesh: "istio",
       exemplars: false,
+      decisions: { sample: 1, refused: 1, reveal: new Set(), recent: 1000 },
       graph: { windowMs: 300_000, maxEdges: 2000 },
     },
     shutdown: { deadlineMs: 10_000 },
@@ -98,7 +99,7 @@ adapters:
 limits: { message: 256KiB, streams: 5, policy: 2MiB, expression: 1KiB, cost: 1000 }
 check: { validFor: 1m30s, validUses: 3, adapterTimeout: 250ms }
 doors: { rateLimitFields: { style: both, on: always }, encodedSlash: refuse, body: 1KiB, authz: { trusted: [10.0.0.0/8] } }
-telemetry: { buffer: disk, disk: { folder: b, maxSize: 16MiB, sync: false }, whenAway: memory, maxAge: 1h, queue: 9, mesh: none, exemplars: true, traces: { to: traces, ratio: 0.5, follow: false, perSecond: 3 }, graph: { window: 1m, edges: 7 } }
+telemetry: { buffer: disk, disk: { folder: b, maxSize: 16MiB, sync: false }, whenAway: memory, maxAge: 1h, queue: 9, mesh: none, exemplars: true, traces: { to: traces, ratio: 0.5, follow: false, perSecond: 3 }, graph: { window: 1m, edges: 7 }, decisions: { to: stdout, sample: 0.1, refused: 0, reveal: [Cookie], recent: 5 } }
 shutdown: { deadline: 1s }
 `;
   const compiled = await compilePolicies({
@@ -142,6 +143,7 @@ shutdown: { deadline: 1s }
       mesh: "none",
       exemplars: true,
       traces: { to: "traces", ratio: 0.5, follow: false, perSecond: 3 },
+      decisions: { to: "stdout", sample: 0.1, refused: 0, reveal: new Set(["cookie"]), recent: 5 },
       graph: { windowMs: 60_000, maxEdges: 7 },
     },
     shutdown: { deadlineMs: 1000 },

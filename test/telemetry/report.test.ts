@@ -385,3 +385,34 @@ test("policies found by index are those whose match holds, whatever the record",
     { numRuns: fuzzRuns(100) },
   );
 });
+
+test("a field that could tell a secret is masked, unless the rule reveals it; what is no text is shown", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf(`
+policy: p
+report:
+  - log: access
+    reveal: [Cookie]
+    fields:
+      key: request.api_key
+      bearer: request.headers["authorization"] + "!"
+      has_key: has(request.api_key)
+      long: size(request.headers["authorization"])
+      cookie: request.headers["cookie"]
+      all: request.headers
+      path: request.path
+`);
+  const reporter = hub.reporter(snapshot);
+  const headers = { authorization: "Bearer abc", cookie: "c", "x-csrf-token": "t", accept: "*/*" };
+  reporter.report(recordOf(snapshot, { "request.api_key": "k", "request.path": "/a", "request.headers": headers }));
+  await hub.clock.advance(1000);
+  t.deepEqual(hub.entries[0]!.fields, {
+    key: "***",
+    bearer: "***",
+    has_key: true,
+    long: 10,
+    cookie: "c",
+    all: { authorization: "***", cookie: "c", "x-csrf-token": "***", accept: "*/*" },
+    path: "/a",
+  });
+});

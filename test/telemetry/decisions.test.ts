@@ -1,0 +1,137 @@
+import test from "ava";
+import { Fault } from "../../src/attributes/fault.ts";
+import { Layout } from "../../src/attributes/layout.ts";
+import { standardVocabulary } from "../../src/attributes/standard-vocabulary.ts";
+import { attributesRead } from "../../src/telemetry/decisions/attributes-read.ts";
+import { createDecisionLog, type NotedDecision } from "../../src/telemetry/decisions/decision-log.ts";
+import { createRecentRefusals } from "../../src/telemetry/decisions/recent-refusals.ts";
+import type { LogEntry } from "../../src/sdk/index.ts";
+import type { ExportQueue } from "../../src/telemetry/queue.ts";
+import { bagOf } from "../attributes/bag-of.ts";
+
+test("what a decision rests on is told by name; secrets are masked, absences and faults are said", (t) => {
+  const layout = new Layout();
+  const read = [
+    layout.declare("request.path", "string"),
+    layout.declare("source.principal", "string"),
+    layout.declare("source.port", "int64"),
+    layout.declare("request.api_key", "string"),
+    layout.declareKey("request.headers", "x-user"),
+    layout.declareKey("request.headers", "authorization"),
+    layout.declareKey("request.headers", "cookie"),
+  ];
+  layout.declare("request.method", "string");
+  const whole = layout.declareWhole("source.labels");
+  const bag = bagOf(
+    { layout, vocabulary: standardVocabulary },
+    {
+      "request.path": "/".padEnd(1000, "x"),
+      "request.method": "GET",
+      "source.port": new Fault("came with another type"),
+      "request.api_key": "k",
+      "request.headers": { "x-user": "ann", authorization: "Bearer x", cookie: "c" },
+      "source.labels": { app: "web", "api-token": "t" },
+    },
+  );
+  for (const slot of read) bag.get(slot);
+  bag.getWhole(whole);
+  bag.getKey(whole, "version");
+  t.deepEqual(JSON.parse(JSON.stringify(attributesRead(bag, bag.reads(), new Set(["cookie"])))), {
+    "request.path": `${"/".padEnd(256, "x")}...`,
+    "source.principal": null,
+    "source.port": { fault: "came with another type" },
+    "request.api_key": "***",
+    "request.headers": { "x-user": "ann", authorization: "***", cookie: "c" },
+    "source.labels": { app: "web", "api-token": "***", version: null },
+  });
+});
+
+const decision = (allowed: boolean): NotedDecision => ({
+  id: "0".repeat(32),
+  version: "v",
+  allowed,
+  code: allowed ? 0 : 7,
+  message: allowed ? "" : "no",
+  rules: allowed ? [] : ["p/r"],
+  observed: [],
+  limits: [],
+  validForMs: 5000,
+});
+
+function logOf(settings: { sample?: number; refused?: number }, room = 100) {
+  const entries: LogEntry[] = [];
+  const dropped: string[] = [];
+  const recent = createRecentRefusals(3);
+  let nowMs = 1_800_000_000_000;
+  let draw = 0;
+  const log = createDecisionLog({
+    settings: { sample: 1, refused: 1, reveal: new Set(), recent: 3, ...settings },
+    queue: {
+      get room() {
+        return room - entries.length;
+      },
+      push: (entry: LogEntry) => void entries.push(entry),
+    } as ExportQueue<LogEntry>,
+    recent,
+    observer: { dropped: (what: string, reason: string) => void dropped.push(`${what} ${reason}`) } as never,
+    now: () => nowMs,
+    random: () => (draw++ % 10) / 10,
+  });
+  const note = (allowed: boolean, times = 1): void => {
+    for (let i = 0; i < times; i++) log.note("http", "10.0.0.1", decision(allowed), 1.23456, () => ({}));
+  };
+  return { entries, dropped, recent, note, pass: (ms: number) => void (nowMs += ms) };
+}
+
+test("a decision is logged with what it says, its code by name", (t) => {
+  const { entries, note } = logOf({});
+  note(false);
+  t.deepEqual(entries, [
+    {
+      name: "decision",
+      timeMs: 1_800_000_000_000,
+      severity: "info",
+      fields: {
+        id: "0".repeat(32),
+        door: "http",
+        caller: "10.0.0.1",
+        allowed: false,
+        code: "permission_denied",
+        message: "no",
+        rules: ["p/r"],
+        attributes: {},
+        valid_for_ms: 5000,
+        took_ms: 1.235,
+        version: "v",
+      },
+    },
+  ]);
+});
+
+test("a sample is that share of the decisions, refusals apart", (t) => {
+  const { entries, note } = logOf({ sample: 0.3, refused: 0 });
+  note(true, 100);
+  note(false, 100);
+  t.is(entries.length, 30);
+});
+
+test("beyond the queue's room a decision is not logged, and counted", (t) => {
+  const { entries, dropped, note } = logOf({}, 2);
+  note(true, 3);
+  t.is(entries.length, 2);
+  t.deepEqual(dropped, ["decision queue_full"]);
+});
+
+test("the last refusals are kept, the latest first, and of a flood a hundred a second", (t) => {
+  const { recent, note, pass } = logOf({ refused: 0 });
+  note(true);
+  note(false, 100);
+  const [last] = recent.list();
+  t.is(recent.list().length, 3);
+  pass(999);
+  note(false);
+  t.is(recent.list()[0], last);
+  pass(1);
+  note(false);
+  t.is((recent.list()[0] as { time: string }).time, "2027-01-15T08:00:01.000Z");
+});
