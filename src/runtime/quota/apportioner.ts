@@ -176,7 +176,7 @@ export class Apportioner {
         this.#counts.delete(name);
         continue;
       }
-      count.fail(nowMs);
+      if (count.state === "shared") count.fail(nowMs);
     }
     for (const count of this.#counts.values()) {
       if (count.state === "whole") continue;

@@ -42,11 +42,11 @@ export class Count {
   }
 
   take({ rate, burst, isFresh }: Share, holdUntilMs: number): void {
-    const isFirst = this.state === "awaited";
+    const hadNone = this.state !== "shared";
     this.state = "shared";
     this.holdUntilMs = holdUntilMs;
     this.ledger.budget = least({ rate, burst }, this.#budget);
-    if (isFresh && isFirst) this.ledger.fill();
+    if (isFresh && hadNone) this.ledger.fill();
   }
 
   /** The store does not answer: what this hub had last is its own as long as it is kept for it. */

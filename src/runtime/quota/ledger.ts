@@ -67,9 +67,9 @@ export class Ledger {
     return this.claims.size === 0 && this.#pool >= this.budget.burst;
   }
 
-  /** Gives the pool its burst, where it turns out that nobody else has any of it. */
+  /** Gives the pool its burst, where it turns out that nobody has any of it. */
   fill(): void {
-    if (this.claims.size === 0 || this.#granted.burst === 0) this.#pool = this.budget.burst;
+    if (this.#granted.burst === 0) this.#pool = this.budget.burst;
   }
 
   add(cost: number, nowMs: number): Claim {

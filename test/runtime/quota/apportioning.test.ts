@@ -14,7 +14,8 @@ function budgetFrom(random: () => number): Budget {
 }
 
 function loadFrom(random: () => number, { rate }: Budget): Load {
-  return random() < 0.5 ? "greedy" : random() * rate;
+  const dice = random();
+  return dice < 0.3 ? "greedy" : dice < 0.7 ? "hoard" : random() * rate;
 }
 
 /** A store of several hubs, which now and then does not answer, or whose answer is lost. */
@@ -50,7 +51,9 @@ function disturb(simulation: Simulation, random: () => number, maxProxies: numbe
     // A connection is lost and made again, perhaps to another hub.
     simulation.leave(some);
     simulation.join(some.proxy, hub);
-  } else if (dice < 0.305 && scene.store !== undefined) simulation.crash(hub);
+  } else if (dice < 0.31) for (const proxy of proxies) proxy.load = "hoard";
+  else if (dice < 0.33) for (const proxy of proxies) proxy.load = "greedy";
+  else if (dice < 0.335 && scene.store !== undefined) simulation.crash(hub);
 }
 
 function schedule(t: ExecutionContext, seed: number, hubs: number, maxProxies: number, steps: number): void {

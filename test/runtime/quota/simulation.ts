@@ -17,8 +17,11 @@ export function randomOf(seed: number): () => number {
   };
 }
 
-/** What a proxy asks for: requests a second, or as many as it can get. */
-export type Load = number | "greedy";
+/**
+ * What a proxy asks for: requests a second, as many as it can get, or none while it says that it needs many: so it keeps
+ * what it was assigned for the worst moment.
+ */
+export type Load = number | "greedy" | "hoard";
 
 /**
  * A proxy as Envoy is: it keeps to the last assignment that it has heard of, each other one begins with a full bucket,
@@ -61,6 +64,10 @@ export class SimulatedProxy {
   /** Lets pass what it may of what was asked for in some time. Answers how much. */
   pass(elapsedMs: number, nowMs: number): number {
     this.#expire(nowMs);
+    if (this.load === "hoard") {
+      this.denied += 1e6;
+      return 0;
+    }
     this.#owed += this.load === "greedy" ? 1e9 : (this.load * elapsedMs) / 1000;
     const wanted = Math.floor(this.#owed);
     this.#owed -= wanted;
