@@ -2,7 +2,7 @@ import type { Bag } from "../../attributes/bag.ts";
 import { completionOf } from "../../attributes/derived.ts";
 import type { LimitRule } from "../../policy/snapshot.ts";
 import type { Budget, Share, Stake } from "../../sdk/index.ts";
-import type { Failure } from "../failure.ts";
+import { Failure } from "../failure.ts";
 import { limitApplies } from "../judge-limits.ts";
 import type { CheckContext } from "../judgement.ts";
 import { chosenLimit } from "../judge-limits.ts";
@@ -92,7 +92,10 @@ export function createQuotaLimits(context: CheckContext): QuotaLimits {
         return "refused";
       }
     },
-    isShared: (adapter) => context.callsOf(adapter).canApportion,
-    apportion: (adapter, stakes) => context.callsOf(adapter).apportion(stakes),
+    isShared: (adapter) => snapshot.adapters.has(adapter) && context.callsOf(adapter).canApportion,
+    // What was assigned by a limit of earlier policies may count in an adapter that a reload has taken away.
+    apportion(adapter, stakes) {
+      return this.isShared(adapter) ? context.callsOf(adapter).apportion(stakes) : new Failure("fault");
+    },
   };
 }

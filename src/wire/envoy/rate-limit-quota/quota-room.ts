@@ -104,7 +104,10 @@ export class QuotaRoom {
     if (!this.#isServed()) return;
     const asked = this.apportioner.round();
     if (asked === undefined) this.#flush();
-    else void asked.then(() => this.#flush());
+    else {
+      const flush = (): void => this.#flush();
+      void asked.then(flush, flush);
+    }
   }
 
   /** Sends what is due on all streams. */

@@ -1,6 +1,7 @@
 import test from "ava";
 import type { Share, Stake } from "../../../../src/sdk/index.ts";
-import { stub } from "../../../runtime/world.ts";
+import { Failure } from "../../../../src/runtime/failure.ts";
+import { stub, world } from "../../../runtime/world.ts";
 import { doorTo } from "./door.ts";
 
 const id = { service: "web" };
@@ -105,4 +106,12 @@ test("a hub goes on with its share until that is no longer kept for it, then as 
   proxy.report([{ id, denied: 9 }]);
   await clock.advance(3000);
   t.regex(proxy.take().at(-1)!, /^service=web \d+\+\d+\/1s$/);
+});
+
+test("a store that a reload has taken away does not answer", async (t) => {
+  const { runtime } = await world(limit("deny").replace("via: shared, ", ""));
+  const { quotas } = runtime.acquire();
+  t.false(quotas.isShared("shared"));
+  t.true((await quotas.apportion("shared", [])) instanceof Failure);
+  t.true((await quotas.apportion("memory", [])) instanceof Failure);
 });
