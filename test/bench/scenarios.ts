@@ -2,6 +2,7 @@ import { accessLogSeries } from "./access-logs.ts";
 import { type Bench, typicalAnswer } from "./bench.ts";
 import { throughEnvoy } from "./envoy.ts";
 import { typicalExtAuthzAnswer } from "./ext-authz.ts";
+import { bufferedReports } from "./buffer.ts";
 import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
 import { boundedLimits, exactLimits, memoryLimits } from "./limits.ts";
@@ -352,6 +353,8 @@ const limits: Scenario = {
   run: async () => [...(await memoryLimits()), ...(await boundedLimits()), ...(await exactLimits())],
 };
 
+const buffer: Scenario = { name: "buffer", run: bufferedReports };
+
 const envoy: Scenario = { name: "envoy", run: throughEnvoy };
 
 export const scenarios: readonly Scenario[] = [
@@ -362,6 +365,7 @@ export const scenarios: readonly Scenario[] = [
   report(1000, 2),
   rateLimit,
   limits,
+  buffer,
   accessLogs,
   envoy,
   memory,
