@@ -40,8 +40,6 @@ export class JournalReader {
   async *read(signal: AbortSignal): AsyncGenerator<StoredBatch> {
     const wake = (): void => this.#wake();
     signal.addEventListener("abort", wake);
-    const alive = setInterval(() => this.#keepAlive(), ackWaitMs / 3);
-    alive.unref();
     const pumping = this.#pump(signal);
     try {
       while (!signal.aborted) {
@@ -55,7 +53,6 @@ export class JournalReader {
       }
     } finally {
       signal.removeEventListener("abort", wake);
-      clearInterval(alive);
       await pumping;
       for (const { seq } of this.#waiting.splice(0)) this.#giveBack(seq);
     }
@@ -115,7 +112,8 @@ export class JournalReader {
     tell(() => message?.nak());
   }
 
-  #keepAlive(): void {
+  /** Tells the server that all of it is at work. To be called three times within {@link ackWaitMs}. */
+  keepAlive(): void {
     for (const message of this.#undone.values()) tell(() => message.working());
   }
 

@@ -114,6 +114,9 @@ export function createNatsJournal({ connection, config, host }: NatsJournalOptio
     }
   };
   host.every(lookMs, look);
+  host.every(ackWaitMs / 3, () => {
+    for (const reading of readers.values()) reading.keepAlive();
+  });
 
   const refusal = (): JournalRefusal | undefined => {
     if (!isReady || connection() === undefined) return "away";

@@ -39,7 +39,7 @@ const maxBatchBytes = 4 * 1024 * 1024;
 const maxWaitingBytes = 64 * 1024 * 1024;
 const maxSegmentBytes = 16 * 1024 * 1024;
 /** How long the place of a reader is not written down, and how often the age of segments is looked at. */
-const saveMs = 100;
+const saveMs = 25;
 const ageMs = 10_000;
 
 /**
