@@ -14,6 +14,8 @@ const maxInFlightBytes = 64 * 1024 * 1024;
 const restMs = 1000;
 /** How often the stream is looked at. */
 const lookMs = 1000;
+/** What a message takes in a stream beside its content, at most: subject, headers, and what the server adds. */
+const besideBatchBytes = 512;
 /** A stream counts as full a little before it is: nats-server 2.9 makes room for what just fits by dropping what is oldest. */
 const fullShare = 0.97;
 const maxAckPending = 20_000;
@@ -136,10 +138,10 @@ export function createNatsJournal({ connection, config, host }: NatsJournalOptio
     async append(batch, id) {
       const refused = refusal();
       if (refused !== undefined) return refused;
-      inFlightBytes += batch.length;
+      inFlightBytes += batch.length + besideBatchBytes;
       try {
         await client!.publish(subject, batch, { msgID: id, timeout });
-        if (state !== undefined) state = { ...state, bytes: state.bytes + batch.length };
+        if (state !== undefined) state = { ...state, bytes: state.bytes + batch.length + besideBatchBytes };
         failing = false;
         return "stored";
       } catch (error) {
@@ -148,7 +150,7 @@ export function createNatsJournal({ connection, config, host }: NatsJournalOptio
         if (!isFull) isReady = false;
         return rest(isFull ? "full" : "away", error);
       } finally {
-        inFlightBytes -= batch.length;
+        inFlightBytes -= batch.length + besideBatchBytes;
       }
     },
     read(reader, signal) {
