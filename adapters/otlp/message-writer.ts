@@ -79,10 +79,32 @@ export class MessageWriter {
 
   /** A text; halves of characters become U+FFFD, as proto3 wants UTF-8. */
   string(field: number, value: string): void {
+    if (value.length < shortText && this.#shortString(field, value)) return;
     this.begin(field);
     this.#reserve(value.length * 3);
     this.#length += this.#bytes.write(value, this.#length, "utf8");
     this.end();
+  }
+
+  /** Writes a short text of ASCII, for which Buffer.write takes several times as long. Answers whether it is one. */
+  #shortString(field: number, value: string): boolean {
+    const { length } = value;
+    this.#reserve(8 + length);
+    const bytes = this.#bytes;
+    const before = this.#length;
+    this.#varint((field << 3) | 2);
+    let at = this.#length;
+    bytes[at++] = length;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) {
+        this.#length = before;
+        return false;
+      }
+      bytes[at++] = code;
+    }
+    this.#length = at;
+    return true;
   }
 
   /** An int64, int32, enum or bool. The value is a safe integer. */
@@ -147,6 +169,9 @@ export class MessageWriter {
     this.#bytes = larger;
   }
 }
+
+/** Below this many characters a text is written one by one; its length takes one byte. */
+const shortText = 64;
 
 function digitOf(code: number): number {
   return code < 0x3a ? code - 0x30 : code - 0x57;

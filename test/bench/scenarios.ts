@@ -6,6 +6,7 @@ import { bufferedReports } from "./buffer.ts";
 import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
 import { boundedLimits, exactLimits, memoryLimits } from "./limits.ts";
+import { spanRows } from "./span-rows.ts";
 import type { LoadPlan, TargetResult } from "./load.ts";
 import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
 import { type RateLimitOptions, rateLimits, typicalRateLimitAnswer } from "./rate-limit.ts";
@@ -354,6 +355,7 @@ const limits: Scenario = {
 };
 
 const buffer: Scenario = { name: "buffer", run: bufferedReports };
+const spans: Scenario = { name: "spans", run: spanRows };
 
 const envoy: Scenario = { name: "envoy", run: throughEnvoy };
 
@@ -367,6 +369,7 @@ export const scenarios: readonly Scenario[] = [
   limits,
   buffer,
   accessLogs,
+  spans,
   envoy,
   memory,
   ceiling,

@@ -31,7 +31,7 @@ export async function startCollector(found: Program, { http, grpc }: CollectorPo
   const args = [
     ...["start", "--exporter", "blackhole"],
     ...["--otlp-http-endpoint", `127.0.0.1:${http}`, "--otlp-grpc-endpoint", `127.0.0.1:${grpc}`],
-    ...["--debug-log", "metrics", "--debug-log", "logs", "--debug-log-verbosity", "detailed"],
+    ...["--debug-log", "metrics", "--debug-log", "logs", "--debug-log", "traces", "--debug-log-verbosity", "detailed"],
     ...["--pid-file", join(folder, "pid"), "--log-file", join(folder, "log")],
   ];
   const running = await startProxy(found, args, { port: http, folder });

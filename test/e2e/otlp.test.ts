@@ -23,12 +23,14 @@ adapters:
 `,
     "policies/metrics.yaml": example("mesh/istio-http-metrics.yaml"),
     "policies/log.yaml": example("bookinfo/access-log.yaml"),
+    "policies/traces.yaml": "policy: traces\nreport: [{ span: mesh, to: otlp }]\n",
   });
 }
 
 const request = {
   "context.protocol": "http",
   "context.reporter.kind": "inbound",
+  "request.headers": { traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" },
   "source.workload.name": "productpage-v1",
   "destination.service.host": "reviews.bookinfo.svc.cluster.local",
   "request.path": "/reviews/1?user=7",
@@ -73,6 +75,25 @@ else {
         "-> destination: Str(reviews.bookinfo.svc.cluster.local)",
       ])
         t.true(records()[0]!.includes(line), `${line} is not in:\n${records()[0]}`);
+
+      // A service has a resource of its own, with what the configuration adds.
+      const spans = (): string[] =>
+        collector
+          .printed()
+          .split(/^(?=Resource(?:Log|Metrics|Spans) #)/m)
+          .filter((part) => part.startsWith("ResourceSpans") && part.includes(`zone: Str(${protocol}-1)`));
+      await until(() => spans().length >= 1 && /error\.type/.test(spans()[0]!));
+      for (const line of [
+        "service.name: Str(unknown_service)",
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "00f067aa0ba902b7",
+        "GET",
+        "-> http.request.method: Str(GET)",
+        "-> http.response.status_code: Int(503)",
+        "-> error.type: Str(503)",
+        "-> service.peer.name: Str(productpage-v1)",
+      ])
+        t.true(spans()[0]!.includes(line), `${line} is not in:\n${spans()[0]}`);
 
       hub.process.kill("SIGTERM");
       t.is((await hub.exit).code, 0);
