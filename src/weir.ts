@@ -20,7 +20,7 @@ import { createLimitDesk } from "./runtime/limit-desk.ts";
 import { createRuntime, type Serving } from "./runtime/runtime.ts";
 import { fingerprint, watchFiles } from "./runtime/watch.ts";
 import type { Adapter, Instance, Journal, Log } from "./sdk/index.ts";
-import { notedCheck, notedJudgement } from "./telemetry/decisions/noted.ts";
+import { notedCheck, notedJudgements } from "./telemetry/decisions/noted.ts";
 import { createRecentRefusals } from "./telemetry/decisions/recent-refusals.ts";
 import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
 import { createHubMetrics } from "./telemetry/hub-metrics.ts";
@@ -369,7 +369,7 @@ export function sessionOn(serving: Serving<Reporter>, door: string): Session {
   const noting = log && { log, door, monotonic };
   const check = noting === undefined ? serving.check : notedCheck(serving.check, noting);
   const rateLimit: Session["rateLimit"] =
-    noting === undefined ? serving.rateLimit : (asked) => notedJudgement(serving.rateLimit(asked), noting);
+    noting === undefined ? serving.rateLimit : notedJudgements(serving.rateLimit, noting);
   return {
     layout: snapshot.layout,
     reportLayout: snapshot.reportLayout,

@@ -4,6 +4,7 @@ import { Fault } from "../attributes/fault.ts";
 import { hasEncodedSlash } from "../attributes/url-path.ts";
 import { matches } from "./applies.ts";
 import type { Applies } from "./applies.ts";
+import { nested } from "./adapter-call.ts";
 import type { Tracer } from "./decision-trace.ts";
 import type { Asked, Decision } from "./decision.ts";
 import { applyHeaders, judgeAsk, judgeDeny, noteHeaders } from "./judge-rule.ts";
@@ -168,7 +169,7 @@ function traced(check: Check, tracer: Tracer, bag: Bag, asked: Asked): Decision 
     trace.end("check", decision);
     return decision;
   };
-  const decision = check(bag, { ...asked, trace });
+  const decision = check(bag, { ...asked, trace: nested(asked.trace, trace) });
   return decision instanceof Promise ? decision.then(ended) : ended(decision);
 }
 

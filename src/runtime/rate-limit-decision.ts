@@ -14,7 +14,7 @@ export interface RateLimitAsked {
   readonly deadlineMs?: number | undefined;
   /** What carried the call, where its trace context may be read. */
   readonly carrier?: TraceCarrier | undefined;
-  /** The trace that it belongs to; the runtime's own. */
+  /** Told of the calls to adapters that the decision makes. */
   readonly trace?: CallTrace | undefined;
 }
 

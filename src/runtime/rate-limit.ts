@@ -8,6 +8,7 @@ import type { Wish } from "./charging.ts";
 import type { LimitState } from "./decision.ts";
 import { Failure } from "./failure.ts";
 import { chosenLimit, limitApplies, limitState, refusalOf, withoutCost } from "./judge-limits.ts";
+import { nested } from "./adapter-call.ts";
 import type { Tracer } from "./decision-trace.ts";
 import type { CheckContext } from "./judgement.ts";
 import { overrideMark } from "./holds.ts";
@@ -73,7 +74,7 @@ export function createRateLimit(context: CheckContext): RateLimit {
 function traced(judging: RateLimit, tracer: Tracer, asked: RateLimitAsked): RateLimitJudgement {
   const trace = tracer.begin(asked.carrier, undefined);
   if (trace === undefined) return judging(asked);
-  const judgement = judging({ ...asked, trace });
+  const judgement = judging({ ...asked, trace: nested(asked.trace, trace) });
   const ended = (decision: RateLimitDecision): RateLimitDecision => {
     trace.end("rate limit", decision);
     return decision;

@@ -34,6 +34,7 @@ interface Logged {
   readonly rules: readonly string[];
   readonly attributes: any;
   readonly took_ms: number;
+  readonly adapters?: readonly { readonly adapter: string; readonly capability: string; readonly took_ms: number }[];
   readonly limits?: readonly { readonly rule: string; readonly remaining: number }[];
 }
 
@@ -64,6 +65,8 @@ for (const [door, ask] of Object.entries(askers)) {
       ],
     );
     t.true(entries.every(({ door: said, took_ms }) => said === door.toLowerCase() && took_ms >= 0));
+    t.like(entries[0]!.adapters, [{ adapter: "memory", capability: "quota" }]);
+    t.is(entries[1]!.adapters, undefined);
     t.like(entries[0]!.limits, [{ rule: "acl/users", remaining: 0 }]);
   });
 }

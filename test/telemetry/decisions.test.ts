@@ -78,7 +78,8 @@ function logOf(settings: { sample?: number; refused?: number }, room = 100) {
     random: () => (draw++ % 10) / 10,
   });
   const note = (allowed: boolean, times = 1): void => {
-    for (let i = 0; i < times; i++) log.note("http", "10.0.0.1", decision(allowed), 1.23456, () => ({}));
+    for (let i = 0; i < times; i++)
+      log.note("http", "10.0.0.1", decision(allowed), { tookMs: 1.23456, adapters: [] }, () => ({}));
   };
   return { entries, dropped, recent, note, pass: (ms: number) => void (nowMs += ms) };
 }

@@ -27,6 +27,18 @@ export interface NotedLimit {
   readonly degraded?: boolean;
 }
 
+/** How long a decision took, in milliseconds, and the adapters that it asked, in the order in which they answered. */
+export interface Timing {
+  readonly tookMs: number;
+  readonly adapters: readonly AdapterTiming[];
+}
+
+export interface AdapterTiming {
+  readonly adapter: string;
+  readonly capability: string;
+  readonly tookMs: number;
+}
+
 /** A decision as it is logged and shown: JSON, secrets masked. */
 export type DecisionRecord = Readonly<Record<string, JsonValue>>;
 
@@ -52,9 +64,15 @@ export interface DecisionLog {
    * Notes one decision, if it is among those to be noted. The bag is read before this returns. Never throws.
    *
    * @param attributes what the decision rests on; called only where the decision is noted
-   * @param tookMs how long it took, `NaN` where that was not measured
+   * @param timing left out where it was not measured
    */
-  note(door: string, caller: string, decision: NotedDecision, tookMs: number, attributes: () => JsonValue): void;
+  note(
+    door: string,
+    caller: string,
+    decision: NotedDecision,
+    timing: Timing | undefined,
+    attributes: () => JsonValue,
+  ): void;
 }
 
 const codeNames: ReadonlyMap<number, string> = new Map(
@@ -67,13 +85,13 @@ export function createDecisionLog(options: DecisionLogOptions): DecisionLog {
   return {
     logs: queue !== undefined,
     reveal: settings.reveal,
-    note(door, caller, decision, tookMs, attributes) {
+    note(door, caller, decision, timing, attributes) {
       const share = decision.allowed ? sample : refused;
       const isLogged = queue !== undefined && share > 0 && (share >= 1 || random() < share);
       const timeMs = isLogged || !decision.allowed ? now() : 0;
       const isRecent = !decision.allowed && recent.takes(timeMs);
       if (!isLogged && !isRecent) return;
-      const record = recordOf(door, caller, decision, tookMs, attributes());
+      const record = recordOf(door, caller, decision, timing, attributes());
       if (isRecent) recent.add({ time: new Date(timeMs).toISOString(), ...record });
       if (!isLogged) return;
       if (queue.room > 0) queue.push({ name: "decision", timeMs, severity: "info", fields: record });
@@ -86,7 +104,7 @@ function recordOf(
   door: string,
   caller: string,
   decision: NotedDecision,
-  tookMs: number,
+  timing: Timing | undefined,
   attributes: JsonValue,
 ): DecisionRecord {
   const { id, version, allowed, code, message, rules, observed, limits, validForMs } = decision;
@@ -102,9 +120,18 @@ function recordOf(
     ...(limits.length === 0 ? {} : { limits: limits.map(limitRecord) }),
     attributes,
     ...(validForMs === undefined ? {} : { valid_for_ms: validForMs }),
-    ...(Number.isNaN(tookMs) ? {} : { took_ms: Math.round(tookMs * 1000) / 1000 }),
+    ...(timing === undefined ? {} : { took_ms: toMicroseconds(timing.tookMs) }),
+    ...(timing === undefined || timing.adapters.length === 0 ? {} : { adapters: timing.adapters.map(adapterRecord) }),
     version,
   };
+}
+
+function adapterRecord({ adapter, capability, tookMs }: AdapterTiming): JsonValue {
+  return { adapter, capability, took_ms: toMicroseconds(tookMs) };
+}
+
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
 
 function limitRecord({ rule, allowed, amount, windowMs, remaining, resetMs, degraded }: NotedLimit): JsonValue {

@@ -1,7 +1,7 @@
 import type { Bag, Reads } from "../../attributes/bag.ts";
 import type { JsonValue } from "../../sdk/index.ts";
 import { attributesRead } from "./attributes-read.ts";
-import type { DecisionLog, NotedDecision } from "./decision-log.ts";
+import type { AdapterTiming, DecisionLog, NotedDecision, Timing } from "./decision-log.ts";
 
 /** Who notes, for which door. */
 export interface Noting {
@@ -13,22 +13,61 @@ export interface Noting {
 
 type Awaitable<T> = T | Promise<T>;
 
+/** Watches the calls of adapters that a decision makes. */
+interface Watch {
+  call<T>(adapter: string, capability: string, ask: () => Awaitable<T>): Awaitable<T>;
+}
+
+/** What a question may carry of a watch. */
+interface Watched {
+  readonly trace?: Watch | undefined;
+}
+
+/** How long each adapter took that a decision waited for. */
+class AdapterTimings implements Watch {
+  readonly calls: AdapterTiming[] = [];
+  readonly #monotonic: () => number;
+
+  constructor(monotonic: () => number) {
+    this.#monotonic = monotonic;
+  }
+
+  call<T>(adapter: string, capability: string, ask: () => Awaitable<T>): Awaitable<T> {
+    const start = this.#monotonic();
+    const ended = (answer: T): T => {
+      this.calls.push({ adapter, capability, tookMs: this.#monotonic() - start });
+      return answer;
+    };
+    const answer = ask();
+    return answer instanceof Promise ? answer.then(ended) : ended(answer);
+  }
+}
+
 /** A check whose decisions are noted. */
-export function notedCheck<A extends { readonly caller?: string }, D extends NotedDecision & { readonly reads: Reads }>(
-  check: (bag: Bag, asked: A) => Awaitable<D>,
-  { log, door, monotonic }: Noting,
-): (bag: Bag, asked: A) => Awaitable<D> {
-  const note = (decision: D, bag: Bag, { caller = "" }: A, tookMs: number): D => {
-    // Refusals are noted in any case, the others where they are logged.
-    if (log.logs || !decision.allowed)
-      log.note(door, caller, decision, tookMs, () => attributesRead(bag, decision.reads, log.reveal));
+export function notedCheck<
+  A extends Watched & { readonly caller?: string },
+  D extends NotedDecision & { readonly reads: Reads },
+>(check: (bag: Bag, asked: A) => Awaitable<D>, { log, door, monotonic }: Noting): (bag: Bag, asked: A) => Awaitable<D> {
+  const note = (decision: D, bag: Bag, { caller = "" }: A, timing?: Timing): D => {
+    log.note(door, caller, decision, timing, () => attributesRead(bag, decision.reads, log.reveal));
     return decision;
   };
+  // Where nothing is logged, only refusals are noted, and nothing is measured.
+  const refusal = (decision: D, bag: Bag, asked: A): D => (decision.allowed ? decision : note(decision, bag, asked));
+  if (!log.logs)
+    return (bag, asked) => {
+      const decision = check(bag, asked);
+      return decision instanceof Promise
+        ? decision.then((decided) => refusal(decided, bag, asked))
+        : refusal(decision, bag, asked);
+    };
   return (bag, asked) => {
-    const start = log.logs ? monotonic() : NaN;
-    const decision = check(bag, asked);
-    if (!(decision instanceof Promise)) return note(decision, bag, asked, log.logs ? monotonic() - start : NaN);
-    return decision.then((decided) => note(decided, bag, asked, log.logs ? monotonic() - start : NaN));
+    const timings = new AdapterTimings(monotonic);
+    const start = monotonic();
+    const ended = (decision: D): D =>
+      note(decision, bag, asked, { tookMs: monotonic() - start, adapters: timings.calls });
+    const decision = check(bag, { ...asked, trace: timings });
+    return decision instanceof Promise ? decision.then(ended) : ended(decision);
   };
 }
 
@@ -43,17 +82,28 @@ type Judged = Omit<NotedDecision, "limits"> & {
   readonly descriptors: readonly { readonly limits: NotedDecision["limits"] }[];
 };
 
-/** The judgement of a rate limit door whose decision is noted; what descriptors say only where decisions are logged. */
-export function notedJudgement<A, D extends Judged>(
-  judgement: Judgement<A, D>,
+/** Judgements of a rate limit door whose decisions are noted; what descriptors say only where decisions are logged. */
+export function notedJudgements<Q extends Watched, A, D extends Judged>(
+  begin: (asked: Q) => Judgement<A, D>,
+  noting: Noting,
+): (asked: Q) => Judgement<A, D> {
+  return (asked) => notedJudgement(begin, asked, noting);
+}
+
+function notedJudgement<Q extends Watched, A, D extends Judged>(
+  begin: (asked: Q) => Judgement<A, D>,
+  question: Q,
   { log, door, monotonic }: Noting,
 ): Judgement<A, D> {
   const said: JsonValue[] = [];
-  const start = log.logs ? monotonic() : NaN;
+  const timings = log.logs ? new AdapterTimings(monotonic) : undefined;
+  const start = timings === undefined ? 0 : monotonic();
+  const judgement = begin(timings === undefined ? question : { ...question, trace: timings });
   const note = (decision: D): D => {
-    if (!log.logs && decision.allowed) return decision;
+    if (timings === undefined && decision.allowed) return decision;
     const limits = decision.descriptors.flatMap((descriptor) => descriptor.limits);
-    log.note(door, "", { ...decision, limits }, log.logs ? monotonic() - start : NaN, () => said);
+    const timing = timings && { tookMs: monotonic() - start, adapters: timings.calls };
+    log.note(door, "", { ...decision, limits }, timing, () => said);
     return decision;
   };
   return {
