@@ -36,6 +36,7 @@ export function fakeHub(behaviour: {
   reads?: readonly string[];
   check?: (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
   report?: (bag: Bag) => RecordOutcome;
+  commit?: () => Promise<void> | undefined;
   doors?: Partial<DoorSettings>;
   hold?: ReturnType<OpenSession>["hold"];
 }): FakeHub {
@@ -59,7 +60,7 @@ export function fakeHub(behaviour: {
         },
         check: behaviour.check ?? (() => allowed()),
         report: behaviour.report ?? (() => "taken"),
-        commit: () => undefined,
+        commit: behaviour.commit ?? (() => undefined),
         notTried: (records) => void (hub.notTried += records),
         hold: behaviour.hold ?? (() => Promise.resolve([])),
         end: () => void hub.live--,

@@ -51,6 +51,7 @@ const call: Call = {
 interface Behaviour {
   check?(bag: Bag, asked: Asked): Decision | Promise<Decision>;
   report?(bag: Bag): RecordOutcome;
+  commit?(): Promise<void> | undefined;
 }
 
 /** A door on a hub that does as `behaviour` says, and what the hub and its log were told. */
@@ -72,7 +73,7 @@ function doorOn(behaviour: Behaviour) {
         check: behaviour.check ?? (() => allowed),
         report: behaviour.report ?? (() => "taken"),
         hold: () => Promise.reject(new Error("nothing is held here")),
-        commit: () => undefined,
+        commit: behaviour.commit ?? (() => undefined),
         notTried: nothing,
         end: () => void told.ended++,
       };
@@ -715,4 +716,26 @@ test("any bytes get an answer or a clear error, and every session is ended", asy
     t.true(answered > 0 && refused > 0);
   }
   t.is(hub.told.ended, hub.told.opened);
+});
+
+test("a report is answered when a buffer has stored it, and fails with it, and the session lasts until then", async (t) => {
+  const message = ReportRequest.encode(
+    ReportRequest.fromPartial({ globalWordCount: 222, attributes: [record("a", 200n)] }),
+  ).finish();
+  let store = (): void => {};
+  const kept = doorOn({ commit: () => new Promise((resolve) => (store = resolve)) });
+  const answer = kept.reportBytes(message, call) as Promise<Uint8Array>;
+  t.is(kept.told.ended, 0);
+  store();
+  t.is((await answer).length, 0);
+  t.is(kept.told.ended, 1);
+
+  const away = new WeirError("WEIR_REPORT_NOT_STORED", "the buffer is away");
+  const lost = doorOn({ commit: () => Promise.reject(away) });
+  await t.throwsAsync(lost.reportBytes(message, call) as Promise<Uint8Array>, { is: away });
+  t.is(lost.told.ended, 1);
+
+  const full = doorOn({ report: () => "full", commit: () => Promise.resolve() });
+  const error = await t.throwsAsync<WeirError>(full.reportBytes(message, call) as Promise<Uint8Array>);
+  t.is(error?.code, "WEIR_REPORT_NOT_TAKEN");
 });

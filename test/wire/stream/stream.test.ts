@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { Fault } from "../../../src/attributes/fault.ts";
 import { Ip } from "../../../src/attributes/ip.ts";
 import type { Asked, Decision } from "../../../src/runtime/decision.ts";
+import { WeirError } from "../../../src/util/weir-error.ts";
 import type { Call, Incoming } from "../../../src/wire/call.ts";
 import {
   CheckRequest,
@@ -567,6 +568,23 @@ test("report: where a queue is full the rest is not taken, and counted", (t) => 
   incoming.message(report(4, [{}, broken, {}, {}, broken, {}]));
   t.like(reportAnswers(sent)[0], { index: 4n, taken: 2, notTaken: 3, broken: 1 });
   t.is(hub.notTried, 2, "of three that were not taken, one was tried");
+  t.is(hub.live, 0);
+});
+
+test("report: messages are answered as a buffer stores them, each with what became of it", async (t) => {
+  const stores: { store(): void; fail(error: unknown): void }[] = [];
+  const commit = () => new Promise<void>((store, fail) => stores.push({ store, fail }));
+  const { incoming, sent, hub } = open("Report", { commit });
+  t.is(incoming.message(report(1, [{}])), undefined, "more is read while one is being stored");
+  incoming.message(report(2, [{}, {}]));
+  t.deepEqual([reportAnswers(sent).length, hub.live], [0, 2]);
+  stores[1]!.store();
+  stores[0]!.fail(new WeirError("WEIR_REPORT_NOT_STORED", "the buffer is away"));
+  await new Promise(setImmediate);
+  t.like(reportAnswers(sent), [
+    { index: 2n, taken: 2 },
+    { index: 1n, error: { code: "WEIR_REPORT_NOT_STORED" } },
+  ]);
   t.is(hub.live, 0);
 });
 
