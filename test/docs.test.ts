@@ -142,7 +142,17 @@ test("docker-compose.yml parses and names files and ports that are there", (t) =
     >;
     configs?: Record<string, { content?: string; file?: string }>;
   };
-  t.deepEqual(Object.keys(compose.services).sort(), ["grafana", "prometheus", "weir"]);
+  t.deepEqual(Object.keys(compose.services).sort(), [
+    "envoy",
+    "envoy-config",
+    "grafana",
+    "jaeger",
+    "nats",
+    "prometheus",
+    "redis",
+    "shop",
+    "weir",
+  ]);
   const { weir, prometheus } = compose.services;
   t.true(existsSync(join(root, weir!.build!.context, weir!.build!.dockerfile ?? "Dockerfile")));
   const paths = Object.values(compose.services).flatMap(({ volumes = [] }) => volumes.map((v) => v.split(":")[0]!));

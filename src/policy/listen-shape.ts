@@ -131,6 +131,9 @@ export const openPages = [
   "/status",
   "/policies",
   "/adapters",
+  "/graph",
+  "/limits",
+  "/refusals",
   "/version",
 ] as const;
 export const openByDefault = ["/healthz", "/readyz"] as const;
