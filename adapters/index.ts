@@ -1,4 +1,5 @@
 import type { Adapter } from "weir/sdk";
+import fluentd from "./fluentd/index.ts";
 import list from "./list/index.ts";
 import log from "./log/index.ts";
 import memory from "./memory/index.ts";
@@ -11,7 +12,7 @@ import zipkin from "./zipkin/index.ts";
 
 /** The adapters that come with Weir, by the name that `adapter:` in `weir.yaml` takes. */
 export const builtinAdapters: ReadonlyMap<string, Adapter> = new Map(
-  ([list, log, memory, nats, otlp, prometheus, redis, table, zipkin] satisfies Adapter[]).map(
+  ([fluentd, list, log, memory, nats, otlp, prometheus, redis, table, zipkin] satisfies Adapter[]).map(
     (adapter): [string, Adapter] => [adapter.name, adapter],
   ),
 );

@@ -1,4 +1,4 @@
-const pattern = /pass(word|wd|phrase)?$|secret|token|credential|api[_-]?key|private[_-]?key|auth(orization)?$|cookie/i;
+const pattern = /pass(word|wd|phrase)?$|secret|token|credential|(api|private|shared)[_-]?key|auth(orization)?$|cookie/i;
 
 /** Whether what bears this name (a header, a key of a configuration) is likely to be a secret. */
 export function isSecretName(name: string): boolean {

@@ -1,0 +1,87 @@
+import { parseDuration } from "weir/sdk";
+import { z } from "zod";
+
+const defaultPort = 24224;
+
+/** Where a server listens. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+const endpoint = z.string().transform((text, context): Endpoint => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain =
+    url !== undefined &&
+    (url.protocol === "tcp:" || url.protocol === "tls:") &&
+    url.hostname !== "" &&
+    [url.username, url.password, url.search, url.hash].every((part) => part === "") &&
+    (url.pathname === "" || url.pathname === "/");
+  if (plain) {
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    return { host, port: Number(url.port || defaultPort), tls: url.protocol === "tls:" };
+  }
+  // The text is not shown: it may hold a password.
+  const message = "expected tcp://HOST[:PORT], or tls:// for TLS; who the hub is has keys of its own";
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+});
+
+const timeout = z.string().transform((text, context) => {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms >= 1 && ms <= 60_000) return ms;
+  context.addIssue({ code: "custom", message: "expected a duration of 1ms to 1m, such as 10s" });
+  return z.NEVER;
+});
+
+const tag = z
+  .string()
+  .max(200)
+  .refine(
+    (text) => /^[\w.-]+$/.test(text.replaceAll("{log}", "log")),
+    "expected letters, digits and . _ -, and {log} for the name of the log",
+  );
+
+export const fluentdConfig = z
+  .strictObject({
+    /** Where the server is. The port is 24224 when there is none. */
+    endpoint,
+    /** The tag of an entry. */
+    tag: tag.default("weir.{log}"),
+    /** Proves who the hub is, and who the server is. With it the server must ask for it. */
+    sharedKey: z.string().min(1).optional(),
+    /** A file that holds it. Files are read when the adapter is made. */
+    sharedKeyFile: z.string().min(1).optional(),
+    /** For servers that ask for a user beside the key. */
+    user: z.string().min(1).optional(),
+    password: z.string().min(1).optional(),
+    passwordFile: z.string().min(1).optional(),
+    /** What the hub calls itself when keys are compared. A server refuses who has its own name. */
+    hostname: z.string().min(1).max(255).default("weir"),
+    tls: z
+      .strictObject({
+        /** Files in PEM. Without `ca`, the system's authorities are trusted. */
+        ca: z.string().min(1).optional(),
+        cert: z.string().min(1).optional(),
+        key: z.string().min(1).optional(),
+        /** The name that the server's certificate must have. Default: the host. */
+        serverName: z.string().min(1).optional(),
+      })
+      .optional(),
+    compression: z.enum(["gzip", "none"]).default("gzip"),
+    /** How long the server may take to acknowledge what it was sent; that includes connecting. */
+    timeout: timeout.prefault("10s"),
+  })
+  .superRefine((config, context) => {
+    const tell = (message: string, ...path: string[]): void => context.addIssue({ code: "custom", message, path });
+    const { endpoint: to, sharedKey, sharedKeyFile, user, password, passwordFile, tls } = config;
+    if (sharedKey !== undefined && sharedKeyFile !== undefined) tell("expected sharedKey or sharedKeyFile, not both");
+    if (password !== undefined && passwordFile !== undefined) tell("expected password or passwordFile, not both");
+    if ((user === undefined) !== ((password ?? passwordFile) === undefined)) tell("user and password belong together");
+    if (user !== undefined && (sharedKey ?? sharedKeyFile) === undefined) tell("a user needs a sharedKey", "user");
+    if (tls !== undefined && !to.tls) tell("tls needs an endpoint that begins with tls://", "tls");
+    if ((tls?.cert === undefined) !== (tls?.key === undefined)) tell("cert and key belong together", "tls");
+  });
+
+export type FluentdConfig = z.output<typeof fluentdConfig>;
