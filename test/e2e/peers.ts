@@ -88,6 +88,13 @@ export const peers = {
         ln -sr "$2" "$1/java"`,
     });
   },
+  /** The statsd that the name comes from: the path of its program, which Node runs. Without its native parts, which it can do without. */
+  statsd: () =>
+    program("statsd-0.9.0", {
+      file: "node_modules/statsd/stats.js",
+      script: `npm install --silent --no-audit --no-fund --omit=optional --ignore-scripts --prefix "$1" statsd@0.9.0`,
+      how: "npm install statsd@0.9.0",
+    }),
   /** Zipkin's server: the path of its jar, which Java runs. */
   zipkin: () =>
     program("zipkin-server", {

@@ -23,6 +23,8 @@ export class SeriesFamily {
   overflowRow = -1;
   /** Whether the loss of detail was logged. */
   warned = false;
+  /** Told of each observation of a histogram, for who sends them one by one. */
+  observed: ((row: number, value: number) => void) | undefined;
 
   /** When a row was last written, in ticks from 1 on; 0: the family has no series there. */
   #seen: Uint32Array;
@@ -81,6 +83,7 @@ export class SeriesFamily {
     }
     this.#values[row]! += value;
     this.#counts[row * (this.bounds.length + 1) + bucketOf(this.bounds, value)]!++;
+    this.observed?.(row, value);
   }
 
   /** Keeps the trace that a sample is of, as the last one of its counter or bucket. */

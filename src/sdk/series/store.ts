@@ -18,6 +18,11 @@ export interface SeriesStoreOptions {
   readonly checkNames?: (group: MetricGroup, prefix: string) => void;
   /** Whether a metric stays when no recorder writes to it any more, until {@link SeriesStore.drop}. Default: it goes at once. */
   readonly linger?: boolean;
+  /**
+   * Told of each observation of a histogram once it is recorded, on the hot path: for backends that make their own
+   * statistics of single values. The row may be another series' once its own has expired.
+   */
+  readonly observed?: (family: SeriesFamily, row: number, value: number) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
@@ -227,7 +232,12 @@ export class SeriesStore {
     let same = this.#families.get(name);
     if (same === undefined) this.#families.set(name, (same = []));
     let family = same.find((candidate) => isDefinedAs(candidate, spec, table));
-    if (family === undefined) same.push((family = new SeriesFamily(spec, name, table)));
+    if (family === undefined) {
+      const made = new SeriesFamily(spec, name, table);
+      const { observed } = this.#options;
+      if (observed !== undefined) made.observed = (row, value) => observed(made, row, value);
+      same.push((family = made));
+    }
     family.help = spec.help;
     family.recorders++;
     return family;

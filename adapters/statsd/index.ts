@@ -1,0 +1,54 @@
+import { setImmediate } from "node:timers/promises";
+import { defineAdapter, SeriesStore } from "weir/sdk";
+import { statsdConfig } from "./config.ts";
+import { createMetricExport } from "./metric-export.ts";
+import { checkTemplates } from "./naming.ts";
+import { Observations } from "./observations.ts";
+import { openUdpTarget } from "./udp-target.ts";
+
+/** A series is dropped after its time and at most this part of it more. */
+const sweeps = 8;
+
+/** Sends metrics to a statsd server, or to an agent that speaks DogStatsD. */
+export default defineAdapter({
+  name: "statsd",
+  description: "metrics to a statsd server, or an agent that speaks DogStatsD",
+  provides: ["metrics"],
+  config: statsdConfig,
+  async create(config, host) {
+    const { address, rate, interval, resolve: resolveMs, maxSeries, expire, maxLabelLength } = config;
+    const target = await openUdpTarget({ ...address, resolveMs, hub: host });
+    const send = (): void => {
+      exporter.run().catch((error: unknown) => host.log.error({ err: error }, "metrics could not be sent"));
+    };
+    const observations = new Observations({
+      rate,
+      random: Math.random,
+      many: send,
+      dropped: () => host.count("values_lost"),
+    });
+    const store = new SeriesStore({
+      maxSeries,
+      maxLabelLength,
+      prefix: "",
+      linger: true,
+      checkNames: (group) => checkTemplates(group, config),
+      observed: (family, row, value) => observations.add(family, row, value),
+      now: () => host.now(),
+      log: host.log,
+      count: (event, by) => host.count(event, by),
+    });
+    const exporter = createMetricExport({ config, store, observations, target, host, pause: () => setImmediate() });
+    host.every(interval, () => exporter.run());
+    if (expire !== undefined) host.every(expire / sweeps, () => store.sweep(sweeps));
+    return {
+      // Buckets are the server's business: the store counts what was observed, for its bounds, and the values are sent.
+      metrics: ({ labels, metrics }) =>
+        store.recorder({ labels, metrics: metrics.map((spec) => ({ ...spec, buckets: [] })) }),
+      async close() {
+        await exporter.close();
+        target.close();
+      },
+    };
+  },
+});
