@@ -11,6 +11,33 @@ export function encodeAttribute(field: number, key: string, value: JsonValue): U
   return writer.finish();
 }
 
+/** The most keys that are remembered: rules name them, and what a caller names is bounded so. */
+const maxKeys = 1000;
+
+/** Keys of attributes, each encoded once: the field `key` (1) of a `KeyValue`, tag and all. */
+export class AttributeKeys {
+  readonly #known = new Map<string, Uint8Array>();
+
+  of(key: string): Uint8Array {
+    let encoded = this.#known.get(key);
+    if (encoded !== undefined) return encoded;
+    const writer = new MessageWriter(64);
+    writer.string(1, key);
+    encoded = writer.finish();
+    if (this.#known.size < maxKeys) this.#known.set(key, encoded);
+    return encoded;
+  }
+}
+
+/** A field that holds a `KeyValue`, of which the key is encoded. */
+export function writeKnownAttribute(writer: MessageWriter, field: number, key: Uint8Array, value: JsonValue): void {
+  if (typeof value === "string" && writer.shortEntry(field, key, value)) return;
+  writer.begin(field);
+  writer.raw(key);
+  writeValue(writer, 2, value);
+  writer.end();
+}
+
 /** A field that holds a `KeyValue`: key (1) and value (2). */
 export function writeAttribute(writer: MessageWriter, field: number, key: string, value: JsonValue, depth = 0): void {
   writer.begin(field);

@@ -3,7 +3,7 @@ import { defineAdapter, SeriesStore, type Host } from "weir/sdk";
 import { createBatchExport } from "./batch-export.ts";
 import { otlpConfig, type OtlpConfig } from "./config.ts";
 import { encodeLogs } from "./encode-logs.ts";
-import { encodeSpans, ServiceResources } from "./encode-spans.ts";
+import { SpanEncoder } from "./encode-spans.ts";
 import { encodeResource, encodeScope } from "./encoding.ts";
 import { createGrpcTransport } from "./grpc-transport.ts";
 import { createHttpTransport } from "./http-transport.ts";
@@ -26,7 +26,7 @@ export default defineAdapter({
     const notices = createNotices(host);
     const resource = encodeResource({ "service.name": "weir", ...config.resource });
     const scope = encodeScope();
-    const services = new ServiceResources(config.resource);
+    const spanEncoder = new SpanEncoder(config.resource, scope);
     const { maxSeries, maxLabelLength, temporality, interval, timeout, expire } = config;
     const store = new SeriesStore({
       maxSeries,
@@ -63,7 +63,7 @@ export default defineAdapter({
       spans: createBatchExport({
         signalName: "traces",
         rejectedEvent: "spans_rejected",
-        encode: (spans, from) => encodeSpans(spans, from, services, scope),
+        encode: (spans, from) => spanEncoder.encode(spans, from),
         ...{ transport, host, notices },
       }),
       async close() {

@@ -14,7 +14,7 @@ export async function spanRows(): Promise<Row[]> {
   const queuedUs = encodeNs / 1000;
   return [
     {
-      scenario: "OTLP spans, 18 attributes, batches of 512",
+      scenario: "OTLP spans, 14 attributes, batches of 512",
       weir: `${us(encodeNs)} of CPU to queue and encode one, ${Math.round(bytes)} bytes`,
       beside: `${us(makeNs)} to make it of a record`,
       figure: `${queuedUs.toFixed(2)} us`,

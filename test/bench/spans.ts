@@ -1,7 +1,7 @@
 /** Makes spans of records, queues and encodes them, without a door, and prints what that took as JSON. Run by `span-rows.ts`. */
 import { setImmediate } from "node:timers/promises";
 import { encodeScope } from "../../adapters/otlp/encoding.ts";
-import { encodeSpans, ServiceResources } from "../../adapters/otlp/encode-spans.ts";
+import { SpanEncoder } from "../../adapters/otlp/encode-spans.ts";
 import { Bag } from "../../src/attributes/bag.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
 import { defineAdapter, type Adapter, type Span } from "../../src/sdk/index.ts";
@@ -53,8 +53,7 @@ const timers: Timers = {
 };
 const outside = { observer, log: silentLog, now: Date.now, random: Math.random, timers };
 const queues = createQueues({ ...outside, limits: { delayMs: 0 } });
-const resources = new ServiceResources({});
-const scope = encodeScope();
+const encoder = new SpanEncoder({}, encodeScope());
 const kept: (readonly Span[])[] = [];
 const reporter = createReporter({
   snapshot,
@@ -126,7 +125,7 @@ const queue = createQueues({ ...outside, limits: { delayMs: 0 } }).hold(
   "traces",
   {
     spans(each) {
-      bytes = encodeSpans(each, 0, resources, scope).message.length / each.length;
+      bytes = encoder.encode(each, 0).message.length / each.length;
       encoded += each.length;
     },
   },
