@@ -99,7 +99,7 @@ export async function createWeir(
     const beforeReading = async (paths: readonly string[]): Promise<void> => {
       prints.push(await fingerprint(paths));
     };
-    const loaded = await loadPolicies({ ...load, config, beforeReading, credentials: serving ? "leave" : "try" });
+    const loaded = await loadPolicies({ ...load, config, beforeReading, namedFiles: serving ? "leave" : "try" });
     // A weir.yaml that was there once must not fall back to defaults because it is gone for a moment.
     ({ config = config, files } = loaded);
     seen = prints.join("\n");

@@ -1,8 +1,9 @@
+import type { Stats } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { defineAdapter, parseDuration, type TableRow } from "weir/sdk";
 import { z } from "zod";
-import { readRows } from "./rows.ts";
+import { readRows, type ReadRows } from "./rows.ts";
 
 const refresh = z.string().transform((text, context) => {
   const ms = parseDuration(text);
@@ -13,6 +14,20 @@ const refresh = z.string().transform((text, context) => {
 });
 
 const maxBytes = 128 * 1024 * 1024;
+
+/** Reads the whole file, of which `found` is known. Throws what is wrong with it as such. */
+async function readFile(path: string, file: string, found: Stats, maxRows: number): Promise<ReadRows> {
+  if (!found.isFile()) throw new Error(`${file} is no regular file`);
+  if (found.size > maxBytes) throw new Error(`${file} is larger than ${maxBytes} bytes`);
+  const opened = await open(path);
+  try {
+    return await readRows(file, new TextDecoder("utf-8", { fatal: true }).decode(await opened.readFile()), maxRows);
+  } catch (error) {
+    throw error instanceof TypeError ? new Error(`${file} is not UTF-8 text`) : error;
+  } finally {
+    await opened.close();
+  }
+}
 
 /** Limits of single keys, read from a file and read again when it changes. */
 export default defineAdapter({
@@ -27,6 +42,15 @@ export default defineAdapter({
     /** The most rows. */
     maxRows: z.int().positive().max(1_000_000).default(100_000),
   }),
+  async inspect({ file, maxRows }, folder) {
+    const path = resolve(folder, file);
+    try {
+      const { mistakes } = await readFile(path, file, await stat(path), maxRows);
+      return mistakes.map(({ message, ...at }) => ({ message, at: { file: path, ...at } }));
+    } catch (error) {
+      return [{ message: `the table could not be read: ${(error as Error).message}`, path: ["file"] }];
+    }
+  },
   async create({ file, refresh: refreshMs, maxRows }, host) {
     const path = resolve(host.folder, file);
     let rows: ReadonlyMap<string, TableRow> = new Map();
@@ -39,19 +63,11 @@ export default defineAdapter({
       if (print === seen) return;
       // Whatever becomes of it: one that is wrong is told once.
       seen = print;
-      if (!found.isFile()) throw new Error(`${file} is no regular file`);
-      if (found.size > maxBytes) throw new Error(`${file} is larger than ${maxBytes} bytes`);
-      const opened = await open(path);
-      let text: string;
-      try {
-        text = new TextDecoder("utf-8", { fatal: true }).decode(await opened.readFile());
-      } catch (error) {
-        throw error instanceof TypeError ? new Error(`${file} is not UTF-8 text`) : error;
-      } finally {
-        await opened.close();
-      }
-      const next = await readRows(file, text, maxRows);
-      if (next.problems.length > 0) throw new Error(next.problems.join("; "));
+      const next = await readFile(path, file, found, maxRows);
+      if (next.mistakes.length > 0)
+        throw new Error(
+          next.mistakes.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`).join("; "),
+        );
       ({ rows } = next);
     }
 

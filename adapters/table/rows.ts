@@ -1,13 +1,24 @@
 import { setImmediate } from "node:timers/promises";
 import { parseTableRow, type TableRow } from "weir/sdk";
 
-/** What a file says, or everything that is wrong with it, each as `file:line:column: message`. */
+/** What a file says, or what is wrong with it: of many mistakes the first 20. */
 export interface ReadRows {
   readonly rows: ReadonlyMap<string, TableRow>;
-  readonly problems: readonly string[];
+  readonly mistakes: readonly Mistake[];
 }
 
-const maxProblems = 20;
+/** A mistake in a line, counted from 1 as columns are. */
+export interface Mistake {
+  readonly line: number;
+  readonly column: number;
+  /** How many characters of the line are meant. */
+  readonly length: number;
+  /** The line. */
+  readonly text: string;
+  readonly message: string;
+}
+
+const maxMistakes = 20;
 /** After so many lines others get their turn. */
 const turn = 5000;
 
@@ -17,33 +28,33 @@ const turn = 5000;
  */
 export async function readRows(file: string, text: string, maxRows: number): Promise<ReadRows> {
   const rows = new Map<string, TableRow>();
-  const problems: string[] = [];
+  const mistakes: Mistake[] = [];
   const known = new Map<string, TableRow | string>();
   const cut = file.endsWith(".csv") ? cutRecord : cutLine;
   const lines = text.split("\n");
-  for (let i = 0; i < lines.length && problems.length < maxProblems; i++) {
+  for (let i = 0; i < lines.length && mistakes.length < maxMistakes; i++) {
     if (i % turn === turn - 1) await setImmediate();
     const line = lines[i]!.replace(/\r$/, "");
     if (line.trim() === "" || line.startsWith("#")) continue;
-    const tell = (column: number, message: string): void =>
-      void problems.push(`${file}:${i + 1}:${column}: ${message}`);
+    const tell = (column: number, length: number, message: string): void =>
+      void mistakes.push({ line: i + 1, column, length: Math.max(1, length), text: line, message });
     const found = cut(line);
     if (typeof found === "string") {
-      tell(1, found);
+      tell(1, line.length, found);
       continue;
     }
     const { key, said, column } = found;
     if (i === 0 && key === "key" && /^limit\b/.test(said)) continue;
     let row = known.get(said);
     if (row === undefined) known.set(said, (row = parseTableRow(said)));
-    if (typeof row === "string") tell(column, row);
-    else if (rows.has(key)) tell(1, `the key ${JSON.stringify(key.slice(0, 60))} has a row already`);
+    if (typeof row === "string") tell(column, said.trimEnd().length, row);
+    else if (rows.has(key)) tell(1, line.length, `the key ${JSON.stringify(key.slice(0, 60))} has a row already`);
     else if (rows.size >= maxRows) {
-      tell(1, `there are more than ${maxRows} rows`);
+      tell(1, line.length, `there are more than ${maxRows} rows`);
       break;
     } else rows.set(key, row);
   }
-  return { rows, problems };
+  return { rows, mistakes };
 }
 
 interface Cut {

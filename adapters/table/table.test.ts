@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { fakeHost, makeInstance, testAdapter } from "weir/sdk/testing";
 import table from "./index.ts";
-import { readRows } from "./rows.ts";
+import { readRows, type Mistake } from "./rows.ts";
 
 function folder(t: ExecutionContext): string {
   const made = mkdtempSync(join(tmpdir(), "weir-table-"));
@@ -27,8 +27,12 @@ testAdapter(test, table, {
   ],
 });
 
+function told(file: string, mistakes: readonly Mistake[]): string[] {
+  return mistakes.map(({ line, column, message }) => `${file}:${line}:${column}: ${message}`);
+}
+
 test("a line is a key and its limit, with a burst behind it", async (t) => {
-  const { rows, problems } = await readRows(
+  const { rows, mistakes } = await readRows(
     "plans.txt",
     `# plans
 acme: 1000/s 2000
@@ -41,7 +45,7 @@ jobs: 8
 `,
     100,
   );
-  t.deepEqual(problems, []);
+  t.deepEqual(mistakes, []);
   t.deepEqual(Object.fromEntries(rows), {
     acme: { amount: 1000, windowMs: 1000, burst: 2000 },
     "spiffe://mesh/ns/a": { amount: 50, windowMs: 60_000 },
@@ -53,12 +57,12 @@ jobs: 8
 });
 
 test("a file of comma-separated values has a row a line, with or without a head", async (t) => {
-  const { rows, problems } = await readRows(
+  const { rows, mistakes } = await readRows(
     "plans.csv",
     `key,limit,burst\r\nacme,1000/s,2000\r\n"a, ""b""",5/m,\r\nplain,9/h\r\n`,
     100,
   );
-  t.deepEqual(problems, []);
+  t.deepEqual(mistakes, []);
   t.deepEqual([...rows.keys()], ["acme", 'a, "b"', "plain"]);
   t.deepEqual(rows.get("acme"), { amount: 1000, windowMs: 1000, burst: 2000 });
 });
@@ -70,31 +74,28 @@ test("rows that say the same share one object", async (t) => {
 });
 
 test("what is wrong is told with file, line and column", async (t) => {
-  const { problems } = await readRows(
+  const { mistakes } = await readRows(
     "a.txt",
     'fine: 5/s\nno rate\na: 5 per second\nb: 0/s\nc: -5/s\nd: 1.5/s\ne: 5/0s\nf: 5/s 0\nfine: 6/s\n"open: 5/s\ng: 99999999999999/s\nh: 5/400d\n',
     100,
   );
-  t.deepEqual(
-    problems.map((problem) => problem.slice(0, 60)),
-    [
-      "a.txt:2:1: expected KEY: RATE, such as acme: 1000/s",
-      'a.txt:3:4: expected a rate such as 500/s, 10/m, 1000/h, 1/d, 100/10s or 1000/month, got "5 per second"',
-      "a.txt:4:4: a limit allows at least 1 unit; this one allows 0",
-      "a.txt:5:4: a limit allows at least 1 unit; this one allows -5",
-      "a.txt:6:4: expected a rate such as 500/s, 10/m, 1000/h, 1/d, 100/10s or 1000/month, got a fraction",
-      "a.txt:7:4: a window is longer than nothing",
-      "a.txt:8:4: expected a burst of 1 to 1000000000000, got 0",
-      'a.txt:9:1: the key "fine" has a row already',
-      "a.txt:11:4: a limit allows at most 1000000000000 units",
-      "a.txt:12:4: a window is at most 366 days long",
-    ].map((problem) => problem.slice(0, 60)),
-  );
-  t.regex((await readRows("a.csv", "x;5/s", 10)).problems[0]!, /^a\.csv:1:1: expected KEY,RATE/);
-  t.deepEqual((await readRows("a.txt", "a: 1/s\nb: 1/s\nc: 1/s\nd: 1/s", 2)).problems, [
+  t.deepEqual(told("a.txt", mistakes), [
+    "a.txt:2:1: expected KEY: RATE, such as acme: 1000/s",
+    'a.txt:3:4: expected a rate such as 500/s, 10/m, 1000/h, 1/d, 100/10s or 1000/month, got "5 per second"',
+    "a.txt:4:4: a limit allows at least 1 unit; this one allows 0",
+    "a.txt:5:4: a limit allows at least 1 unit; this one allows -5",
+    "a.txt:6:4: expected a rate such as 500/s, 10/m, 1000/h, 1/d, 100/10s or 1000/month, got a fraction",
+    "a.txt:7:4: a window is longer than nothing",
+    "a.txt:8:4: expected a burst of 1 to 1000000000000, got 0",
+    'a.txt:9:1: the key "fine" has a row already',
+    "a.txt:11:4: a limit allows at most 1000000000000 units",
+    "a.txt:12:4: a window is at most 366 days long",
+  ]);
+  t.regex(told("a.csv", (await readRows("a.csv", "x;5/s", 10)).mistakes)[0]!, /^a\.csv:1:1: expected KEY,RATE/);
+  t.deepEqual(told("a.txt", (await readRows("a.txt", "a: 1/s\nb: 1/s\nc: 1/s\nd: 1/s", 2)).mistakes), [
     "a.txt:3:1: there are more than 2 rows",
   ]);
-  t.is((await readRows("a.txt", "x\n".repeat(1000), 10)).problems.length, 20);
+  t.is((await readRows("a.txt", "x\n".repeat(1000), 10)).mistakes.length, 20);
 });
 
 test("no text makes reading fail, and what is read is a limit", async (t) => {
@@ -147,4 +148,23 @@ test("a table that is wrong at the start is refused, with every place", async (t
   await t.throwsAsync(makeInstance(table, { file: "none.txt" }, host), { message: /ENOENT/ });
   writeFileSync(join(host.folder, "latin.txt"), Buffer.from([0x61, 0xff, 0x0a]));
   await t.throwsAsync(makeInstance(table, { file: "latin.txt" }, host), { message: "latin.txt is not UTF-8 text" });
+});
+
+test("a file that is wrong or away is told before an instance is made", async (t) => {
+  const made = folder(t);
+  const config = { file: "plans.txt", refresh: 2000, maxRows: 100 };
+  const [away] = await table.inspect!(config, made);
+  t.deepEqual(away!.path, ["file"]);
+  t.regex(away!.message, /^the table could not be read: ENOENT/);
+  writeFileSync(join(made, "plans.txt"), "acme: 5/s\nother: 1 per second\n");
+  const [wrong] = await table.inspect!(config, made);
+  t.deepEqual(wrong!.at, {
+    file: join(made, "plans.txt"),
+    line: 2,
+    column: 8,
+    length: 12,
+    text: "other: 1 per second",
+  });
+  writeFileSync(join(made, "plans.txt"), "acme: 5/s\n");
+  t.deepEqual(await table.inspect!(config, made), []);
 });

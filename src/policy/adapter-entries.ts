@@ -1,15 +1,16 @@
 import { capabilities } from "../sdk/index.ts";
-import type { Adapter } from "../sdk/index.ts";
+import type { Adapter, FilePlace } from "../sdk/index.ts";
 import { nearest } from "../util/nearest.ts";
 import { systemTimers, type Timers } from "../util/timers.ts";
 import { late, within } from "../util/within.ts";
 import { canonicalJson, ContentHash, plainValue } from "./canonical.ts";
+import type { Problem } from "./problem.ts";
 import type { NamedValue } from "./shape/collections.ts";
 import type { Reading } from "./shape/shape.ts";
 import type { AdapterEntry, Place } from "./snapshot.ts";
 import { keyNode, valueOf } from "./yaml/node.ts";
 import type { MapNode, Node, ScalarNode } from "./yaml/node.ts";
-import { lineShown, placeAt } from "./yaml/source.ts";
+import { lineShown, placeAt, problemOfFile, sourceOf } from "./yaml/source.ts";
 
 /**
  * Imports a module that `adapter:` names, a path or a package, as seen from a folder. `version` tells a module that has
@@ -26,6 +27,11 @@ export interface AdapterOptions {
   /** Where relative paths are meant from. */
   readonly folder: string;
   readonly importAdapter: ImportAdapter;
+  /**
+   * Lets adapters read the files that their configuration names, and tells what is wrong with them; given how a path is
+   * shown to people. Left out: those files are not read.
+   */
+  readonly inspectFiles?: ((path: string) => string) | undefined;
   /** Default: Node's. */
   readonly timers?: Timers | undefined;
 }
@@ -101,6 +107,18 @@ async function readEntry(
   if (validated.issues !== undefined) {
     for (const issue of validated.issues) tellIssue(issue, key, config, adapter, reading);
     return undefined;
+  }
+  if (options.inspectFiles !== undefined && adapter.inspect !== undefined) {
+    try {
+      const issues = await inTime(adapter.inspect(validated.value, options.folder), options.timers);
+      for (const { at, ...issue } of issues) {
+        if (at === undefined) tellIssue(issue, key, config, adapter, reading);
+        else reading.problems.add(problemInFile(options.inspectFiles(at.file), at, issue.message));
+      }
+    } catch (error) {
+      const message = `the adapter's check of its files failed: ${textOf(error)}`;
+      reading.tell(key, { code: "WEIR_ADAPTER_CONFIG", message });
+    }
   }
   const place = placeAt(reading.source, key.start);
   const entry = entryOf(name, adapter, specifier + version, input, validated.value, place);
@@ -216,6 +234,16 @@ function tellIssue(
   const subject = missing === undefined ? "" : `${missing}: `;
   const at = missing !== undefined || node === config ? key : node;
   reading.tell(at, { code: "WEIR_ADAPTER_CONFIG", message: `${subject}${issue.message.slice(0, 500)}` });
+}
+
+function problemInFile(file: string, { line, column, length = 1, text }: FilePlace, message: string): Problem {
+  return {
+    ...problemOfFile(file, { code: "WEIR_ADAPTER_FILE", message: message.slice(0, 500) }),
+    line,
+    column,
+    length,
+    ...(text !== undefined && lineShown(sourceOf(file, text), column - 1)),
+  };
 }
 
 function textOf(error: unknown): string {

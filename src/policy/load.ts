@@ -31,10 +31,10 @@ export interface LoadOptions {
   readonly adapters: ReadonlyMap<string, Adapter>;
   readonly listen?: ListenOverrides | undefined;
   /**
-   * `try`: mistakes in the files of certificates and tokens are problems too. `leave`: they are not read, since a hub that
-   * serves takes up theirs and those of policies apart. Default: `try`.
+   * `try`: mistakes in the files that `weir.yaml` names, of certificates, tokens and adapters, are problems too. `leave`:
+   * they are not read, since a hub that serves takes up theirs and those of policies apart. Default: `try`.
    */
-  readonly credentials?: "try" | "leave" | undefined;
+  readonly namedFiles?: "try" | "leave" | undefined;
   /** Default: imports a path or a package as seen from the folder of `weir.yaml`. */
   readonly importAdapter?: ImportAdapter | undefined;
   /** Default: Node's. */
@@ -85,9 +85,10 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     builtin: options.adapters,
     folder: dirname(configPath),
     importAdapter: options.importAdapter ?? importFromDisk,
+    inspectFiles: options.namedFiles === "leave" ? undefined : show,
     timers: options.timers,
     listen: options.listen,
-    tryCredentials: options.credentials === "leave" ? undefined : tryCredentials,
+    tryCredentials: options.namedFiles === "leave" ? undefined : tryCredentials,
     policies: options.policies === undefined ? undefined : resolve(cwd, options.policies),
   });
 

@@ -108,6 +108,27 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
   close?(): Awaitable<void>;
 };
 
+/** What is wrong with a configuration, or with a file that it names. */
+export interface ConfigIssue {
+  readonly message: string;
+  /** Where in the configuration it is said, such as `["file"]`. */
+  readonly path?: readonly PropertyKey[];
+  /** Where in a file it is: then that is shown in place of the configuration. */
+  readonly at?: FilePlace;
+}
+
+/** A place in a file: line and column from 1, in UTF-16 code units. */
+export interface FilePlace {
+  /** Path of the file, absolute. */
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  /** How many characters are meant. Default 1. */
+  readonly length?: number;
+  /** The whole line, to be shown. */
+  readonly text?: string;
+}
+
 /**
  * An adapter: a plain value that says what it can do, which configuration it takes and how an instance of it is made.
  *
@@ -131,6 +152,12 @@ export interface Adapter<
   readonly input?: I;
   /** Any Standard Schema (zod, valibot, arktype ...). Unknown keys should be refused: `z.strictObject`. */
   readonly config: C;
+  /**
+   * Reads the files that a valid configuration names, and answers what is wrong with them: for `weir validate` and the
+   * start, which show it at its place. It makes no instance and connects to nothing. `folder` is the one that relative
+   * paths are meant from. A reload does not ask: what changes in such files is the instance's own to take up.
+   */
+  inspect?(config: StandardSchemaV1.InferOutput<C>, folder: string): Awaitable<readonly ConfigIssue[]>;
   /** Makes an instance from a configuration that is valid and has its defaults. */
   create(config: StandardSchemaV1.InferOutput<C>, host: Host): Awaitable<Instance<P, I>>;
 }

@@ -64,6 +64,7 @@ export const errorCodes = {
     retry: false,
   },
   WEIR_ADAPTER_CONFIG: { summary: "an adapter's configuration is not valid", grpc: 9, http: 500, retry: false },
+  WEIR_ADAPTER_FILE: { summary: "a file that an adapter reads is not valid", grpc: 9, http: 500, retry: false },
   WEIR_ADAPTER_LOAD: { summary: "an adapter could not be loaded or made", grpc: 9, http: 500, retry: false },
   WEIR_EXPRESSION_SYNTAX: { summary: "an expression that does not parse", grpc: 3, http: 400, retry: false },
   WEIR_EXPRESSION_TYPE: { summary: "an expression of the wrong type", grpc: 3, http: 400, retry: false },

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "ava";
 import type { ExecutionContext } from "ava";
+import { builtinAdapters } from "../../adapters/index.ts";
 import { loadPolicies, ownPart } from "../../src/policy/index.ts";
 import type { Loaded, LoadOptions } from "../../src/policy/index.ts";
 import { adapters } from "./adapters.ts";
@@ -291,4 +292,22 @@ test("an adapter whose import or whose check of its configuration never ends is 
     'weir.yaml:2:17 WEIR_ADAPTER_LOAD the module "./never.js" could not be imported: it did not end within 30 s',
     "weir.yaml:3:3 WEIR_ADAPTER_CONFIG the adapter's check of its configuration failed: it did not end within 30 s",
   ]);
+});
+
+test("files that adapters read are checked where they are, and left to their instances by a reload", async (t) => {
+  const cwd = await folderWith(t, {
+    "conf/weir.yaml":
+      "adapters:\n  plans: { adapter: table, file: plans.txt }\n  away: { adapter: table, file: away.txt }\n",
+    "conf/plans.txt": "acme: 1000/s 2000\nglobex: 0/s\n",
+    "conf/policies/a.yaml":
+      "policy: a\ncheck:\n  - { name: x, limit: 5/s, by: source.ip, table: plans }\n  - { name: y, limit: 5/s, by: source.ip, table: away }\n",
+  });
+  const options = { config: "conf/weir.yaml", adapters: builtinAdapters };
+  const loaded = await load(cwd, options);
+  const [wrong, away, ...others] = problemsOf(loaded);
+  t.is(wrong, "conf/plans.txt:2:9 WEIR_ADAPTER_FILE a limit allows at least 1 unit; this one allows 0");
+  t.regex(away!, /^conf\/weir\.yaml:3:33 WEIR_ADAPTER_CONFIG the table could not be read: ENOENT/);
+  t.deepEqual(others, []);
+  t.true("problems" in loaded && loaded.problems[0]!.text === "globex: 0/s" && loaded.problems[0]!.length === 3);
+  t.false("problems" in (await load(cwd, { ...options, namedFiles: "leave" })));
 });
