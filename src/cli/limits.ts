@@ -45,7 +45,7 @@ interface Answer {
   readonly until: string;
 }
 
-const keyHelp = "NAME=VALUE for each name of `by:`; where there is one name the value alone will do";
+const keyHelp = "NAME=VALUE for each name of `by:`; where `by:` is one expression the value alone will do";
 const absentHelp = "the key of requests that have no such value; may be given again";
 
 export function addLimitsCommand(program: Command, io: Io): void {
@@ -71,9 +71,9 @@ Examples:
   login/per-ip      5/m                  token-bucket  source.ip       memory  31
 
   $ weir limits plans/per-tenant                        who uses most
-  $ weir limits plans/per-tenant tenant=acme      how much is left of one
-  $ weir limits grant plans/per-tenant tenant=acme --amount 5000 --for 1h
-  $ weir limits reset plans/per-tenant tenant=acme`,
+  $ weir limits plans/per-tenant acme                   how much is left of one
+  $ weir limits grant plans/per-tenant acme --amount 5000 --for 1h
+  $ weir limits reset plans/per-tenant acme`,
     )
     .action(guarded(io, showLimits));
 

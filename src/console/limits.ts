@@ -108,11 +108,22 @@ function bodyKey(rule: LimitRule, { key = {}, absent = [] }: Described): KeyText
   if (isTexts(key)) return { values: keyTexts(rule, key), absent: new Set(absent) };
   if (typeof key !== "object" || key === null || Array.isArray(key))
     throw malformed(`expected the "key" as an object of ${namesOf(rule)}, got ${shortened(key)}`);
-  const values = Object.entries(key).map(([name, value]: [string, unknown]): [string, string] => {
+  const values = new Map<string, string>();
+  for (const [name, value] of Object.entries(key as Described)) {
     if (typeof value === "object") throw malformed(`expected a text for ${shortened(name)}, got ${shortened(value)}`);
-    return [name, String(value)];
-  });
-  return { values: new Map(values), absent: new Set(absent) };
+    say(values, nameIn(rule, name) ?? name, String(value));
+  }
+  return { values, absent: new Set(absent) };
+}
+
+/** What a rule calls a part of its key, by that name or by its expression: a `by:` of one expression has no name of its own. */
+function nameIn(rule: LimitRule, said: string): string | undefined {
+  return rule.by.find(({ name, value }) => name === said || value.source === said)?.name;
+}
+
+function say(values: Map<string, string>, name: string, value: string): void {
+  if (values.has(name)) throw malformed(`${shortened(name)} is said twice`);
+  values.set(name, value);
 }
 
 /** `NAME=VALUE` each; of a limit with one name the value alone will do. */
@@ -120,9 +131,9 @@ function keyTexts(rule: LimitRule, texts: readonly string[]): ReadonlyMap<string
   const values = new Map<string, string>();
   for (const text of texts) {
     const at = text.indexOf("=");
-    const name = text.slice(0, Math.max(0, at));
-    if (rule.by.some((part) => part.name === name)) values.set(name, text.slice(at + 1));
-    else if (rule.by.length === 1) values.set(rule.by[0]!.name, text);
+    const name = nameIn(rule, text.slice(0, Math.max(0, at)));
+    if (name !== undefined) say(values, name, text.slice(at + 1));
+    else if (rule.by.length === 1) say(values, rule.by[0]!.name, text);
     else throw malformed(`expected NAME=VALUE with a name of ${namesOf(rule)}, got ${shortened(text)}`);
   }
   return values;

@@ -227,6 +227,7 @@ test("what is wrong is told, and changes nothing", async (t) => {
     [`${month}?key=a`, undefined, 400, /expected NAME=VALUE with a name of tenant, seat, got "a"/],
     [`${month}?key=tenant=a&key=seat=x`, undefined, 400, /seat is of the type int64, and "x" is not/],
     [`${month}?key=tenant=a&absent=seet`, undefined, 400, /got "seet"/],
+    [`${month}?key=tenant=a&key=tenant=b&key=seat=1`, undefined, 400, /"tenant" is said twice/],
     ["/limits/plans/all?key=a", undefined, 400, /nothing, since it has one count for all/],
     [`${month}?top=0`, undefined, 400, /top to be 1 to 1000/],
     [`${month}?top=1e3`, undefined, 400, /top to be 1 to 1000/],
@@ -371,4 +372,18 @@ test("weir limits says what is wrong, with status 1", async (t) => {
   }
   const gone = await runCommand(addLimitsCommand, ["limits", "--admin", "127.0.0.1:1"]);
   t.regex(gone.err, /error: cannot ask the hub at 127\.0\.0\.1:1/);
+});
+
+test("a key is said by its expression too", async (t) => {
+  const { ask } = await start(t);
+  const rule = "/limits/plans/per-api-key";
+  await ask(`${rule}/grant`, { key: { "request.api_key": "a=b" }, amount: 5, for: "1h" });
+  const left = async (said: string) => {
+    const { json } = await ask(`${rule}?key=${encodeURIComponent(said)}`);
+    return (json["limits"] as { remaining: number }[])[0]!.remaining;
+  };
+  const all = await left("c=d");
+  t.is(await left("request.api_key=a=b"), all + 5);
+  t.is(await left("a=b"), all + 5);
+  t.is(await left("key=a=b"), all + 5);
 });
