@@ -204,7 +204,9 @@ export class Apportioner {
   #change(bucket: ProxyBucket, parts: readonly Part[], nowMs: number): Assignment | undefined {
     // The proxy has not heard of the last one yet.
     if (bucket.isInFlight) return undefined;
-    for (const { count } of parts) count.ledger.plan(nowMs, this.ttlMs);
+    let isPlanned = true;
+    for (const { count } of parts) isPlanned = count.ledger.plan(nowMs, this.ttlMs) && isPlanned;
+    if (!isPlanned) return undefined;
     if (!bucket.hasTokens) {
       const tokens = tokensOf(offered(parts));
       if (tokens !== undefined) return this.#grant(bucket, tokens, nowMs);

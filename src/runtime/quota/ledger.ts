@@ -17,6 +17,10 @@ export const worthwhile = 1.1;
 /** Less of a budget than this is nothing: shares are divided and added up. */
 const rounding = 1e-6;
 
+/** So many claims are looked through in a millisecond at least. Of more than a few, all are looked through less often. */
+const claimsPerMs = 40;
+const fewClaims = 200;
+
 /** How much of its rate a proxy uses that could use more. */
 const isNearlyAll = 0.9;
 
@@ -42,6 +46,7 @@ export class Ledger {
   /** What was granted when the pool was last brought up to date, or since. */
   #granted: { rate: number; burst: number } = { rate: 0, burst: 0 };
   #isPlanned = false;
+  #plannedMs = -Infinity;
 
   /** @param isFresh whether the whole burst is there */
   constructor(budget: Budget, isFresh: boolean, nowMs: number) {
@@ -102,9 +107,12 @@ export class Ledger {
     this.#pool = Math.max(-this.budget.burst, this.#pool - units);
   }
 
-  /** Brings the books up to a moment: grants that have run out, and what has come into the pool. */
+  /**
+   * Brings the books up to a moment: grants that have run out, and what has come into the pool. Of many claims it does so
+   * only now and then: meanwhile nothing is given out that was not there before.
+   */
   settle(nowMs: number): void {
-    if (nowMs === this.#atMs) return;
+    if (nowMs === this.#atMs || nowMs - this.#atMs < this.#restMs) return;
     const { rate, burst } = this.budget;
     const elapsed = Math.max(0, nowMs - this.#atMs) / 1000;
     this.#atMs = nowMs;
@@ -124,10 +132,15 @@ export class Ledger {
     this.#isPlanned = false;
   }
 
-  /** Works out what each claim should have, and which have to give something up because others lack it. */
-  plan(nowMs: number, turnMs: number): void {
-    if (this.#isPlanned) return;
+  /**
+   * Works out what each claim should have, and which have to give something up because others lack it. `false` where of
+   * many claims this was done only now: ask again.
+   */
+  plan(nowMs: number, turnMs: number): boolean {
+    if (this.#isPlanned) return true;
+    if (nowMs - this.#plannedMs < this.#restMs) return false;
     this.#isPlanned = true;
+    this.#plannedMs = nowMs;
     const live = [...this.claims].filter((claim) => !claim.isLeft);
     const seated = this.#seated(live, nowMs, turnMs);
     for (const claim of live) {
@@ -145,6 +158,7 @@ export class Ledger {
     const lack = this.#lack(live);
     const { rate: rateLack, burst: burstLack } = lack;
     if (rateLack > rounding * this.budget.rate || burstLack > rounding * this.budget.burst) this.#yield(live, lack);
+    return true;
   }
 
   /** What could be granted to a claim now, of what it should have. */
@@ -182,6 +196,11 @@ export class Ledger {
   get isOver(): boolean {
     const { rate, burst } = this.budget;
     return this.#granted.rate > rate * (1 + 1e-9) || this.#granted.burst > burst * (1 + 1e-9);
+  }
+
+  /** How long all claims are not looked through again. */
+  get #restMs(): number {
+    return this.claims.size <= fewClaims ? 0 : this.claims.size / claimsPerMs;
   }
 
   /** What those lack who should have more than they can be given before others have less. */

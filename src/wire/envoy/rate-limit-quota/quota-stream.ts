@@ -44,8 +44,9 @@ export class QuotaStream implements Incoming {
 
   message(message: Uint8Array): void {
     if (this.#isOver) return;
-    const { domain, reports } = readUsageReports(this.#room.reader.reset(asBuffer(message)));
+    const { domain, reports, unread } = readUsageReports(this.#room.reader.reset(asBuffer(message)));
     this.#speakFor(domain);
+    if (unread > 0) this.#room.observer.dropped("quota_bucket", "full", unread);
     const fresh: Subscription[] = [];
     for (const report of reports) {
       const subscription = this.#subscription(report, fresh);
@@ -110,11 +111,12 @@ export class QuotaStream implements Incoming {
     const key = JSON.stringify(entries);
     const known = this.#buckets.get(key);
     if (known !== undefined) return known;
-    const limits = this.#room.limitsOf(this.#domain, entries, this.#call.client);
+    // Said before the policies are asked, which costs more.
     if (this.#buckets.size >= maxBuckets) {
       observer.dropped("quota_bucket", "full", 1);
       return undefined;
     }
+    const limits = this.#room.limitsOf(this.#domain, entries, this.#call.client);
     const bucket = apportioner.subscribe(limits);
     if (bucket === undefined) return undefined;
     // The message's memory is used again.

@@ -7,6 +7,9 @@ const maxEntries = 128;
 /** The longest id of a bucket, in bytes: it is kept as long as the bucket, and sent back with each assignment. */
 const maxIdBytes = 4096;
 
+/** The most reports of one message: a stream has fewer buckets. */
+const maxReports = 5000;
+
 /** The longest time and the most requests that a report is believed to tell of. */
 const maxElapsedMs = 3_600_000;
 const maxRequests = 1e12;
@@ -28,19 +31,25 @@ export interface UsageReports {
   /** `""` where it is not said. */
   readonly domain: string;
   readonly reports: readonly UsageReport[];
+  /** How many more there were, which were not read. */
+  readonly unread: number;
 }
 
 /** Reads an envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports. Throws a `WeirError` where it is none. */
 export function readUsageReports(reader: Reader): UsageReports {
   let domain = "";
   const reports: UsageReport[] = [];
+  let unread = 0;
   while (reader.more) {
     const tag = reader.tag();
     if (tag === 0x0a) domain = reader.string();
-    else if (tag === 0x12) reports.push(within(reader, readReport));
-    else reader.skip(tag);
+    else if (tag === 0x12 && reports.length < maxReports) reports.push(within(reader, readReport));
+    else {
+      if (tag === 0x12) unread++;
+      reader.skip(tag);
+    }
   }
-  return { domain, reports };
+  return { domain, reports, unread };
 }
 
 function readReport(reader: Reader): UsageReport {

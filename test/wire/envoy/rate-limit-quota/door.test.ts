@@ -288,3 +288,32 @@ test("bytes that are no report end the stream with an error of the caller, and n
   );
   t.pass();
 });
+
+test("of a message with very many reports the first are read, and the others counted", async (t) => {
+  const { connect, observer } = await doorTo(all);
+  const proxy = connect();
+  proxy.report([{ id }]);
+  t.is(proxy.take().length, 1);
+  const empty = Buffer.alloc(2 * 6000);
+  for (let at = 0; at < empty.length; at += 2) empty[at] = 0x12;
+  proxy.send(empty);
+  t.deepEqual(
+    observer.drops.filter((drop) => drop.startsWith("quota_bucket full")),
+    ["quota_bucket full 1000"],
+  );
+});
+
+test("each of the most buckets that a stream may have is answered", async (t) => {
+  const { connect, clock } = await doorTo(all.replace("320/s, burst: 100", "100000/s"));
+  const proxy = connect();
+  const answered = new Set<string>();
+  const take = (): void => {
+    for (const line of proxy.take()) answered.add(line.split(" ")[0]!);
+  };
+  for (let i = 0; i < 2000; i += 50)
+    proxy.report(Array.from({ length: 50 }, (_, j) => ({ id: { service: String(i + j) } })));
+  take();
+  await clock.advance(1000);
+  take();
+  t.is(answered.size, 2000);
+});
