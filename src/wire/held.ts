@@ -8,6 +8,9 @@ export function readDecisionId(id: unknown): string {
   throw new WeirError("WEIR_REQUEST_MALFORMED", "id is the id of a decision: 32 hexadecimal digits in lower case");
 }
 
+/** The longest name of a rule that is looked for. */
+export const maxRuleLength = 300;
+
 const done: Readonly<Record<HoldAsked["kind"], string>> = {
   release: "no lease to release",
   renew: "no lease to renew",

@@ -2,7 +2,7 @@ import { Duration } from "../../attributes/duration.ts";
 import type { HoldAsked } from "../../runtime/holds.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions } from "../call.ts";
-import { changeHeld, readDecisionId } from "../held.ts";
+import { changeHeld, maxRuleLength, readDecisionId } from "../held.ts";
 import { bodyObject } from "./check-route.ts";
 import type { HttpRoute } from "./route.ts";
 
@@ -26,7 +26,7 @@ const changes: Readonly<
   refund: {
     keys: ["limit", "amount"],
     asked(id, { limit, amount }) {
-      if (limit !== undefined && (typeof limit !== "string" || limit.length > 300))
+      if (limit !== undefined && (typeof limit !== "string" || limit.length > maxRuleLength))
         throw new WeirError("WEIR_REQUEST_MALFORMED", "limit is the name of a rule: policy/rule");
       if (amount !== undefined && (!Number.isSafeInteger(amount) || (amount as number) < 1))
         throw new WeirError("WEIR_REQUEST_MALFORMED", "amount is a whole number above 0");

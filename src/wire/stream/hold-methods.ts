@@ -1,7 +1,7 @@
 import type { HoldAnswer, HoldAsked } from "../../runtime/holds.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions, Unary } from "../call.ts";
-import { changeHeld, readDecisionId } from "../held.ts";
+import { changeHeld, maxRuleLength, readDecisionId } from "../held.ts";
 import { writeDuration } from "../protobuf/duration.ts";
 import { asBuffer, Reader } from "../protobuf/reader.ts";
 import { within } from "../protobuf/within.ts";
@@ -59,6 +59,8 @@ function readRefund(message: Uint8Array): HoldAsked {
     else if (tag === tags.amount) amount = Number(reader.int64());
     else reader.skip(tag);
   }
+  if (rule.length > maxRuleLength)
+    throw new WeirError("WEIR_REQUEST_MALFORMED", "limit is the name of a rule: policy/rule");
   if (!(amount >= 0)) throw new WeirError("WEIR_REQUEST_MALFORMED", "amount is 0 or more");
   return {
     kind: "refund",

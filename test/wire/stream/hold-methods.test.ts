@@ -54,6 +54,7 @@ test("what is no request is told, and asks nothing of the hub", async (t) => {
     ["Renew", RenewRequest.encode({ id, ttl: { seconds: 0n, nanos: 0 } }).finish()],
     ["Renew", RenewRequest.encode({ id, ttl: { seconds: -5n, nanos: 0 } }).finish()],
     ["Refund", RefundRequest.encode({ id, limit: "", amount: -1n }).finish()],
+    ["Refund", RefundRequest.encode({ id, limit: "r".repeat(301), amount: 1n }).finish()],
   ];
   for (const [name, bytes] of wrong) await t.throwsAsync(run(name, bytes), { code: "WEIR_REQUEST_MALFORMED" });
   t.deepEqual(asked, []);
