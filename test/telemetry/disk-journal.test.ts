@@ -119,6 +119,16 @@ test("each reader gets every batch, in order, from where it stopped, also after 
   await again.close();
 });
 
+test("what is buffered is for this user only", async (t) => {
+  const folder = join(folderOf(t), "buffer");
+  const { journal } = await opened(folder);
+  await appendAll(journal, ["batch"]);
+  await journal.close();
+  t.is(statSync(folder).mode & 0o777, 0o700);
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".wal")))
+    t.is(statSync(join(folder, file)).mode & 0o777, 0o600, file);
+});
+
 test("a segment goes when every reader has done with it, and numbers go on after all are gone", async (t) => {
   const folder = folderOf(t);
   const { journal } = await opened(folder, { maxBytes: 16 * MiB });

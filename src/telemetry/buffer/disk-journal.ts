@@ -48,7 +48,7 @@ const ageMs = 10_000;
  */
 export async function openDiskJournal(options: DiskJournalOptions): Promise<DiskJournal> {
   const { folder, maxBytes, maxAgeMs, sync, observer, log, now, timers, open = openFile } = options;
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
   const lock = await lockFolder(folder);
   const { segments, torn } = await findSegments(folder);
   if (torn > 0) log.info({ folder, bytes: torn }, "the last record of the buffer was not whole, and is left out");

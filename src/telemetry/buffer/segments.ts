@@ -16,10 +16,10 @@ export interface Segment {
   writtenMs: number;
 }
 
-/** Opens files; tests hand in one whose disk is full. */
+/** Opens files; tests hand in one whose disk is full. What it makes is for this user only: entries tell of people. */
 export type OpenFile = (path: string, flags: string) => Promise<FileHandle>;
 
-export const openFile: OpenFile = (path, flags) => open(path, flags);
+export const openFile: OpenFile = (path, flags) => open(path, flags, 0o600);
 
 /**
  * Finds the segments of a folder, oldest first. A crash leaves the last one with a record that was not written whole:
