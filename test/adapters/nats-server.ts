@@ -1,12 +1,14 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { until } from "../e2e/clients.ts";
+import { freePort } from "../e2e/free-port.ts";
+import { leashed } from "../e2e/leash.ts";
 import { peers } from "../e2e/peers.ts";
 import type { Gap } from "../e2e/programs.ts";
-import { freePort } from "./redis-server.ts";
 
 /** A nats-server with JetStream that runs as a process of its own, on loopback. */
 export interface NatsServer {
@@ -14,7 +16,9 @@ export interface NatsServer {
   readonly url: string;
   /** Where its streams lie. */
   readonly folder: string;
-  readonly process: ChildProcess;
+  /** Stops it where it is: its connections stay, and nothing is answered. Resolves when all of it stands. */
+  pause(): Promise<void>;
+  resume(): void;
   /** Ends it hard; its streams stay for one that is started with the same folder. */
   kill(): Promise<void>;
   /** Ends it hard and removes its streams. */
@@ -39,7 +43,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer |
   const file = join(folder, "nats.conf");
   const jetstream = options.jetstream === false ? "" : `jetstream { store_dir: "${folder}", max_file_store: 1GB }`;
   writeFileSync(file, `host: 127.0.0.1\nport: ${port}\n${jetstream}\n${options.config ?? ""}\n`);
-  const child = spawn(found.path, ["-c", file], {
+  const child = spawn(...leashed(found.path, ["-c", file]), {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, ...found.env },
   });
@@ -61,11 +65,22 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer |
     port,
     url: `nats://127.0.0.1:${port}`,
     folder,
-    process: child,
+    async pause() {
+      child.kill("SIGSTOP");
+      await until(() => stands(child.pid!));
+    },
+    resume: () => void child.kill("SIGCONT"),
     kill,
     async dispose() {
       await kill();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Whether every thread of a process is stopped: the signal reaches a busy machine's threads one by one (proc(5)). */
+function stands(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).every((thread) =>
+    /^[^)]*\) T /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8")),
+  );
 }

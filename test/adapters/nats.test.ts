@@ -11,10 +11,10 @@ import { fakeCall, fakeHost, makeInstance, testAdapter, type FakeHost } from "we
 import nats from "../../adapters/nats/index.ts";
 import { parseSubject, type SubjectTemplate } from "../../adapters/nats/subject.ts";
 import { createAuthority } from "../e2e/certificates.ts";
+import { freePort } from "../e2e/free-port.ts";
 import { notRun } from "../e2e/programs.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { startNats, type NatsOptions, type NatsServer } from "./nats-server.ts";
-import { freePort } from "./redis-server.ts";
 
 type KeyPair = ReturnType<typeof nkeys.createUser>;
 
@@ -223,10 +223,10 @@ else {
     });
     const entries = [entry({ n: 1 }), entry({ n: 2 })];
     await deliverAll(deliver, entries.slice(0, 1));
-    slow.process.kill("SIGSTOP");
+    await slow.pause();
     const exported = await deliver(entries.slice(1), call);
     t.like(exported, { delivered: 0, retry: true });
-    slow.process.kill("SIGCONT");
+    slow.resume();
     await deliverAll(deliver, entries.slice(1));
     const nc = await connect({ servers: slow.url });
     t.deepEqual(

@@ -1,11 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Redis } from "ioredis";
+import { until } from "../e2e/clients.ts";
+import { freePort } from "../e2e/free-port.ts";
+import { leashed } from "../e2e/leash.ts";
 import { peers } from "../e2e/peers.ts";
 import type { Gap } from "../e2e/programs.ts";
 
@@ -33,17 +35,17 @@ export async function startRedis(
   if ("gap" in found) return found;
   const port = options.port ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), "weir-redis-"));
-  const child = spawn(
-    found.path,
-    [
-      ...(options.config === undefined ? [] : [options.config, "--sentinel"]),
-      ...["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
-      ...(options.config === undefined ? ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"] : []),
-      ...(options.password === undefined ? [] : ["--requirepass", options.password]),
-      ...(options.args ?? []),
-    ],
-    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...found.env } },
-  );
+  const args = [
+    ...(options.config === undefined ? [] : [options.config, "--sentinel"]),
+    ...["--port", String(port), "--bind", "127.0.0.1", "--dir", folder],
+    ...(options.config === undefined ? ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"] : []),
+    ...(options.password === undefined ? [] : ["--requirepass", options.password]),
+    ...(options.args ?? []),
+  ];
+  const child = spawn(...leashed(found.path, args), {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...found.env },
+  });
   const ended = once(child, "close").then(() => rmSync(folder, { recursive: true, force: true }));
   let said = "";
   for await (const line of createInterface({ input: child.stdout })) {
@@ -70,14 +72,19 @@ export async function startRedis(
   };
 }
 
-/** Starts a cluster of three masters on loopback and waits until it serves. */
+/**
+ * Starts a cluster of three masters on loopback and waits until each knows all of it. One that is gone takes only its own
+ * slots along.
+ */
 export async function startCluster(): Promise<readonly RedisServer[]> {
+  // A node would learn its address from another one only after it serves, and until then leave itself out of the list
+  // that clients ask for. The timeout is longer than a machine under load lets a process wait.
+  const args = [
+    ...["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"],
+    ...["--cluster-node-timeout", "15000", "--cluster-require-full-coverage", "no"],
+  ];
   const nodes: RedisServer[] = [];
-  for (let i = 0; i < 3; i++) {
-    nodes.push(
-      (await startRedis({ args: ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"] })) as RedisServer,
-    );
-  }
+  for (let i = 0; i < 3; i++) nodes.push((await startRedis({ args })) as RedisServer);
   const [first] = nodes;
   const share = Math.ceil(16_384 / nodes.length);
   for (const [i, { client }] of nodes.entries()) {
@@ -85,8 +92,12 @@ export async function startCluster(): Promise<readonly RedisServer[]> {
     await client.call("CLUSTER", "SET-CONFIG-EPOCH", i + 1);
   }
   for (const { port } of nodes.slice(1)) await first!.client.call("CLUSTER", "MEET", "127.0.0.1", port);
+  const complete = ["cluster_state:ok", "cluster_slots_assigned:16384", `cluster_known_nodes:${nodes.length}`];
   for (const { client } of nodes) {
-    while (!String(await client.call("CLUSTER", "INFO")).includes("cluster_state:ok"));
+    await until(async () => {
+      const told = String(await client.call("CLUSTER", "INFO"));
+      return complete.every((line) => told.includes(line));
+    });
   }
   return nodes;
 }
@@ -122,16 +133,4 @@ sentinel failover-timeout limits 2000
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** A port that nobody listens on now, and whose cluster bus port, 10,000 above it, is one. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
-    server.close();
-    await once(server, "close");
-    if (port <= 55_535) return port;
-  }
 }

@@ -9,9 +9,10 @@ import { fakeCall, fakeHost, makeInstance, testAdapter, type FakeHost } from "we
 import memory from "../../adapters/memory/index.ts";
 import redis, { redisAdapter } from "../../adapters/redis/index.ts";
 import { createAuthority } from "../e2e/certificates.ts";
+import { freePort } from "../e2e/free-port.ts";
 import { notRun } from "../e2e/programs.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
-import { freePort, startCluster, startRedis, startSentinel, type RedisServer } from "./redis-server.ts";
+import { startCluster, startRedis, startSentinel, type RedisServer } from "./redis-server.ts";
 
 const server = await startRedis();
 

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-auth.ts";
 import { judgeThrough, type Passage } from "./forward-auth.ts";
+import { freePort } from "./free-port.ts";
 import { startHub, writeFolder, type Hub } from "./hub.ts";
 import { peers } from "./peers.ts";
 import { notRun, type Gap, type Program } from "./programs.ts";
-import { ask, freePort, startProxy, startService, type Proxy, type Service } from "./proxied-service.ts";
+import { ask, startProxy, startService, type Proxy, type Service } from "./proxied-service.ts";
 import { caddyfileOfDocs } from "./recipes.ts";
 
 const files = { "policies/all.yaml": forwardAuthPolicies, "weir.yaml": "policies: ./policies\n" };

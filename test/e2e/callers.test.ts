@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,6 +7,7 @@ import { CheckRequest, CheckResponse, Verdict } from "../../src/wire/gen/weir/v1
 import { hourAgo, type KeyedCertificate } from "./certificates.ts";
 import { stream, unary, until } from "./clients.ts";
 import { mainFile, runWeir, writeFolder } from "./hub.ts";
+import { leashed } from "./leash.ts";
 import {
   authority,
   billing,
@@ -117,8 +119,7 @@ test.serial("the commands that weir serve prints call the hub over TLS as they s
     "weir.yaml": weirYaml(),
   });
   t.teardown(() => rm(folder, { recursive: true, force: true }));
-  const { spawn } = await import("node:child_process");
-  const child = spawn(process.execPath, [mainFile, "serve", "--config", "weir.yaml"], { cwd: folder });
+  const child = spawn(...leashed(process.execPath, [mainFile, "serve", "--config", "weir.yaml"]), { cwd: folder });
   t.teardown(() => child.kill("SIGKILL"));
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));

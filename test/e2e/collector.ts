@@ -1,8 +1,9 @@
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
 import { writeFolder } from "./hub.ts";
 import { peers } from "./peers.ts";
 import type { Gap, Program } from "./programs.ts";
-import { freePort, startProxy } from "./proxied-service.ts";
+import { startProxy } from "./proxied-service.ts";
 
 /** Rotel, a collector that speaks OTLP, in Rust, by others; or how to get it. */
 export function findCollector(): Promise<Program | Gap> {

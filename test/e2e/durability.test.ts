@@ -162,9 +162,9 @@ adapters:
     const folder = await writeFolder(files("AWAY", { url: nats.url }));
     const hub = await started(t, files("AWAY", { url: nats.url }), folder);
     await reportUntil(hub, 0, 200);
-    nats.process.kill("SIGSTOP");
+    await nats.pause();
     t.is(await report(hub, 1), 503, "within the timeout of the adapter");
-    nats.process.kill("SIGCONT");
+    nats.resume();
     await reportUntil(hub, 2, 200);
     await nats.kill();
     await reportUntil(hub, 3, 503);

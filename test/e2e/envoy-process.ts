@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { until } from "./clients.ts";
 import { runWeir } from "./hub.ts";
+import { leashed } from "./leash.ts";
 import { envoyVersions, peers, type EnvoyVersion } from "./peers.ts";
 import type { Gap, Program } from "./programs.ts";
 
@@ -51,7 +52,10 @@ export async function startEnvoy(
   await writeFile(file, config);
   const quick = ["--concurrency", "1", "--disable-hot-restart", "--file-flush-interval-msec", "20", "-l", "warn"];
   const [command, ...words] = [...under, path, "-c", file, "--admin-address-path", adminFile, ...quick];
-  const child = spawn(command!, words, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(...leashed(command!, words), {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const written = { stdout: "", stderr: "" };
   child.stdout.on("data", (chunk: Buffer) => (written.stdout += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (written.stderr += chunk.toString()));
@@ -88,7 +92,7 @@ export async function rejects({ path, env }: Program, config: string): Promise<s
   try {
     const file = join(folder, "envoy.yaml");
     await writeFile(file, config);
-    const child = spawn(path, ["--mode", "validate", "-c", file, "-l", "warn"], {
+    const child = spawn(...leashed(path, ["--mode", "validate", "-c", file, "-l", "warn"]), {
       env: { ...process.env, ...env },
       stdio: ["ignore", "ignore", "pipe"],
     });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "ava";
 import { metric, post } from "./clients.ts";
 import { mainFile, projectRoot, runWeir, startHub, type Hub } from "./hub.ts";
+import { leashed } from "./leash.ts";
 
 const config = join(projectRoot, "policies/weir.yaml");
 
@@ -48,7 +49,7 @@ test("weir validate finds nothing in them", async (t) => {
 
 test("the first lines say where it listens and what is loaded, with two commands whose answers are as told", async (t) => {
   const free = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-  const child = spawn(process.execPath, [mainFile, "serve", "--config", "policies/weir.yaml", ...free], {
+  const child = spawn(...leashed(process.execPath, [mainFile, "serve", "--config", "policies/weir.yaml", ...free]), {
     cwd: projectRoot,
   });
   t.teardown(() => child.kill("SIGKILL"));

@@ -6,6 +6,7 @@ import { CheckResponse } from "../../src/wire/gen/istio/mixer/v1/mixer.ts";
 import { CheckRequest as StreamCheck } from "../../src/wire/gen/weir/v1/weir.ts";
 import { hubFor } from "./clients.ts";
 import { projectRoot } from "./hub.ts";
+import { leashed } from "./leash.ts";
 import { checkRequest, word } from "./mixer-wire.ts";
 import { peers } from "./peers.ts";
 import { notRun } from "./programs.ts";
@@ -28,7 +29,7 @@ test("gRPC's C core, from Python, calls the hub in every way", async (t) => {
   const messages = [checkRequest(wire), checkRequest(padding), streamed].map((each) =>
     Buffer.from(each).toString("hex"),
   );
-  const child = spawn("python3", [join(projectRoot, "test/e2e/python-client.py"), hub.grpc], {
+  const child = spawn(...leashed("python3", [join(projectRoot, "test/e2e/python-client.py"), hub.grpc]), {
     env: { ...process.env, PYTHONPATH: join(found.path, "../..") },
     stdio: ["pipe", "pipe", "pipe"],
   });

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { leashed } from "./leash.ts";
 
 /** The built program, as `npm start` runs it. */
 export const mainFile = fileURLToPath(new URL("../../src/main.js", import.meta.url));
@@ -50,18 +51,15 @@ export async function startHub(
 ): Promise<Hub> {
   const folder = options.folder ?? (await writeFolder(files));
   const config = files["weir.yaml"] === undefined ? [] : ["--config", join(folder, "weir.yaml")];
-  const child = spawn(
-    process.execPath,
-    [
-      mainFile,
-      "serve",
-      ...config,
-      ...["--policies", join(folder, "policies")],
-      ...["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json-ready"],
-      ...(options.args ?? []),
-    ],
-    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const args = [
+    mainFile,
+    "serve",
+    ...config,
+    ...["--policies", join(folder, "policies")],
+    ...["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json-ready"],
+    ...(options.args ?? []),
+  ];
+  const child = spawn(...leashed(process.execPath, args), { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
   const watchers = new Set<() => void>();
@@ -124,7 +122,7 @@ export async function runWeir(
   args: readonly string[],
   options: { cwd?: string; input?: string; env?: Record<string, string> } = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [mainFile, ...args], {
+  const child = spawn(...leashed(process.execPath, [mainFile, ...args]), {
     cwd: options.cwd ?? projectRoot,
     env: { ...process.env, ...options.env },
     stdio: ["pipe", "pipe", "pipe"],

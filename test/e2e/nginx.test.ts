@@ -5,10 +5,11 @@ import { forwardAuthCases, forwardAuthPolicies } from "../cases/doors/forward-au
 import { judgeThrough } from "./forward-auth.ts";
 import { createAuthority } from "./certificates.ts";
 import { metric } from "./clients.ts";
+import { freePort } from "./free-port.ts";
 import { runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
 import { peers } from "./peers.ts";
 import { notRun, type Gap, type Program } from "./programs.ts";
-import { ask, freePort, startProxy, startService, type Proxy, type Seen, type Service } from "./proxied-service.ts";
+import { ask, startProxy, startService, type Proxy, type Seen, type Service } from "./proxied-service.ts";
 
 const policies = `${forwardAuthPolicies}
 ---

@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { spawn, type ChildProcess } from "node:child_process";
 import { request as requestTls } from "node:https";
 import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
@@ -6,6 +5,7 @@ import { connect as connectHttp2, createServer as createHttp2Server, type Http2S
 import { connect, createServer as createNetServer, type AddressInfo, type Socket } from "node:net";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
+import { leashed } from "./leash.ts";
 import type { Program } from "./programs.ts";
 
 /** What the service behind a proxy got. */
@@ -83,22 +83,6 @@ type Answering = Pick<ServerResponse, "addTrailers"> & {
   end(body: Buffer | string): unknown;
 };
 
-/**
- * A port that nothing listens on, for a program that cannot tell which one it took. It lies below those that systems give
- * to whoever asks for any, so that no other test gets it in the meantime.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(15_000, 30_000);
-    const server = createNetServer();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (free) return port;
-  }
-}
-
 /** A proxy that runs. */
 export interface Proxy {
   readonly port: number;
@@ -112,7 +96,7 @@ export async function startProxy(
   args: readonly string[],
   { port, folder }: { readonly port: number; readonly folder: string },
 ): Promise<Proxy> {
-  const child: ChildProcess = spawn(program.path, args, {
+  const child: ChildProcess = spawn(...leashed(program.path, args, "TERM"), {
     env: { ...process.env, ...program.env },
     stdio: ["ignore", "pipe", "pipe"],
   });

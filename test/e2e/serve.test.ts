@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { mainFile, runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
+import { leashed } from "./leash.ts";
 
 const denyAll = (message: string) =>
   `policy: door\ncheck:\n  - name: closed\n    deny: permission_denied\n    message: ${message}\n`;
@@ -58,7 +59,7 @@ test("says where it listens, what it has loaded, and two commands to paste whose
   });
   t.teardown(() => rm(folder, { recursive: true }));
   const args = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-  const child = spawn(process.execPath, [mainFile, ...args], { cwd: folder });
+  const child = spawn(...leashed(process.execPath, [mainFile, ...args]), { cwd: folder });
   t.teardown(() => child.kill("SIGKILL"));
   let out = "";
   for await (const chunk of child.stdout) {
@@ -80,7 +81,7 @@ test("names a few of many policies, and where the others are shown", async (t) =
   const folder = await writeFolder({ "policies/many.yaml": many });
   t.teardown(() => rm(folder, { recursive: true }));
   const args = ["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-  const child = spawn(process.execPath, [mainFile, ...args], { cwd: folder });
+  const child = spawn(...leashed(process.execPath, [mainFile, ...args]), { cwd: folder });
   t.teardown(() => child.kill("SIGKILL"));
   let out = "";
   for await (const chunk of child.stdout) {

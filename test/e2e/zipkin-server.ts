@@ -1,7 +1,8 @@
+import { freePort } from "./free-port.ts";
 import { writeFolder } from "./hub.ts";
 import { peers } from "./peers.ts";
 import type { Gap } from "./programs.ts";
-import { freePort, startProxy } from "./proxied-service.ts";
+import { startProxy } from "./proxied-service.ts";
 
 /** A span as Zipkin's API answers it. */
 export interface ZipkinSpan {

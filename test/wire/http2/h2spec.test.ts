@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { leashed } from "../../e2e/leash.ts";
 import { peers } from "../../e2e/peers.ts";
 import { notRun } from "../../e2e/programs.ts";
 import { echo, serveHttp2 } from "./serve.ts";
@@ -23,7 +24,7 @@ test("h2spec's cases pass, strict ones too", async (t) => {
   t.teardown(() => rmSync(folder, { recursive: true }));
   const report = join(folder, "report.xml");
   const args = ["--host", "127.0.0.1", "--port", String(port), "--timeout", "5", "--strict", "--junit-report", report];
-  const child = spawn(found.path, args, { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(...leashed(found.path, args), { stdio: ["ignore", "ignore", "inherit"] });
   await once(child, "close");
 
   const cases = readFileSync(report, "utf8").split("<testcase ").slice(1);
