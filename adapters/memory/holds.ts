@@ -74,8 +74,9 @@ export class Holds {
   }
 
   /** Forgets what one charge took: it was given back. */
-  forget(id: string, key: string): void {
-    for (const held of this.#byId.get(id) ?? []) if (held.key === key) held.untilMs = -Infinity;
+  forget(id: string, key: string, dedupId: string | undefined): void {
+    for (const held of this.#byId.get(id) ?? [])
+      if (held.key === key && held.dedupId === dedupId) held.untilMs = -Infinity;
   }
 
   #forgetFirst(): void {

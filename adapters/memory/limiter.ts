@@ -68,7 +68,8 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     const limit = extras.limitOf(key, charge.limit);
     if (!(amount >= 0)) throw new RangeError(`expected an amount of 0 or more, got ${amount}`);
     const needed = neededBy(charge);
-    if (charge.dedupId !== undefined) {
+    // A charge of nothing is not remembered as an answer, so it repeats none.
+    if (charge.dedupId !== undefined && amount > 0) {
       const before = answered.get(charge.dedupId, now);
       if (before !== undefined) return before;
     }
@@ -161,7 +162,9 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     }
   }
 
-  function heldOf({ limit, key, hold, dedupId }: Charge, { granted: units }: Grant, now: number): Held | undefined {
+  function heldOf(charge: Charge, { granted: units }: Grant, now: number): Held | undefined {
+    const { limit, key, hold } = charge;
+    const dedupId = charge.amount === 0 ? undefined : charge.dedupId;
     if (hold === undefined) return undefined;
     const isLease = limit.algorithm === "concurrency";
     if (isLease && units === 0) return undefined;
@@ -226,7 +229,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
       const now = clock();
       for (const { limit, key, amount, dedupId, hold } of charges) {
         if (dedupId !== undefined) answered.delete(dedupId);
-        if (hold !== undefined) holds.forget(hold.id, key);
+        if (hold !== undefined) holds.forget(hold.id, key, dedupId);
         const table = tables.of(limit);
         const place = table.find(key, startOf(limit));
         if (place < 0) continue;

@@ -47,19 +47,24 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
     group === undefined || !store.isCluster
       ? `${prefix}{${escaped(key)}}`
       : `${prefix}{${escaped(group)}}}${escaped(key)}}`;
-  const recordOf = ({ hold, dedupId }: Charge, counter: string): string =>
-    `${counter}}${escaped(dedupId === undefined ? `i${hold!.id}` : `d${dedupId}`)}`;
+  /** A charge of nothing is not remembered as an answer, so it repeats none. */
+  const dedupOf = ({ amount, dedupId }: Charge): string | undefined => (amount === 0 ? undefined : dedupId);
+  const recordOf = (charge: Charge, counter: string): string => {
+    const dedupId = dedupOf(charge);
+    return `${counter}}${escaped(dedupId === undefined ? `i${charge.hold!.id}` : `d${dedupId}`)}`;
+  };
   const slotOf = (charge: Charge): number => store.slotOf(counterOf(charge));
   /** Whether the list of a held charge's decision lies where its counter does. */
   const listsAtOnce = (charge: Charge): boolean =>
     !store.isCluster || store.slotOf(listOf(prefix, charge.hold!.id)) === slotOf(charge);
   const followsOf = (charge: Charge, lists: boolean): number =>
-    (charge.dedupId === undefined ? 0 : 1) + (charge.hold === undefined ? 0 : lists ? 6 : 2);
+    (dedupOf(charge) === undefined ? 0 : 1) + (charge.hold === undefined ? 0 : lists ? 6 : 2);
   const keysOf = (charge: Charge, follows: number): string[] => {
     const counter = counterOf(charge);
     if (follows === 0) return [counter];
     const keys = [counter];
-    if (charge.dedupId !== undefined) keys.push(counter + escaped(charge.dedupId));
+    const dedupId = dedupOf(charge);
+    if (dedupId !== undefined) keys.push(counter + escaped(dedupId));
     if (follows >= 2) keys.push(recordOf(charge, counter));
     if (follows >= 4) keys.push(listOf(prefix, charge.hold!.id));
     return keys;

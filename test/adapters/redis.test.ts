@@ -142,7 +142,7 @@ else {
         await one.close();
         await other.close();
       }),
-      { numRuns: fuzzRuns(60) },
+      { numRuns: fuzzRuns(60), examples: [[heldForNothing(limits[1]!)]] },
     );
   });
 
@@ -456,6 +456,18 @@ else {
 }
 
 const limit: Limit = { id: "policy/rule", algorithm: "token-bucket", amount: 10, windowMs: 3_600_000, burst: 10 };
+
+/** Two decisions that take nothing under one deduplication id, each of which is ended for itself. */
+function heldForNothing(limit: Limit) {
+  const step = { passMs: 0, refund: false, granted: undefined, reset: undefined };
+  const charge = { limit, key: "one", amount: 0, more: undefined, bestEffort: false, id: "a" } as const;
+  const heldBy = (id: "x" | "y") => [{ ...charge, hold: { id, forMs: 15_000 as const } }];
+  const endOf = (id: "x" | "y") => ({ id, kind: "end" as const, number: 3 });
+  return [
+    { ...step, charges: heldBy("x"), changes: [] },
+    { ...step, charges: heldBy("y"), changes: [endOf("x"), endOf("y")] },
+  ];
+}
 
 function chargeOf(part: Partial<Charge>): Charge {
   return { limit, key: "key", amount: 1, bestEffort: false, ...part };

@@ -34,6 +34,7 @@ test.after.always(() => {
 const services = [
   "envoy.service.accesslog.v3.AccessLogService",
   "envoy.service.auth.v3.Authorization",
+  "envoy.service.rate_limit_quota.v3.RateLimitQuotaService",
   "envoy.service.ratelimit.v3.RateLimitService",
   "grpc.health.v1.Health",
   "grpc.reflection.v1.ServerReflection",
