@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "./clients.ts";
+import { leashed } from "./leash.ts";
 import { peers } from "./peers.ts";
 import type { Gap } from "./programs.ts";
 
@@ -37,16 +38,17 @@ export async function startPrometheus(target: string): Promise<Prometheus | Gap>
       scrape_configs: [{ job_name: "weir", static_configs: [{ targets: [target] }] }],
     }),
   );
-  const child = spawn(
-    found.path,
-    [
-      `--config.file=${config}`,
-      "--enable-feature=exemplar-storage",
-      `--storage.tsdb.path=${join(folder, "data")}`,
-      "--web.listen-address=127.0.0.1:0",
-    ],
-    { cwd: folder, env: { ...process.env, ...found.env }, stdio: ["ignore", "ignore", "pipe"] },
-  );
+  const args = [
+    `--config.file=${config}`,
+    "--enable-feature=exemplar-storage",
+    `--storage.tsdb.path=${join(folder, "data")}`,
+    "--web.listen-address=127.0.0.1:0",
+  ];
+  const child = spawn(...leashed(found.path, args), {
+    cwd: folder,
+    env: { ...process.env, ...found.env },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
   let ended = false;

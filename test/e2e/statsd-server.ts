@@ -2,10 +2,11 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { runInNewContext } from "node:vm";
+import { freePort } from "./free-port.ts";
 import { writeFolder } from "./hub.ts";
 import { peers } from "./peers.ts";
 import type { Gap } from "./programs.ts";
-import { freePort, startProxy } from "./proxied-service.ts";
+import { startProxy } from "./proxied-service.ts";
 
 /** A statsd that runs, and forgets nothing while a test lasts. */
 export interface StatsdServer {

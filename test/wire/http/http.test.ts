@@ -147,7 +147,9 @@ test("an allowed check is 200 with everything of the decision", async (t) => {
       ["value", "v1"],
     ]),
   );
-  t.deepEqual(asked, {
+  const { carrier, ...rest } = asked;
+  t.is(carrier!.header("content-type"), "application/json");
+  t.deepEqual(rest, {
     quotas: new Map([
       ["per-key", { amount: 2, bestEffort: false }],
       ["b", { amount: 1, bestEffort: true }],

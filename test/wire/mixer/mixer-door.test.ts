@@ -366,9 +366,11 @@ test("answers that differ in anything are told apart, however often they are ask
 
 test("quotas are asked by name with amount, best effort and the deduplication id of the caller", async (t) => {
   t.plan(1);
+  const carrier = { ...call, deadlineMs: 99 };
   const { check } = doorOn({
     check(_, asked) {
       t.deepEqual(asked, {
+        carrier,
         deadlineMs: 99,
         dedupId: "id-1",
         caller: "10.9.9.9",
@@ -388,13 +390,15 @@ test("quotas are asked by name with amount, best effort and the deduplication id
         ["b", { amount: 500n, bestEffort: true }],
       ]),
     },
-    { ...call, deadlineMs: 99 },
+    carrier,
   );
 });
 
 test("a check that names no quota asks for none", async (t) => {
   t.plan(1);
-  await doorOn({ check: (_, asked) => (t.deepEqual(asked, {}), allowed) }).check({ attributes: request });
+  await doorOn({ check: (_, asked) => (t.deepEqual(asked, { carrier: call }), allowed) }).check({
+    attributes: request,
+  });
 });
 
 test("each quota has its own amount, duration, status and references", async (t) => {
