@@ -76,6 +76,9 @@ export function createConsole(options: ConsoleOptions): Console {
         page.change === undefined ? "expected GET or HEAD" : "expected GET, HEAD or POST",
       );
     }
+    // Browsers say so of every POST (Fetch standard, 3.2), and no page of the console makes one: it would be another page's.
+    if (isChange && request.headers.origin !== undefined)
+      return sendError(response, "WEIR_NOT_PERMITTED", "changes are not taken from a browser");
     // Elsewhere a body has no meaning and is not read (RFC 9110, 9.3.1).
     const hasBody = request.headers["content-length"] ?? request.headers["transfer-encoding"];
     if (!isChange && hasBody !== undefined) response.setHeader("connection", "close");

@@ -387,3 +387,14 @@ test("a key is said by its expression too", async (t) => {
   t.is(await left("a=b"), all + 5);
   t.is(await left("key=a=b"), all + 5);
 });
+
+test("nothing is changed for a page of a browser, of whatever origin", async (t) => {
+  const { ask, checkNow } = await start(t);
+  for (let i = 0; i < 10; i++) checkNow(acme);
+  for (const origin of ["http://127.0.0.1:9093", "https://a.example", "null"]) {
+    const { status, json } = await ask("/limits/plans/per-tenant/reset", { key: ["acme"] }, { origin });
+    t.is(status, 403);
+    t.like(json, { error: { code: "WEIR_NOT_PERMITTED" } });
+  }
+  t.false(checkNow(acme).allowed);
+});
