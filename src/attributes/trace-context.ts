@@ -53,6 +53,9 @@ export function readTraceContext(header: HeaderOf, formats: readonly TraceFormat
 /** `version-traceid-parentid-flags`, and for versions above 00 whatever may follow behind another dash. */
 const traceparent = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
+/** A longer one is none: what is cut out of it would hold all of it as long as the span waits. */
+const maxParentLength = 256;
+
 const zeros = /^0+$/;
 
 /** The longest `tracestate` that is handed on: what the specification asks for at least. */
@@ -61,7 +64,7 @@ const maxStateLength = 512;
 /** https://www.w3.org/TR/trace-context-1/: no upper case, version ff and identifiers of zeros are not valid. */
 function readW3c(header: HeaderOf): TraceContext | undefined {
   const text = header("traceparent");
-  if (text === undefined) return undefined;
+  if (text === undefined || text.length > maxParentLength) return undefined;
   const m = traceparent.exec(text);
   if (m === null || m[1] === "ff" || (m[1] === "00" && m[5] !== undefined)) return undefined;
   const trace = m[2]!;

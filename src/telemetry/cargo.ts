@@ -37,7 +37,7 @@ export const spans: Cargo<Span> = {
   capability: "spans",
   dropped: "span",
   noun: "spans",
-  sizeOf: ({ attributes }) => 384 + sizeOfValues(attributes),
+  sizeOf: ({ attributes, name, message = "" }) => 384 + name.length + message.length + sizeOfValues(attributes),
   // A span has identifiers of its own.
   pack: (span) => span,
   unpack: (packed) => packed as Span,

@@ -13,9 +13,13 @@ export class OwnTexts {
   own(text: string): string {
     const known = this.#known.get(text);
     if (known !== undefined) return known;
-    // A round trip through JSON is the one way that copies every text, lone surrogates too.
-    const own = JSON.parse(JSON.stringify(text)) as string;
+    const own = ownText(text);
     if (own.length <= maxLength && this.#known.size < maxTexts) this.#known.set(own, own);
     return own;
   }
+}
+
+/** The same text in memory of its own, or any other JSON value: a round trip through JSON copies lone surrogates too. */
+export function ownText<T>(text: T): T {
+  return JSON.parse(JSON.stringify(text)) as T;
 }

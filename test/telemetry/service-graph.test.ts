@@ -6,6 +6,7 @@ import { graphAttributes } from "../../src/policy/graph-attributes.ts";
 import { createServiceGraph, type GraphEdge } from "../../src/telemetry/graph/service-graph.ts";
 import { latencyBoundsMs, Traffic } from "../../src/telemetry/graph/traffic.ts";
 import { quantileOf } from "../../src/util/quantile.ts";
+import { heapBytes } from "../heap-bytes.ts";
 import { bagOf, type Attributes } from "../attributes/bag-of.ts";
 
 function graphOf(options: { windowMs?: number; maxEdges?: number } = {}) {
@@ -151,4 +152,12 @@ test("a quantile lies within the bucket that holds it", (t) => {
   t.is(quantileOf(0.5, [0, 10, 0], [1, 2]), 1.5);
   t.is(quantileOf(1, [10, 0, 0], [1, 2]), 1);
   t.is(quantileOf(0.99, [1, 0, 99], [1, 2]), 2);
+});
+
+test("names that are cut hold nothing of the texts that they were cut out of", (t) => {
+  const { tell, view } = graphOf();
+  const before = heapBytes();
+  for (let i = 0; i < 100; i++) tell(call({ "source.workload.name": String(i).padEnd(1e6, "x") }));
+  t.true(heapBytes() - before < 20e6);
+  t.is(view().edges.length, 100);
 });

@@ -1,3 +1,4 @@
+import { ownText } from "../../util/own-texts.ts";
 import type { DecisionRecord } from "./decision-log.ts";
 
 /** The last refusals, for whoever asks why. */
@@ -26,7 +27,8 @@ export function createRecentRefusals(size: number): RecentRefusals {
       return taken++ < maxPerSecond;
     },
     add(refusal) {
-      ring[next] = refusal;
+      // Texts of it may be cut out of a whole message, which they would hold.
+      ring[next] = ownText(refusal);
       next = (next + 1) % size;
     },
     list: () => [...ring.slice(next), ...ring.slice(0, next)].reverse(),

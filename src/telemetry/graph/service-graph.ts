@@ -3,6 +3,7 @@ import { Duration } from "../../attributes/duration.ts";
 import type { Layout } from "../../attributes/layout.ts";
 import type { graphAttributes } from "../../policy/graph-attributes.ts";
 import type { Observer } from "../../util/observer.ts";
+import { ownText } from "../../util/own-texts.ts";
 import { latencyBoundsMs, Traffic, type TrafficSum, windowSteps } from "./traffic.ts";
 
 /** A workload, or a service where the records do not say which workload serves it. */
@@ -95,13 +96,14 @@ export function createServiceGraph({ windowMs, maxEdges, observer, now }: Servic
       return undefined;
     }
     size++;
-    const edge: Edge = {
-      source: { name: from, namespace: fromSpace },
-      destination: { name: to, namespace: toSpace },
-      protocol: "",
-    };
-    const names = below(below(below(ends, fromSpace), from), toSpace);
-    names.set(to, edge);
+    // A name that was cut would hold all that it was cut from.
+    const [source, destination] = ownText([
+      { name: from, namespace: fromSpace },
+      { name: to, namespace: toSpace },
+    ] as const);
+    const edge: Edge = { source, destination, protocol: "" };
+    const names = below(below(below(ends, source.namespace), source.name), destination.namespace);
+    names.set(destination.name, edge);
     return edge;
   }
 
@@ -150,7 +152,7 @@ export function createServiceGraph({ windowMs, maxEdges, observer, now }: Servic
         const step = Math.floor(now() / stepMs);
         const edge = edgeOf(textOf(bag, sourceSpace, ""), from, textOf(bag, space, ""), to, step);
         if (edge === undefined) return;
-        if (typeof spoken === "string" && edge.protocol !== spoken) edge.protocol = spoken.slice(0, 16);
+        if (typeof spoken === "string" && edge.protocol !== spoken) edge.protocol = ownText(spoken.slice(0, 16));
         const took = bag.peek(isTcp ? times.tcp : times.http);
         const ms = took instanceof Duration ? took.ms : NaN;
         const traffic =
