@@ -3,7 +3,7 @@ import { Fault } from "../attributes/fault.ts";
 import type { LogRule } from "../policy/snapshot.ts";
 import type { JsonValue, LogEntry } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
-import { isSecretName, maskedText } from "../util/secret-name.ts";
+import { isSecretName, maskedQuery, maskedText } from "../util/secret-name.ts";
 import { Condition } from "./condition.ts";
 import { jsonValue } from "./json.ts";
 import type { EntrySink } from "./buffer/record-buffer.ts";
@@ -49,8 +49,7 @@ export function prepareLog(rule: LogRule, sink: EntrySink<LogEntry>, observer: O
         if (found === undefined) continue;
         if (found instanceof Fault) observer.ruleFault(rule.id, "field", "fault");
         else {
-          const shown =
-            masked === true ? maskedText : jsonValue(found instanceof Map ? masking(found, rule.reveal) : found);
+          const shown = masked === true ? maskedText : shownValue(found, rule.reveal);
           if (name === "__proto__") Object.defineProperty(fields, name, { value: shown, enumerable: true });
           else fields[name] = shown;
         }
@@ -58,6 +57,12 @@ export function prepareLog(rule: LogRule, sink: EntrySink<LogEntry>, observer: O
       return { name: rule.log, timeMs, severity: severityOf(bag), fields };
     },
   };
+}
+
+/** A value as JSON: of a map, entries that look like secrets are masked; of a text with a query, such parameters. */
+function shownValue(found: unknown, reveal: ReadonlySet<string>): JsonValue {
+  if (typeof found === "string") return maskedQuery(found, reveal);
+  return jsonValue(found instanceof Map ? masking(found, reveal) : found);
 }
 
 /** A map whose entries that look like secrets are masked. */

@@ -7,3 +7,25 @@ export function isSecretName(name: string): boolean {
 
 /** What is shown in place of a secret. */
 export const maskedText = "***";
+
+/** A parameter of a query: its name and its value. */
+const parameter = /([?&;])([^=&;#?\s]+)=([^&;#\s]+)/g;
+
+/**
+ * A text, such as a path, with the values of parameters masked whose names, as a server decodes them, are likely to be
+ * those of secrets.
+ *
+ * @param reveal names, in lower case, that are shown whatever they are called
+ */
+export function maskedQuery(text: string, reveal: ReadonlySet<string>): string {
+  if (!text.includes("?")) return text;
+  return text.replaceAll(parameter, (whole, mark: string, name: string) => {
+    const decoded = decodedName(name);
+    return isSecretName(decoded) && !reveal.has(decoded.toLowerCase()) ? `${mark}${name}=${maskedText}` : whole;
+  });
+}
+
+/** Each escape by itself: one that is none must not keep the others as they are. */
+function decodedName(name: string): string {
+  return name.replaceAll(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}

@@ -8,6 +8,7 @@ import { createRecentRefusals } from "../../src/telemetry/decisions/recent-refus
 import type { LogEntry } from "../../src/sdk/index.ts";
 import type { ExportQueue } from "../../src/telemetry/queue.ts";
 import { bagOf } from "../attributes/bag-of.ts";
+import { heapBytes } from "../heap-bytes.ts";
 
 test("what a decision rests on is told by name; secrets are masked, absences and faults are said", (t) => {
   const layout = new Layout();
@@ -19,6 +20,7 @@ test("what a decision rests on is told by name; secrets are masked, absences and
     layout.declareKey("request.headers", "x-user"),
     layout.declareKey("request.headers", "authorization"),
     layout.declareKey("request.headers", "cookie"),
+    layout.declareKey("request.headers", "referer"),
   ];
   layout.declare("request.method", "string");
   const whole = layout.declareWhole("source.labels");
@@ -29,7 +31,12 @@ test("what a decision rests on is told by name; secrets are masked, absences and
       "request.method": "GET",
       "source.port": new Fault("came with another type"),
       "request.api_key": "k",
-      "request.headers": { "x-user": "ann", authorization: "Bearer x", cookie: "c" },
+      "request.headers": {
+        "x-user": "ann",
+        authorization: "Bearer x",
+        cookie: "c",
+        referer: "https://a/?q=1&access_token=t",
+      },
       "source.labels": { app: "web", "api-token": "t" },
     },
   );
@@ -41,9 +48,33 @@ test("what a decision rests on is told by name; secrets are masked, absences and
     "source.principal": null,
     "source.port": { fault: "came with another type" },
     "request.api_key": "***",
-    "request.headers": { "x-user": "ann", authorization: "***", cookie: "c" },
+    "request.headers": {
+      "x-user": "ann",
+      authorization: "***",
+      cookie: "c",
+      referer: "https://a/?q=1&access_token=***",
+    },
     "source.labels": { app: "web", "api-token": "***", version: null },
   });
+});
+
+test("keys that callers make up are cut like values", (t) => {
+  const layout = new Layout();
+  const labels = layout.declareWhole("source.labels");
+  const bag = bagOf({ layout, vocabulary: standardVocabulary }, { "source.labels": { ["k".repeat(1e6)]: "v" } });
+  bag.getWhole(labels);
+  bag.getKey(labels, "l".repeat(1e6));
+  t.deepEqual(JSON.parse(JSON.stringify(attributesRead(bag, bag.reads(), new Set()))), {
+    "source.labels": { [`${"k".repeat(256)}...`]: "v", [`${"l".repeat(256)}...`]: null },
+  });
+});
+
+test("refusals that are kept hold nothing of the messages that their texts were cut out of", (t) => {
+  const recent = createRecentRefusals(100);
+  const before = heapBytes();
+  for (let i = 0; i < 100; i++) recent.add({ path: String(i).padEnd(1e6, "x").slice(0, 256) });
+  t.true(heapBytes() - before < 20e6);
+  t.is(recent.list().length, 100);
 });
 
 const decision = (allowed: boolean): NotedDecision => ({

@@ -404,7 +404,8 @@ report:
 `);
   const reporter = hub.reporter(snapshot);
   const headers = { authorization: "Bearer abc", cookie: "c", "x-csrf-token": "t", accept: "*/*" };
-  reporter.report(recordOf(snapshot, { "request.api_key": "k", "request.path": "/a", "request.headers": headers }));
+  const path = "/a?id=1&access_token=t&cookie=c&api%5fkey=k#x";
+  reporter.report(recordOf(snapshot, { "request.api_key": "k", "request.path": path, "request.headers": headers }));
   await hub.clock.advance(1000);
   t.deepEqual(hub.entries[0]!.fields, {
     key: "***",
@@ -413,6 +414,6 @@ report:
     long: 10,
     cookie: "c",
     all: { authorization: "***", cookie: "c", "x-csrf-token": "***", accept: "*/*" },
-    path: "/a",
+    path: "/a?id=1&access_token=***&cookie=c&api%5fkey=***#x",
   });
 });
