@@ -1,9 +1,20 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { setImmediate } from "node:timers/promises";
+import { gunzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import type { JsonValue, LogEntry } from "weir/sdk";
@@ -20,7 +31,17 @@ let contractFiles = 0;
 let contractFile = "";
 testAdapter(test.serial, log, {
   config: () => ({ to: (contractFile = join(contractFolder, `${++contractFiles}.log`)) }),
-  refusedConfigs: [{ to: "" }, { to: 1 }, { maxSize: 5 }, { maxSize: "1B" }, { maxSize: "big" }, { maxFiles: 0 }],
+  refusedConfigs: [
+    { to: "" },
+    { to: 1 },
+    { maxSize: 5 },
+    { maxSize: "1B" },
+    { maxSize: "big" },
+    { maxFiles: 0 },
+    { rotateEvery: "1s" },
+    { keepFor: "often" },
+    { compression: "zstd" },
+  ],
   logs: {
     delivered: () =>
       readLines(contractFile).map(({ log: name, ...rest }) => {
@@ -31,6 +52,8 @@ testAdapter(test.serial, log, {
 });
 
 type Line = Record<string, JsonValue>;
+
+const outside = { now: Date.now, failed: () => {} };
 
 function readLines(path: string): Line[] {
   const text = readFileSync(path, "utf8");
@@ -87,7 +110,7 @@ test("a file that cannot be opened is told when the instance is made", async (t)
 test("a full file is put aside, the oldest goes, and no line is torn, lost before its time or written twice", async (t) => {
   const path = join(folder(t), "access.log");
   const line = Buffer.byteLength(formatLine(entry({ n: 10 })));
-  const sink = await createFileSink({ path, maxBytes: line * 4, maxFiles: 3 });
+  const sink = await createFileSink({ path, maxBytes: line * 4, maxFiles: 3, ...outside });
   const writer = new LineWriter(sink);
   for (const [from, count] of [
     [10, 3],
@@ -118,7 +141,7 @@ test("any sizes of lines, batches and files leave the newest lines whole and in 
         let n = 0;
         for (const batch of batches) {
           // A new sink for each batch: a restart in between changes nothing.
-          const sink = await createFileSink({ path, maxBytes, maxFiles });
+          const sink = await createFileSink({ path, maxBytes, maxFiles, ...outside });
           const writer = new LineWriter(sink);
           t.is(await writer.logs(batch.map((length) => entry({ n: n++, pad: "x".repeat(length) }))), undefined);
           await writer.close();
@@ -172,6 +195,142 @@ test("a file that cannot be written asks for a retry, and goes on when it can", 
   rmSync(join(base, "logs"));
   t.is(await instance.logs(numbered(0, 2), fakeCall()), undefined);
   t.deepEqual(numbersIn(join(base, "logs/access.log")), [0, 1]);
+  await instance.close!();
+});
+
+const hour = 3_600_000;
+
+/** A sink with a clock that is moved by hand. */
+async function timedSink(path: string, options: object = {}) {
+  const clock = { now: 1_700_000_000_000 };
+  const failures: string[] = [];
+  const sink = await createFileSink({
+    path,
+    maxBytes: 1e9,
+    maxFiles: 10,
+    now: () => clock.now,
+    failed: (error, doing) => failures.push(`${doing}: ${error.message}`),
+    ...options,
+  });
+  return { clock, sink, failures, writer: new LineWriter(sink) };
+}
+
+test("a file holds lines of one period only, also over a restart", async (t) => {
+  const path = join(folder(t), "access.log");
+  const { clock, writer } = await timedSink(path, { rotateEveryMs: hour });
+  const start = Math.floor(clock.now / hour) * hour;
+  for (const [n, minutes] of [
+    [0, 1],
+    [1, 59.9],
+    [2, 60],
+    [3, 61],
+    [4, 200],
+    [5, 190], // A clock that was set back begins no new file.
+  ] as const) {
+    clock.now = start + minutes * 60_000;
+    t.is(await writer.logs(numbered(n, 1)), undefined);
+  }
+  await writer.close();
+  utimesSync(path, start / 1000, (start + 200 * 60_000) / 1000);
+  const later = await timedSink(path, { rotateEveryMs: hour });
+  later.clock.now = start + 300 * 60_000;
+  await later.writer.logs(numbered(6, 1));
+  await later.writer.close();
+  const held = ["access.log.3", "access.log.2", "access.log.1", "access.log"].map((file) =>
+    readLines(join(path, "..", file)).map(({ n }) => n),
+  );
+  t.deepEqual(held, [[0, 1], [2, 3], [4, 5], [6]]);
+});
+
+test("without traffic a file whose period is over is put aside, and goes when its time has come", async (t) => {
+  const path = join(folder(t), "access.log");
+  const { clock, sink, writer, failures } = await timedSink(path, { rotateEveryMs: hour, keepForMs: 3 * hour });
+  const files = () => readdirSync(join(path, "..")).sort();
+  await writer.logs(numbered(0, 1));
+  utimesSync(path, clock.now / 1000, clock.now / 1000);
+  writeFileSync(join(path, "../access.log.old"), "not one of these");
+  await sink.tend();
+  t.deepEqual(files(), ["access.log", "access.log.old"]);
+  clock.now += hour;
+  await sink.tend();
+  t.deepEqual(files(), ["access.log", "access.log.1", "access.log.old"]);
+  t.is(statSync(path).size, 0);
+  clock.now += hour;
+  await sink.tend();
+  t.deepEqual(files(), ["access.log", "access.log.1", "access.log.old"], "a file without a line is not put aside");
+  clock.now += hour + 1;
+  await sink.tend();
+  t.deepEqual(files(), ["access.log", "access.log.old"]);
+  t.deepEqual(failures, []);
+  await writer.close();
+});
+
+test("files put aside are compressed, keep their age, and are counted with the others", async (t) => {
+  const path = join(folder(t), "access.log");
+  const { sink, writer, failures } = await timedSink(path, { maxBytes: 600, maxFiles: 5, gzip: true });
+  let n = 0;
+  const write = async (count: number) => t.is(await writer.logs(numbered((n += count) - count, count)), undefined);
+  await write(20);
+  const before = statSync(`${path}.1`).mtimeMs;
+  await sink.tend();
+  t.true(Math.abs(statSync(`${path}.1.gz`).mtimeMs - before) < 5);
+  // Files are written and put aside while others are compressed.
+  for (let round = 0; round < 10; round++) await Promise.all([sink.tend(), write(3).then(() => write(13))]);
+  await sink.tend();
+  t.deepEqual(readdirSync(join(path, "..")).sort(), [
+    "access.log",
+    ...[1, 2, 3, 4].map((number) => `access.log.${number}.gz`),
+  ]);
+  await writer.close();
+  const texts = [4, 3, 2, 1].map((number) => gunzipSync(readFileSync(`${path}.${number}.gz`)).toString());
+  const numbers = [...texts, readFileSync(path, "utf8")]
+    .flatMap((text) => text.split("\n").slice(0, -1))
+    .map((line) => (JSON.parse(line) as { n: number }).n);
+  t.true(numbers.length > 20);
+  t.deepEqual(
+    numbers,
+    numbers.map((_, i) => n - numbers.length + i),
+  );
+  t.deepEqual(failures, []);
+});
+
+test("closing ends a compression, and leaves the file as it was", async (t) => {
+  const path = join(folder(t), "access.log");
+  const { sink, writer, failures } = await timedSink(path, { gzip: true });
+  await writer.logs(numbered(0, 1));
+  writeFileSync(`${path}.1`, Buffer.alloc(50_000_000, "line\n"));
+  const tended = sink.tend();
+  await setImmediate();
+  await writer.close();
+  await tended;
+  t.deepEqual(readdirSync(join(path, "..")).sort(), ["access.log", "access.log.1"]);
+  t.is(statSync(`${path}.1`).size, 50_000_000);
+  t.deepEqual(failures, []);
+});
+
+test("a full disk is told and counted", async (t) => {
+  const host = fakeHost();
+  const instance = await makeInstance(log, { to: "/dev/full" }, host);
+  const exported = await instance.logs(numbered(0, 2), fakeCall());
+  t.like(exported, { delivered: 0, retry: true });
+  t.regex(exported!.reason, /ENOSPC/);
+  t.is(host.events.get("disk_full"), 1);
+  await instance.close!();
+});
+
+test("files that cannot be compressed are told once, counted each time, and stay", async (t) => {
+  const path = join(folder(t), "access.log");
+  const host = fakeHost();
+  const instance = await makeInstance(log, { to: path, compression: "gzip" }, host);
+  writeFileSync(`${path}.1`, "a line\n");
+  // Where the compressed file is written, a folder is in the way.
+  mkdirSync(`${path}.gz.tmp/full`, { recursive: true });
+  for (let minute = 1; minute <= 2; minute++) {
+    await host.advance(60_000);
+    while ((host.events.get("rotation_failed") ?? 0) < minute) await setImmediate();
+  }
+  t.is(host.logs.filter(({ message }) => message.includes("put aside")).length, 1);
+  t.is(readFileSync(`${path}.1`, "utf8"), "a line\n");
   await instance.close!();
 });
 
@@ -279,7 +438,7 @@ test("a stream takes a batch when it has passed it on, and one that fails is a r
 });
 
 test("the README has every key of the configuration", (t) => {
-  const documented = [...readFileSync("adapters/log/README.md", "utf8").matchAll(/^\| `(\w+)` *\|/gm)].map(
+  const documented = [...readFileSync("adapters/log/README.md", "utf8").matchAll(/^\| `([a-zA-Z]+)` *\|/gm)].map(
     ([, key]) => key,
   );
   t.deepEqual(documented, Object.keys(log.config.shape));

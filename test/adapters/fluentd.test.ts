@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { FluentServer, type EventTime, type FluentServerOptions } from "@fluent-org/logger";
@@ -210,6 +210,7 @@ test("over TLS the server's certificate is checked, the hub shows its own, and s
     "key.pem": own.key,
     "key.txt": "s3cret\n",
   });
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const config = { endpoint: `tls://127.0.0.1:${server.port}`, sharedKeyFile: "key.txt" };
   const tls = { ca: "ca.pem", cert: "cert.pem", key: "key.pem" };
   const instance = await connectTo(t, server.port, { ...config, tls }, folder);
