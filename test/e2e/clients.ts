@@ -1,4 +1,4 @@
-import { Client, credentials, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
+import { Client, credentials, Metadata, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
 import type { ExecutionContext } from "ava";
 import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts";
 import { startHub, type Hub } from "./hub.ts";
@@ -26,14 +26,23 @@ export interface Answer {
   readonly bytes: Buffer;
 }
 
-/** Sends bytes as the message of a unary call. */
-export function unary(client: Client, path: string, message: Uint8Array, deadlineMs = 20_000): Promise<Answer> {
+/** Sends bytes as the message of a unary call, with these headers. */
+export function unary(
+  client: Client,
+  path: string,
+  message: Uint8Array,
+  deadlineMs = 20_000,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   return new Promise((resolve) => {
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
     client.makeUnaryRequest(
       path,
       (bytes: Uint8Array) => Buffer.from(bytes),
       (bytes: Buffer) => bytes,
       message,
+      metadata,
       { deadline: Date.now() + deadlineMs },
       (error: ServiceError | null, bytes?: Buffer) =>
         resolve({ code: error?.code ?? 0, details: error?.details ?? "", bytes: bytes ?? Buffer.alloc(0) }),

@@ -1,6 +1,7 @@
 import test from "ava";
 import { createClient } from "../../src/client/index.ts";
-import { until } from "./clients.ts";
+import { CheckRequest, CheckResponse } from "../../src/wire/gen/envoy/service/auth/v3/external_auth.ts";
+import { connect, unary, until } from "./clients.ts";
 import { startHub } from "./hub.ts";
 import { notRun } from "./programs.ts";
 import { startZipkin, type ZipkinSpan } from "./zipkin-server.ts";
@@ -129,6 +130,63 @@ report:
     });
     t.is(reviewsServer.tags!["error"], undefined);
     t.true((await started.services()).includes("ratings-v1"));
+    t.false(hub.stderr().includes('"level":50'), hub.stderr());
+  });
+
+  test("a real Zipkin server shows the hub's own spans of a check under the span of the proxy that asked", async (t) => {
+    const hub = await startHub({
+      "weir.yaml": `
+policies: ./policies
+adapters:
+  traces: { adapter: zipkin, endpoint: "http://127.0.0.1:${started.port}" }
+  paths: { adapter: list, entries: [/admin], deny: true }
+telemetry:
+  traces: { to: traces, ratio: 0 }
+`,
+      "policies/admin.yaml": `
+policy: admin
+check:
+  - name: no-admin
+    ask: paths
+    with: { value: request.path }
+  - name: calls
+    limit: 100/s
+`,
+    });
+    t.teardown(() => hub.dispose());
+    const client = connect(hub.grpc);
+    t.teardown(() => client.close());
+    const askedTrace = "0af7651916cd43dd8448eb211c80319c";
+    const proxySpan = "b7ad6b7169203331";
+    const ask = async (traceparent: string): Promise<boolean> => {
+      const http = { method: "GET", path: "/items" };
+      const message = CheckRequest.encode(CheckRequest.fromPartial({ attributes: { request: { http } } })).finish();
+      const path = "/envoy.service.auth.v3.Authorization/Check";
+      const { code, details, bytes } = await unary(client, path, message, 20_000, { traceparent });
+      t.is(code, 0, details);
+      return CheckResponse.decode(bytes).status?.code === 0;
+    };
+    t.true(await ask(`00-${"1".repeat(32)}-${proxySpan}-00`));
+    t.true(await ask(`00-${askedTrace}-${proxySpan}-01`));
+
+    let spans: readonly ZipkinSpan[] = [];
+    await until(async () => (spans = (await started.trace(askedTrace)) ?? []).length >= 5);
+    const called = (name: string): ZipkinSpan => spans.find((span) => span.name === name)!;
+    const check = called("check");
+    t.is(check.parentId, proxySpan);
+    t.is(check.kind, "SERVER");
+    t.is(check.localEndpoint.serviceName, "weir");
+    t.is(check.tags?.["weir.allowed"], "true");
+    t.regex(check.tags?.["weir.decision_id"] ?? "", /^.+$/);
+    const above = spans.map(({ name, parentId }) => [name, spans.find(({ id }) => id === parentId)?.name]);
+    t.deepEqual(above.sort(), [
+      ["check", undefined],
+      ["limits", "check"],
+      ["memory quota", "limits"],
+      ["paths check", "rules"],
+      ["rules", "check"],
+    ]);
+    t.is(await started.trace("1".repeat(32)), undefined, "what the proxy does not keep is not kept");
     t.false(hub.stderr().includes('"level":50'), hub.stderr());
   });
 }
