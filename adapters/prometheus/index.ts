@@ -37,8 +37,14 @@ export default defineAdapter({
       .string()
       .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s[\]]*):\d{1,5}$/, "expected HOST:PORT")
       .optional(),
+    /** Where that listener shows the metrics. */
+    path: z
+      .string()
+      .max(1024)
+      .regex(/^\/[A-Za-z0-9._~/-]*$/, "expected a path that begins with /, of letters, digits, ., _, ~, - and /")
+      .default("/metrics"),
   }),
-  async create({ maxSeries, expire, prefix, maxLabelLength, listen }, host) {
+  async create({ maxSeries, expire, prefix, maxLabelLength, listen, path }, host) {
     const store = new SeriesStore({
       maxSeries,
       prefix,
@@ -60,7 +66,7 @@ export default defineAdapter({
 
     const metrics = (group: MetricGroup) => store.recorder(group);
     if (listen === undefined) return { metrics, expose };
-    const listener = await createListener({ address: listen, expose, host });
+    const listener = await createListener({ address: listen, path, expose, host });
     return { metrics, unready: listener.unready, close: listener.close };
   },
 });

@@ -7,6 +7,8 @@ import { expositionFormat, expositionTypes, type Exposition, type Host } from "w
 export interface ListenerOptions {
   /** `HOST:PORT`. */
   readonly address: string;
+  /** Where it shows the metrics, `/metrics` for instance. */
+  readonly path: string;
   readonly expose: (exposition: Exposition) => AsyncIterable<string>;
   readonly host: Host;
 }
@@ -17,10 +19,10 @@ export interface Listener {
 }
 
 /**
- * An HTTP listener that serves `/metrics` and nothing else. When the address is taken it tries again every second: over
+ * An HTTP listener that serves metrics at one path and nothing else. When the address is taken it tries again every second: over
  * a reload that changes the configuration, the instance before still holds it for a moment.
  */
-export async function createListener({ address, expose, host }: ListenerOptions): Promise<Listener> {
+export async function createListener({ address, path, expose, host }: ListenerOptions): Promise<Listener> {
   const server = createServer({ maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000 });
   server.on("request", (request, response) => void answer(request, response));
   server.maxConnections = 64;
@@ -29,10 +31,10 @@ export async function createListener({ address, expose, host }: ListenerOptions)
   let problem: string | undefined;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? "").split("?", 1)[0];
-    if (path !== "/metrics" || (request.method !== "GET" && request.method !== "HEAD")) {
-      response.writeHead(path === "/metrics" ? 405 : 404, { "content-type": "text/plain; charset=utf-8" });
-      response.end("GET /metrics\n");
+    const asked = (request.url ?? "").split("?", 1)[0];
+    if (asked !== path || (request.method !== "GET" && request.method !== "HEAD")) {
+      response.writeHead(asked === path ? 405 : 404, { "content-type": "text/plain; charset=utf-8" });
+      response.end(`GET ${path}\n`);
       return;
     }
     const format = expositionFormat(request.headers.accept);
@@ -58,7 +60,7 @@ export async function createListener({ address, expose, host }: ListenerOptions)
     server.listen(Number(address.slice(colon + 1)), address.slice(0, colon).replace(/^\[|\]$/g, "") || undefined);
     await once(server, "listening");
     problem = undefined;
-    host.log.info({ address: server.address() }, "serving /metrics");
+    host.log.info({ address: server.address() }, `serving ${path}`);
   }
 
   try {

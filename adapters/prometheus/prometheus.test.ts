@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import test from "ava";
 import fc from "fast-check";
 import { overflowValue, SeriesStore, type Exposition, type MetricGroup, type MetricSpec } from "weir/sdk";
@@ -21,6 +23,8 @@ testAdapter(test, prometheus, {
     { prefix: "my-" },
     { listen: "nowhere" },
     { maxLabelLength: 1 },
+    { path: "metrics" },
+    { path: "/a b" },
   ],
 });
 
@@ -350,6 +354,52 @@ for (const [what, spec, labels] of [
   });
 }
 
+test("a metric that a reload defines anew takes the place of the old one, and the others keep their series", (t) => {
+  const { store } = newStore();
+  const before = store.recorder({ labels: ["x"], metrics: [counter("kept"), counter("changed")] });
+  before.record(["a"], [1, 1]);
+  const same = store.recorder({ labels: ["x"], metrics: [counter("kept")] });
+  const anew = store.recorder({ labels: ["x", "y"], metrics: [counter("changed")] });
+  // Requests that began under the old policies still end.
+  before.record(["a"], [1, 1]);
+  same.record(["a"], [1]);
+  anew.record(["a", "b"], [5]);
+  t.deepEqual([samples(store, "kept"), samples(store, "changed")], [{ a: 3 }, { "a/b": 5 }]);
+  before.close!();
+  t.deepEqual([samples(store, "kept"), samples(store, "changed")], [{ a: 3 }, { "a/b": 5 }]);
+  t.is([...render(store, "prometheus")].join("").match(/# TYPE changed /g)!.length, 1);
+});
+
+test("label values of a megabyte take the memory of what is shown of them", (t) => {
+  const { store, host } = newStore({ maxLabelLength: 256 });
+  const recorder = store.recorder({ labels: ["path"], metrics: [counter("c")] });
+  const rest = "x".repeat(1_000_000);
+  const before = usedAfterCollection();
+  for (let i = 0; i < 200; i++) {
+    // In one piece, as it comes from a wire.
+    const label = Buffer.from(`/${i}/${rest}`).toString("latin1");
+    recorder.record([label], [1]);
+    recorder.record([label], [1]);
+  }
+  const grown = usedAfterCollection() - before;
+  t.true(grown < 20e6, `${grown} bytes`);
+  t.is(store.families[0]!.series, 200);
+  t.is(host.events.get("label_cut"), 400);
+  t.true(
+    [...render(store, "prometheus")]
+      .join("")
+      .split("\n")
+      .every((line) => line.length < 300),
+  );
+});
+
+/** How many bytes the heap has in use, once what is not is collected. */
+function usedAfterCollection(): number {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  return process.memoryUsage().heapUsed;
+}
+
 test("a policy set that was prepared and given up leaves the one that serves as it was", (t) => {
   const { store } = newStore();
   const serving = store.recorder({ labels: ["x"], metrics: [counter("m")] });
@@ -437,6 +487,24 @@ test("serves /metrics on a listener of its own, and is then not on the admin lis
   t.is((await get(address, "/metrics", {}, "POST")).status, 405);
   const head = await get(address, "/metrics", {}, "HEAD");
   t.deepEqual([head.status, head.body], [200, ""]);
+});
+
+test("several instances show each its own metrics, at its own address and path", async (t) => {
+  const addresses = [await freeAddress(), await freeAddress()] as const;
+  const paths = ["/teams/metrics", "/metrics"] as const;
+  for (const [i, listen] of addresses.entries()) {
+    const instance = await makeInstance(prometheus, { listen, path: paths[i] }, fakeHost());
+    t.teardown(() => instance.close!());
+    instance.metrics({ labels: [], metrics: [counter("c_total")] }).record([], [i + 1]);
+  }
+  const onAdmin = await makeInstance(prometheus, { prefix: "admin_" }, fakeHost());
+  onAdmin.metrics({ labels: [], metrics: [counter("c_total")] }).record([], [3]);
+  t.regex((await get(addresses[0], "/teams/metrics")).body, /^c_total 1$/m);
+  t.is((await get(addresses[0], "/metrics")).status, 404);
+  t.regex((await get(addresses[1], "/metrics?x=1")).body, /^c_total 2$/m);
+  let text = "";
+  for await (const piece of onAdmin.expose!({ format: "prometheus" })) text += piece;
+  t.regex(text, /^admin_c_total 3$/m);
 });
 
 test("waits for an address that is in use and says so meanwhile", async (t) => {

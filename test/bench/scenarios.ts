@@ -12,6 +12,7 @@ import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThou
 import { type RateLimitOptions, rateLimits, typicalRateLimitAnswer } from "./rate-limit.ts";
 import { residentBytes } from "./process-stat.ts";
 import { type CheckOptions, checkRequests, reportSeries } from "./requests.ts";
+import { scrapes } from "./scrapes.ts";
 import type { ServerProcess } from "./server-process.ts";
 import { micros, rate, type Row } from "./table.ts";
 
@@ -357,6 +358,8 @@ const limits: Scenario = {
 const buffer: Scenario = { name: "buffer", run: bufferedReports };
 const spans: Scenario = { name: "spans", run: spanRows };
 
+const scrape: Scenario = { name: "scrape", run: scrapes };
+
 const envoy: Scenario = { name: "envoy", run: throughEnvoy };
 
 export const scenarios: readonly Scenario[] = [
@@ -369,6 +372,7 @@ export const scenarios: readonly Scenario[] = [
   limits,
   buffer,
   accessLogs,
+  scrape,
   spans,
   envoy,
   memory,

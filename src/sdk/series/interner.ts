@@ -33,8 +33,9 @@ export class Interner {
     let id = this.#ids.get(text);
     if (id === undefined) {
       id = this.#free.pop() ?? this.#texts.length;
-      this.#ids.set(text, id);
-      this.#texts[id] = text;
+      const own = copyOf(text);
+      this.#ids.set(own, id);
+      this.#texts[id] = own;
       this.#uses[id] = 0;
     }
     this.#uses[id]!++;
@@ -49,4 +50,9 @@ export class Interner {
     this.#free.push(id);
     this.#version++;
   }
+}
+
+/** The text in memory of its own: V8 keeps part of a string as a view that holds all of it, which may be a megabyte. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString();
 }
