@@ -63,9 +63,12 @@ const maxPauseMs = 2000;
 /** How long a connection may owe an answer before it is made anew, at least: a host that is gone closes nothing. */
 const leastSilenceMs = 1000;
 
+/** How long a hub that starts waits for a server that neither is ready nor fails, such as one that reads its data set. */
+const firstAttemptMs = 3000;
+
 /**
- * Connects. Resolves when there is a connection, or when the first attempt has failed: a store that is away when the hub
- * starts is the same as one that goes away later. While there is no connection a call fails at once, and no command is
+ * Connects. Resolves when there is a connection, or when the first attempt has failed or takes too long: a store that is
+ * away when the hub starts is the same as one that goes away later. While there is no connection a call fails at once, and no command is
  * ever sent twice: it might have charged.
  */
 export async function connect(config: RedisConfig, host: Host): Promise<Store> {
@@ -86,9 +89,16 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   });
 
   await new Promise<void>((resolve) => {
-    client.once("ready", resolve);
-    client.once("error", () => resolve());
-    client.once("close", () => resolve());
+    const patience = setTimeout(() => {
+      down = true;
+      host.log.warn({ waitedMs: firstAttemptMs }, "redis is not ready: limits go without it until it is");
+      resolve();
+    }, firstAttemptMs);
+    for (const event of ["ready", "error", "close"] as const)
+      client.once(event, () => {
+        clearTimeout(patience);
+        resolve();
+      });
   });
   if (isCluster) {
     // ioredis connects to a node with the first command for it, and fails those that come meanwhile.

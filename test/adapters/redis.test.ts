@@ -427,6 +427,26 @@ else {
     await hub.close();
   });
 
+  test("starts while Redis loads its data, and counts there once it has", async (t) => {
+    const loading = (await startRedis({
+      args: ["--enable-debug-command", "yes", "--loading-process-events-interval-bytes", "1024"],
+    })) as RedisServer;
+    t.teardown(() => loading.kill());
+    await loading.client.eval("for i = 1, 30000 do redis.call('SET', 'k' .. i, 'v') end", 0);
+    await loading.client.config("SET", "key-load-delay", "2000");
+    const reloaded = loading.client.call("DEBUG", "RELOAD").catch(() => undefined);
+    const hub = await opened(t, redis, { url: `redis://127.0.0.1:${loading.port}`, timeout: "200ms" });
+    await hub.saw("redis is not ready");
+    await t.throwsAsync(hub.take(), { message: /Connection to redis is down/ });
+    const aside = loading.client.duplicate({ enableReadyCheck: false });
+    t.teardown(() => aside.disconnect());
+    await aside.config("SET", "key-load-delay", "0");
+    await reloaded;
+    await hub.recovers();
+    t.true((await hub.take()).allowed);
+    await hub.close();
+  });
+
   test("fails in time while Redis is slow, is gone or is a replica, and serves when it is back", async (t) => {
     const first = (await startRedis()) as RedisServer;
     t.teardown(() => first.kill());
