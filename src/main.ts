@@ -63,6 +63,8 @@ const commands: Readonly<Record<string, () => Promise<(program: Command, io: Io)
     return () => addServeCommand(program, io, { version, signals: process });
   },
   validate: async () => (await import("./cli/validate.ts")).addValidateCommand,
+  push: async () => (await import("./cli/push.ts")).addPushCommand,
+  rollback: async () => (await import("./cli/rollback.ts")).addRollbackCommand,
   test: async () => (await import("./cli/test.ts")).addTestCommand,
   check: async () => (await import("./cli/check.ts")).addCheckCommand,
   report: async () => (await import("./cli/report.ts")).addReportCommand,

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { builtinAdapters } from "../adapters/index.ts";
 import { needsRestart, readCredentials } from "./listen/credentials.ts";
@@ -12,6 +13,10 @@ import {
   type LoadOptions,
   type Problem,
 } from "./policy/index.ts";
+import { openFollower, type Follower } from "./policy/pushed/follower.ts";
+import { openPolicyStore } from "./policy/pushed/open-store.ts";
+import type { PushedSet } from "./policy/pushed/pushed-set.ts";
+import type { PushedStore } from "./policy/load.ts";
 import type { Settings } from "./policy/settings.ts";
 import type { Snapshot } from "./policy/snapshot.ts";
 import { Apportioner } from "./runtime/quota/apportioner.ts";
@@ -27,6 +32,7 @@ import { createHubMetrics } from "./telemetry/hub-metrics.ts";
 import { openDiskJournal, type DiskJournal } from "./telemetry/buffer/disk-journal.ts";
 import { createQueues } from "./telemetry/queues.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
+import type { Unreadable } from "./util/text-file.ts";
 import { systemTimers } from "./util/timers.ts";
 import { createTraceIds } from "./util/trace-ids.ts";
 import { weirVersion } from "./util/version.ts";
@@ -94,20 +100,59 @@ export async function createWeir(
   let files: readonly string[] = [];
   let serving = false;
   let seen = "";
+  let follower: Follower | undefined;
+  /** The adapter that the policies are pushed to, and where their copy is: they are followed there while the hub lives. */
+  let followed = "";
+  const followedOf = ({ entry, copy }: PushedStore): string => `${entry.fingerprint} ${copy}`;
+  let whichPushed: "pushed" | "served" = "pushed";
+  const pushed = async (store: PushedStore): Promise<PushedSet | Unreadable> => {
+    if (follower === undefined) {
+      followed = followedOf(store);
+      follower = await openFollower({
+        open: (host) => openPolicyStore(store, log, host),
+        copy: store.copy,
+        hub: `${hostname().replace(/[^A-Za-z0-9-]/g, "-")}-${randomBytes(4).toString("hex")}`,
+        log,
+        timers: systemTimers,
+        onChange: async () => void (await reload("policies were pushed")),
+      });
+    } else if (followedOf(store) !== followed) {
+      log.warn({}, "where policies are pushed to changed: it takes effect when the hub is started again");
+    }
+    return follower.set(whichPushed);
+  };
+  const shownOf = (found: { readonly problems: readonly Problem[]; readonly config: string | undefined }) =>
+    found.problems.map((problem) => formatProblem(withoutSecrets(problem, cwd, found.config)));
   const loadNow = async (): Promise<Loaded> => {
     const prints: string[] = [];
     const beforeReading = async (paths: readonly string[]): Promise<void> => {
       prints.push(await fingerprint(paths));
     };
-    const loaded = await loadPolicies({ ...load, config, beforeReading, namedFiles: serving ? "leave" : "try" });
+    const loaded = await loadPolicies({
+      ...load,
+      config,
+      beforeReading,
+      pushed,
+      namedFiles: serving ? "leave" : "try",
+    });
     // A weir.yaml that was there once must not fall back to defaults because it is gone for a moment.
     ({ config = config, files } = loaded);
     seen = prints.join("\n");
     return loaded;
   };
-  const first = await loadNow();
+  let first = await loadNow();
+  if ("problems" in first && follower?.refused(shownOf(first)) === true) {
+    logProblems(log, first.problems);
+    log.error({}, "the pushed policies are refused: the hub starts with the last that served here");
+    whichPushed = "served";
+    first = await loadNow();
+    whichPushed = "pushed";
+  }
   serving = true;
-  if ("problems" in first) return { problems: first.problems };
+  if ("problems" in first) {
+    await follower?.close();
+    return { problems: first.problems };
+  }
   logProblems(log, first.warnings);
 
   let snapshot: Snapshot = first.snapshot;
@@ -180,6 +225,7 @@ export async function createWeir(
   const closeRuntime = async (deadlineMs: number): Promise<void> => {
     await runtime.close(deadlineMs);
     await disk?.close();
+    await follower?.close();
   };
   const problems = await runtime.activate(snapshot);
   if (problems.length > 0) {
@@ -187,6 +233,7 @@ export async function createWeir(
     return { problems };
   }
   observer.reload(true, snapshot.version);
+  await follower?.accepted();
   let lastReload = { ok: true, timeMs: now(), problems: [] as readonly string[] };
 
   const doorFor = (name: string): DoorOptions => {
@@ -277,7 +324,7 @@ export async function createWeir(
     const loaded = await loadNow();
     const found = "problems" in loaded ? loaded.problems : await serve(loaded.snapshot);
     const ok = !("problems" in loaded) && found.length === 0;
-    const shown = found.map((problem) => formatProblem(withoutSecrets(problem, cwd, loaded.config)));
+    const shown = shownOf({ problems: found, config: loaded.config });
     lastReload = { ok, timeMs: now(), problems: shown };
     if (ok) {
       await credentials.refresh(loaded.snapshot.settings.listen);
@@ -287,9 +334,11 @@ export async function createWeir(
       if (JSON.stringify(buffer) !== JSON.stringify(loaded.snapshot.settings.telemetry.buffer))
         log.warn({}, "telemetry.buffer changed: it takes effect when the hub is started again");
       ({ snapshot } = loaded);
+      await follower?.accepted();
       logProblems(log, loaded.warnings);
       log.info({ why, version: snapshot.version, policies: ownPart(snapshot).policies.length }, "policies reloaded");
     } else {
+      follower?.refused(shown);
       logProblems(log, found);
       const mistakes = found.filter(({ severity }) => severity === "error").length;
       log.error({ why, version: snapshot.version, mistakes }, "reload refused: the old policies go on");
@@ -346,6 +395,7 @@ export async function createWeir(
     await close();
     throw error;
   }
+  follower?.start();
   return {
     weir: {
       version,

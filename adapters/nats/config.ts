@@ -84,6 +84,10 @@ export const natsConfig = z
     journal: z
       .strictObject({ name: streamName.default("WEIR"), ...streamLimits, maxAge: age.prefault("24h") })
       .prefault({}),
+    /** Where pushed policies lie: a key-value bucket, and one beside it for what hubs say of them. */
+    policies: z
+      .strictObject({ bucket: streamName.default("WEIR_POLICIES"), replicas: streamLimits.replicas })
+      .prefault({}),
   })
   .superRefine((config, context) => {
     const tell = (message: string, ...path: string[]): void => context.addIssue({ code: "custom", message, path });

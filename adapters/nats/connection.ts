@@ -25,7 +25,7 @@ export interface Connection {
  */
 export async function openConnection(
   config: NatsConfig,
-  host: Host,
+  host: Pick<Host, "name" | "folder" | "log">,
   onUp: (connection: NatsConnection) => void | Promise<void>,
 ): Promise<Connection> {
   // Loaded here: a command line that names no such adapter does not wait for it.
@@ -98,7 +98,7 @@ export function textOf(error: unknown): string {
 
 async function optionsOf(
   config: NatsConfig,
-  host: Host,
+  host: Pick<Host, "name" | "folder">,
   nats: typeof import("@nats-io/transport-node"),
 ): Promise<ConnectionOptions> {
   const { servers, timeout, tls } = config;

@@ -6,6 +6,7 @@ import { openConnection, textOf, type Connection } from "./connection.ts";
 import { createNatsJournal } from "./journal.ts";
 import { createLogPublisher } from "./log-publisher.ts";
 import { ensureStream } from "./stream.ts";
+import { openPolicyStore } from "./policy-store.ts";
 import { parseSubject, type SubjectTemplate } from "./subject.ts";
 
 /** How long after a stream could not be made that is tried again. */
@@ -17,6 +18,7 @@ export default defineAdapter({
   description: "log entries to subjects of NATS, and a buffer for records in JetStream",
   provides: ["logs", "journal"],
   config: natsConfig,
+  policyStore: openPolicyStore,
   async create(config, host) {
     const { jetstream } = await import("@nats-io/jetstream");
     const subject = parseSubject(config.subject) as SubjectTemplate;

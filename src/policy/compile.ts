@@ -72,6 +72,8 @@ const turnMs = 10;
  * Compiles policy files with a configuration that was read. Files come one by one, in the order of their paths, and the
  * tree of each is let go before the next. Of the policies that ship with Weir, those are left out whose name, or one of
  * whose metrics, the files before have: they take its place.
+ *
+ * @param version of the set, where it has one; left out: it is made of the texts of all files and of the configuration
  */
 export async function compileFiles(
   config: Config,
@@ -79,6 +81,7 @@ export async function compileFiles(
   files: Iterable<PolicyFile> | AsyncIterable<PolicyFile>,
   problems: Problems,
   shipped: Iterable<PolicyFile> = [],
+  version?: string,
 ): Promise<Compiled> {
   const { settings, vocabulary, adapters } = config;
   const layouts: Layouts = { check: new Layout(), report: new Layout() };
@@ -122,7 +125,7 @@ export async function compileFiles(
   }
   if (problems.errors > 0) return { problems: problems.sorted(), omitted: problems.omitted };
   const warnings = problems.sorted();
-  return { snapshot: snapshotOf(config, set, layouts, hash.digest()), warnings };
+  return { snapshot: snapshotOf(config, set, layouts, version ?? hash.digest()), warnings };
 }
 
 /** Gives a promise when it is time for others, that they have had their turn. */

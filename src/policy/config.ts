@@ -9,9 +9,9 @@ import type { AdapterOptions } from "./adapter-entries.ts";
 import { findAdapter, type AdapterNames } from "./adapter-names.ts";
 import { doorSettings } from "./doors-shape.ts";
 import { listenersOf } from "./listeners.ts";
-import type { BufferSettings, Settings, TraceSettings } from "./settings.ts";
+import type { BufferSettings, PushedSettings, Settings, TraceSettings } from "./settings.ts";
 import type { tryCredentials } from "./try-credentials.ts";
-import type { Reading } from "./shape/shape.ts";
+import type { Located, Reading } from "./shape/shape.ts";
 import { weirShape } from "./weir-shape.ts";
 import type { RawWeir } from "./weir-shape.ts";
 import type { Node } from "./yaml/node.ts";
@@ -57,6 +57,8 @@ export async function readConfig(
   const settings = settingsOf(raw, listeners, options);
   if (settings.telemetry.buffer.kind === "journal" && reading !== undefined && buffer !== undefined)
     findAdapter(adapters, reading, buffer.node, buffer.value, "journal");
+  const from = raw?.policies?.pushed?.from;
+  if (from !== undefined && reading !== undefined) tellNoStore(from, adapters, reading);
   const to = raw?.telemetry?.traces?.to;
   if (to !== undefined && reading !== undefined) findAdapter(adapters, reading, to.node, to.value, "spans");
   const log = raw?.telemetry?.decisions?.to;
@@ -65,9 +67,11 @@ export async function readConfig(
 }
 
 function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, folder }: ConfigOptions): Settings {
+  const pushed = pushedOf(raw, folder);
   return {
     listen: listeners,
-    policies: policies ?? resolve(folder, raw?.policies?.value ?? "./policies"),
+    policies: policies ?? pushed?.copy ?? resolve(folder, raw?.policies?.folder?.value ?? "./policies"),
+    ...(pushed === undefined ? {} : { pushed }),
     allowEmpty: raw?.allowEmpty?.value ?? false,
     folder,
     check: {
@@ -106,6 +110,28 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
     },
     shutdown: { deadlineMs: raw?.shutdown?.deadline?.value ?? 10_000 },
   };
+}
+
+function pushedOf(raw: RawWeir | undefined, folder: string): PushedSettings | undefined {
+  const pushed = raw?.policies?.pushed;
+  if (pushed?.from === undefined) return undefined;
+  return { adapter: pushed.from.value, copy: resolve(folder, pushed.copy?.value ?? "./pushed-policies.gz") };
+}
+
+/** Whether the adapter that policies are to come from can be one, which is told. */
+function tellNoStore(from: Located<string>, adapters: AdapterNames, reading: Reading): void {
+  const entry = adapters.get(from.value);
+  if (entry?.adapter.policyStore !== undefined || (entry === undefined && adapters.has(from.value))) return;
+  const able = [...adapters.values()].filter((each) => each?.adapter.policyStore !== undefined);
+  const names = able.map((each) => each!.name).join(", ");
+  reading.tell(from.node, {
+    code: entry === undefined ? "WEIR_POLICY_UNKNOWN_ADAPTER" : "WEIR_POLICY_CAPABILITY",
+    message:
+      entry === undefined
+        ? `no adapter is called "${from.value.slice(0, 100)}"`
+        : `no policies can be pushed to the adapter "${from.value}"`,
+    hint: names === "" ? "name one of the kind nats under adapters:" : `the ones that can be pushed to are ${names}`,
+  });
 }
 
 function bufferOf(raw: RawWeir["telemetry"], folder: string): BufferSettings {

@@ -11,7 +11,10 @@ import { listPolicyFiles } from "./files.ts";
 import { importAdapter as importFromDisk } from "./import-adapter.ts";
 import type { Problem } from "./problem.ts";
 import { Problems } from "./problems.ts";
+import { readCopy } from "./pushed/copy.ts";
+import type { PushedSet } from "./pushed/pushed-set.ts";
 import { Reading } from "./shape/shape.ts";
+import type { AdapterEntry } from "./snapshot.ts";
 import { tryCredentials } from "./try-credentials.ts";
 import { readYaml } from "./yaml/read-yaml.ts";
 import { readShipped } from "./shipped.ts";
@@ -39,8 +42,20 @@ export interface LoadOptions {
   readonly importAdapter?: ImportAdapter | undefined;
   /** Default: Node's. */
   readonly timers?: Timers | undefined;
+  /** Gives the set that was pushed, or says why there is none. Default: the copy of the last one that served here. */
+  readonly pushed?: ((store: PushedStore) => Promise<PushedSet | Unreadable>) | undefined;
   /** Told of files and folders just before they are read, in the order of {@link Loaded.files}. */
   readonly beforeReading?: ((paths: readonly string[]) => Promise<void>) | undefined;
+}
+
+/** Where policies are pushed to. */
+export interface PushedStore {
+  readonly entry: AdapterEntry;
+  readonly copy: string;
+  /** The `weir.yaml` that names it, absolute. */
+  readonly config: string;
+  /** The folder that relative paths of the adapter's configuration are meant from. */
+  readonly folder: string;
 }
 
 export type Loaded = Compiled & {
@@ -92,7 +107,21 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     policies: options.policies === undefined ? undefined : resolve(cwd, options.policies),
   });
 
-  const { policies } = config.settings;
+  const { policies, pushed } = config.settings;
+  const text = typeof configText === "string" ? configText : undefined;
+  if (pushed !== undefined && options.policies === undefined) {
+    const entry = config.adapters.get(pushed.adapter);
+    const store = entry && { entry, copy: pushed.copy, config: configPath, folder: dirname(configPath) };
+    const set = store && (await (options.pushed ?? setOfCopy)(store));
+    if (set instanceof Unreadable) {
+      const message = `there are no policies: ${set.message}`;
+      problems.add(problemOfFile(show(configPath), { code: "WEIR_PUSHED_POLICIES", message }));
+    }
+    const files = set === undefined || set instanceof Unreadable ? [] : set.files;
+    const version = set === undefined || set instanceof Unreadable ? undefined : set.version;
+    const compiled = await compileFiles(config, text, files, problems, await readShipped(config), version);
+    return { ...compiled, config: configPath, files: configs };
+  }
   await options.beforeReading?.([policies]);
   const { files, unreadable } = await listPolicyFiles(policies, configPath);
   for (const { path, message } of unreadable) {
@@ -107,12 +136,16 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
   const limit = config.settings.limits.policyBytes;
   const compiled = await compileFiles(
     config,
-    typeof configText === "string" ? configText : undefined,
+    text,
     readAll(files, limit, show, problems),
     problems,
     await readShipped(config),
   );
   return { ...compiled, config: reading && configPath, files: [...configs, policies] };
+}
+
+async function setOfCopy({ copy }: PushedStore): Promise<PushedSet | Unreadable> {
+  return (await readCopy(copy)) ?? new Unreadable("policies are pushed, and no copy of such is kept here yet");
 }
 
 async function* readAll(

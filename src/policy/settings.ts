@@ -4,8 +4,10 @@ import type { DoorSettings } from "./doors-shape.ts";
 /** What `weir.yaml` says beside adapters and attributes. Every field has its default. Sizes in bytes, times in milliseconds. */
 export interface Settings {
   readonly listen: Listeners;
-  /** Folder of the policy files, absolute. */
+  /** Folder of the policy files, absolute; where policies are pushed, the file that keeps a copy of them. */
   readonly policies: string;
+  /** Where policies come from that are pushed; left out: they are read from the folder. */
+  readonly pushed?: PushedSettings | undefined;
   /** Whether a reload may leave no policy where there were some. Default false. */
   readonly allowEmpty: boolean;
   /** Folder that relative paths of adapters are meant from, absolute. */
@@ -71,6 +73,13 @@ export interface Settings {
     /** How long calls in flight and adapters may take to end. Default 10 s. */
     readonly deadlineMs: number;
   };
+}
+
+export interface PushedSettings {
+  /** The adapter with the store, by its name in `weir.yaml`. */
+  readonly adapter: string;
+  /** The file that keeps the last set that served, absolute. */
+  readonly copy: string;
 }
 
 export type BufferSettings =

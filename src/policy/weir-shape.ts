@@ -4,7 +4,7 @@ import { listenShape } from "./listen-shape.ts";
 import { list, mapOf, record } from "./shape/collections.ts";
 import { bytes, durationMs, part } from "./shape/quantities.ts";
 import { anything, boolean, choice, integer, number, text } from "./shape/scalars.ts";
-import type { Read } from "./shape/shape.ts";
+import type { Located, Read, Shape } from "./shape/shape.ts";
 
 const KiB = 1024;
 const MiB = KiB * KiB;
@@ -199,11 +199,40 @@ const adapterShape = anything("an adapter's configuration", {
   },
 });
 
+const folder = text("the path of a folder");
+
+export const pushedShape = record("where pushed policies come from", {
+  from: {
+    shape: text("the name of an adapter"),
+    description: "The adapter, by its name under `adapters`, to which policies are pushed: one of the kind `nats`.",
+    required: true,
+  },
+  copy: {
+    shape: text("the path of a file"),
+    description: "The file that keeps the last set that served, as seen from weir.yaml.",
+    default: "`./pushed-policies.gz`",
+  },
+});
+
+/** The path of a folder, or where pushed policies come from. */
+const policiesShape: Shape<{ readonly folder?: Located<string>; readonly pushed?: Read<typeof pushedShape> }> = {
+  expected: "the path of a folder, or a map with the key from",
+  schema: { anyOf: [folder.schema, pushedShape.schema] },
+  read(node, reading) {
+    if (node.kind !== "map") {
+      const read = folder.read(node, reading);
+      return read && { folder: read };
+    }
+    const pushed = pushedShape.read(node, reading);
+    return pushed && { pushed };
+  },
+};
+
 export const weirShape = record("weir.yaml", {
   listen: { shape: listenShape, description: "Where the hub listens.", default: "the loopback interface" },
   policies: {
-    shape: text("the path of a folder"),
-    description: "Folder of the policy files, as seen from weir.yaml.",
+    shape: policiesShape,
+    description: "Folder of the policy files, as seen from weir.yaml; or where policies come from that are pushed.",
     default: "`./policies`",
   },
   allowEmpty: {

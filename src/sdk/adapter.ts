@@ -5,6 +5,7 @@ import type { Charge, Consistency, Grant, LeaseState } from "./limit.ts";
 import type { Journal } from "./journal.ts";
 import type { LogEntry, Exported } from "./log.ts";
 import type { MetricGroup, MetricRecorder, Exposition } from "./metric.ts";
+import type { PolicyStore, PolicyStoreHost } from "./policy-store.ts";
 import type { Share, Stake } from "./share.ts";
 import type { Span } from "./span.ts";
 import type { Verdict } from "./verdict.ts";
@@ -160,6 +161,11 @@ export interface Adapter<
   inspect?(config: StandardSchemaV1.InferOutput<C>, folder: string): Awaitable<readonly ConfigIssue[]>;
   /** Makes an instance from a configuration that is valid and has its defaults. */
   create(config: StandardSchemaV1.InferOutput<C>, host: Host): Awaitable<Instance<P, I>>;
+  /**
+   * Opens the store of pushed policies, for `policies: { from: NAME }` of weir.yaml. It comes before all instances, and
+   * stays while the process lives. A store that is away is opened all the same.
+   */
+  policyStore?(config: StandardSchemaV1.InferOutput<C>, host: PolicyStoreHost): Promise<PolicyStore>;
 }
 
 /**

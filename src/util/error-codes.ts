@@ -55,6 +55,12 @@ export const errorCodes = {
     retry: false,
   },
   WEIR_POLICY_NO_RULES: { summary: "a warning: a policy or a folder without rules", grpc: 9, http: 500, retry: false },
+  WEIR_PUSHED_POLICIES: {
+    summary: "policies that come from a store, which cannot be had",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
   WEIR_CERTIFICATE: { summary: "certificates that TLS cannot be served with", grpc: 9, http: 500, retry: false },
   WEIR_TOKEN: { summary: "a file of a bearer token that cannot be used", grpc: 9, http: 500, retry: false },
   WEIR_LISTENER_CALLERS: {
@@ -159,6 +165,7 @@ export const errorCodes = {
   // The process and the command line.
   WEIR_LISTEN: { summary: "an address could not be listened on", grpc: 9, http: 500, retry: false },
   WEIR_BUFFER_IN_USE: { summary: "the folder of the buffer is another hub's", grpc: 9, http: 500, retry: false },
+  WEIR_PUSH: { summary: "policies that could not be pushed or taken back", grpc: 9, http: 500, retry: false },
   WEIR_USAGE: { summary: "a command line that makes no sense", grpc: 3, http: 400, retry: false },
   WEIR_CLIENT_BUSY: {
     summary: "a client with as many calls in flight as it may have",

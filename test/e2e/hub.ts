@@ -42,12 +42,12 @@ export interface Hub {
 }
 
 /**
- * Starts `weir serve` on free ports with a folder that holds `weir.yaml` and `policies/`. Rejects with the program's
+ * Starts `weir serve` on free ports with a folder that holds `weir.yaml` and, unless they are `pushed`, `policies/`. Rejects with the program's
  * standard error when it ends before it serves.
  */
 export async function startHub(
   files: Readonly<Record<string, string>>,
-  options: { args?: readonly string[]; folder?: string } = {},
+  options: { args?: readonly string[]; folder?: string; policies?: "folder" | "pushed" } = {},
 ): Promise<Hub> {
   const folder = options.folder ?? (await writeFolder(files));
   const config = files["weir.yaml"] === undefined ? [] : ["--config", join(folder, "weir.yaml")];
@@ -55,7 +55,7 @@ export async function startHub(
     mainFile,
     "serve",
     ...config,
-    ...["--policies", join(folder, "policies")],
+    ...(options.policies === "pushed" ? [] : ["--policies", join(folder, "policies")]),
     ...["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json-ready"],
     ...(options.args ?? []),
   ];

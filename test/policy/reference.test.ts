@@ -34,6 +34,7 @@ import {
   decisionsShape,
   graphShape,
   limitsShape,
+  pushedShape,
   shutdownShape,
   diskShape,
   telemetryShape,
@@ -97,6 +98,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
   ],
   "docs/weir-yaml.md": [
     weirShape.fields,
+    pushedShape.fields,
     listenShape.fields,
     listenerShape.fields,
     tlsShape.fields,

@@ -1,0 +1,140 @@
+import type { KV } from "@nats-io/kv";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { PolicyStore, PolicyStoreHost } from "weir/sdk";
+import type { NatsConfig } from "./config.ts";
+import { openConnection, textOf } from "./connection.ts";
+
+/** How long what a hub said of itself is kept. */
+const hubTtlMs = 30_000;
+
+/** What a message has beside the value: headers and subject. */
+const headroom = 4096;
+
+const currentKey = "current";
+const setKey = (version: string): string => `set.${version}`;
+
+interface Buckets {
+  readonly nats: NatsConnection;
+  readonly policies: KV;
+  /** Apart from the policies, so that a hub needs no permission to write there. */
+  readonly hubs: KV;
+}
+
+/** Pushed policies in a key-value bucket: `current`, and a key for each set. Hubs speak in a second bucket, `NAME_HUBS`. */
+export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost): Promise<PolicyStore> {
+  const { Kvm } = await import("@nats-io/kv");
+  const { jetstream, jetstreamManager, JetStreamApiCodes, JetStreamApiError, StorageType } =
+    await import("@nats-io/jetstream");
+  const { bucket, replicas } = config.policies;
+  const hubsBucket = `${bucket}_HUBS`;
+  let open: Promise<Buckets> | undefined;
+  let watching: Awaited<ReturnType<KV["watch"]>> | undefined;
+
+  const watch = async ({ nats, policies }: Buckets): Promise<void> => {
+    // The API answers to those who may not, or where there is no bucket, only with silence or an error: it is tried again.
+    const changes = await policies.watch({ key: currentKey, include: "updates" });
+    if (connection.current() !== nats || watching !== undefined) return changes.stop();
+    watching = changes;
+    try {
+      for await (const _ of changes) host.changed();
+    } finally {
+      if (watching === changes) watching = undefined;
+    }
+  };
+  let starting = false;
+  const watchAgain = (buckets: Buckets): void => {
+    if (watching !== undefined || starting) return;
+    starting = true;
+    void watch(buckets)
+      .catch((error: unknown) => host.log.debug({ bucket, reason: textOf(error) }, "the bucket is not watched"))
+      .finally(() => (starting = false));
+  };
+  const bucketsOn = async (nats: NatsConnection): Promise<Buckets> => {
+    const kvm = new Kvm(jetstream(nats, { timeout: config.timeout, checkAPI: false }));
+    return { nats, policies: await kvm.open(bucket), hubs: await kvm.open(hubsBucket) };
+  };
+  const connection = await openConnection(config, host, (nats) => {
+    watching?.stop();
+    watching = undefined;
+    // Nothing is asked of the server for it.
+    open = bucketsOn(nats);
+    host.changed();
+  });
+  const buckets = async (): Promise<Buckets> => {
+    if (connection.current() === undefined || open === undefined)
+      throw new Error(`nats is away: ${connection.reason()}`);
+    return open;
+  };
+  return {
+    async prepare() {
+      const { nats } = await buckets();
+      const manager = await jetstreamManager(nats, { timeout: config.timeout, checkAPI: false });
+      const kvm = new Kvm(jetstream(nats, { timeout: config.timeout, checkAPI: false }));
+      const wishes = [
+        { name: bucket, description: "policies of Weir", history: 1 },
+        { name: hubsBucket, description: "what hubs say of their policies", history: 1, ttl: hubTtlMs },
+      ];
+      for (const { name, ...wish } of wishes) {
+        try {
+          // A bucket that is there stays as an operator made it.
+          await manager.streams.info(`KV_${name}`);
+        } catch (error) {
+          if (!(error instanceof JetStreamApiError) || error.code !== JetStreamApiCodes.StreamNotFound) throw error;
+          await kvm.create(name, { ...wish, replicas, storage: StorageType.File });
+        }
+      }
+    },
+    maxBytes: () => (connection.current()?.info?.max_payload ?? 1_048_576) - headroom,
+    async current() {
+      const all = await buckets();
+      const entry = await all.policies.get(currentKey).catch((error: unknown) => {
+        if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return null;
+        throw error;
+      });
+      if (entry !== null) watchAgain(all);
+      return entry?.operation === "PUT" ? { bytes: entry.value, revision: entry.revision } : undefined;
+    },
+    async replace(bytes, revision) {
+      const { policies } = await buckets();
+      try {
+        if (revision === 0) await policies.create(currentKey, bytes);
+        else await policies.update(currentKey, bytes, revision);
+        return true;
+      } catch (error) {
+        const { StreamWrongLastSequence, StreamWrongLastSequenceUnknown } = JetStreamApiCodes;
+        const codes: readonly number[] = [StreamWrongLastSequence, StreamWrongLastSequenceUnknown];
+        if (error instanceof JetStreamApiError && codes.includes(error.code)) return false;
+        throw error;
+      }
+    },
+    async set(version) {
+      const entry = await (await buckets()).policies.get(setKey(version));
+      return entry?.operation === "PUT" ? entry.value : undefined;
+    },
+    async putSet(version, bytes) {
+      await (await buckets()).policies.put(setKey(version), bytes);
+    },
+    async dropSet(version) {
+      // Without a marker, which would stay for ever.
+      const manager = await jetstreamManager((await buckets()).nats, { timeout: config.timeout, checkAPI: false });
+      await manager.streams.purge(`KV_${bucket}`, { filter: `$KV.${bucket}.${setKey(version)}` });
+    },
+    async tell(hub, bytes) {
+      await (await buckets()).hubs.put(hub, bytes);
+    },
+    async forget(hub) {
+      await (await buckets()).hubs.purge(hub);
+    },
+    async hubs() {
+      const said: Uint8Array[] = [];
+      for await (const entry of await (await buckets()).hubs.history())
+        if (entry.operation === "PUT") said.push(entry.value);
+      return said;
+    },
+    async close() {
+      open = undefined;
+      watching?.stop();
+      await connection.close();
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import type { PolicyStore } from "../../sdk/index.ts";
+import { WeirError } from "../../util/weir-error.ts";
+import { afterPush, afterRollback, decodeCurrent, encodeCurrent, type Current } from "./current.ts";
+import { decodeWord, type HubWord } from "./hub-word.ts";
+import { encodeSet, type PushedSet } from "./pushed-set.ts";
+
+/** What a push or a rollback has done. */
+export interface Moved {
+  readonly version: string;
+  /** What held before; `undefined`: nothing did. */
+  readonly from: string | undefined;
+}
+
+/** Makes a set the one that holds: first it is stored, then one value is replaced, so that no hub ever sees half of it. */
+export async function push(store: PolicyStore, set: PushedSet, now: () => number): Promise<Moved> {
+  const bytes = await encodeSet(set);
+  if (bytes.length > store.maxBytes()) {
+    const message = `the policies are ${bytes.length} bytes compressed; the store takes ${store.maxBytes()}`;
+    throw new WeirError("WEIR_PUSH", message);
+  }
+  await store.prepare();
+  return move(store, async (current) => {
+    // After the look at what holds: a push before it may just have dropped this set.
+    await store.putSet(set.version, bytes);
+    return afterPush(current, set.version, new Date(now()).toISOString());
+  });
+}
+
+/** Makes the set before the one that holds, or one of those before it, the one that holds. */
+export async function rollback(store: PolicyStore, to: string | undefined, now: () => number): Promise<Moved> {
+  return move(store, (current) => {
+    const next = current && afterRollback(current, to, new Date(now()).toISOString());
+    if (next !== undefined) return Promise.resolve(next);
+    const kept = current?.before.map(({ version }) => version).join(", ");
+    const why = to === undefined ? "there is no set before it" : `${to} is none of the sets before it`;
+    throw new WeirError("WEIR_PUSH", `${why}${kept ? `: ${kept}` : ""}`);
+  });
+}
+
+async function move(store: PolicyStore, next: (current: Current | undefined) => Promise<Current>): Promise<Moved> {
+  const found = await store.current();
+  const current = found && decodeCurrent(found.bytes);
+  const following = await next(current);
+  if (!(await store.replace(encodeCurrent(following), found?.revision ?? 0)))
+    throw new WeirError("WEIR_PUSH", "somebody else changed the policies at the same time: look, and try again");
+  const kept = versionsOf(following);
+  for (const version of current === undefined ? [] : versionsOf(current))
+    if (!kept.has(version)) await store.dropSet(version);
+  return { version: following.version, from: current?.version };
+}
+
+function versionsOf(current: Current): ReadonlySet<string> {
+  return new Set([current, ...current.before].map(({ version }) => version));
+}
+
+/** What all hubs say, by name. */
+export async function hubWords(store: PolicyStore): Promise<readonly HubWord[]> {
+  const words = (await store.hubs()).map(decodeWord).filter((word) => word !== undefined);
+  return words.sort((a, b) => (a.hub < b.hub ? -1 : 1));
+}

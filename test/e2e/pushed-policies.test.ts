@@ -1,0 +1,200 @@
+import { rmSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { connect } from "@nats-io/transport-node";
+import { Kvm } from "@nats-io/kv";
+import test, { type ExecutionContext } from "ava";
+import { startNats, type NatsServer } from "../adapters/nats-server.ts";
+import { runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
+import { notRun } from "./programs.ts";
+
+// A test runner takes tests only before the first wait.
+const server = await startNats();
+
+const refuses = (path: string, name = "paths"): string => `
+policy: ${name}
+check:
+  - { name: it, deny: permission_denied, when: request.path == "${path}" }
+`;
+
+const weirYaml = (url: string, bucket: string, more = ""): string => `
+policies: { from: nats }
+adapters:
+  nats: { servers: "${url}", policies: { bucket: ${bucket} } }
+${more}`;
+
+const hasNeeded = '  needed: { adapter: list, entries: ["/asked"] }\n';
+const needsAdapter = `
+policy: asks
+check:
+  - { name: it, ask: needed, with: { value: request.path }, when: request.path.startsWith("/a") }
+`;
+
+/** What a hub answers for a path, and the version that it says decided. */
+async function ask(hub: Hub, path: string): Promise<{ readonly allowed: boolean; readonly version: string }> {
+  const response = await fetch(`http://${hub.http}/v1/check`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ attributes: { "request.path": path } }),
+  });
+  const body = (await response.json()) as { allowed: boolean; version: string };
+  return { allowed: body.allowed, version: body.version };
+}
+
+/** Waits until a hub decides by a version. */
+async function decidesBy(hub: Hub, version: string): Promise<void> {
+  for (let left = 1200; left > 0 && (await ask(hub, "/")).version !== version; left--) await setTimeout(25);
+  const found = (await ask(hub, "/")).version;
+  if (found !== version) throw new Error(`the hub decides by ${found}, not ${version}: ${hub.stderr()}`);
+}
+
+const statusOf = async (hub: Hub): Promise<string> => (await fetch(`http://${hub.admin}/status`)).text();
+
+/** A place that policies are pushed from, with a bucket of its own. */
+async function operator(t: ExecutionContext, nats: NatsServer, bucket: string, more = "") {
+  const folder = await writeFolder({ "weir.yaml": weirYaml(nats.url, bucket, more) });
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const run = async (...args: string[]) => {
+    const done = await runWeir([...args, "--wait", "30s"], { cwd: folder });
+    return { ...done, version: /^policies ([0-9a-f]{12}) /.exec(done.stdout)?.[1] ?? "" };
+  };
+  return {
+    async push(files: Readonly<Record<string, string>>) {
+      await rm(join(folder, "policies"), { recursive: true, force: true });
+      for (const [name, text] of Object.entries(files)) {
+        await mkdir(dirname(join(folder, "policies", name)), { recursive: true });
+        await writeFile(join(folder, "policies", name), text);
+      }
+      return run("push", "policies");
+    },
+    rollback: (...args: string[]) => run("rollback", ...args),
+  };
+}
+
+async function hubOn(t: ExecutionContext, nats: NatsServer, bucket: string, more = "", folder?: string): Promise<Hub> {
+  const files = { "weir.yaml": weirYaml(nats.url, bucket, more) };
+  const hub = await startHub(files, { policies: "pushed", ...(folder === undefined ? {} : { folder }) });
+  t.teardown(() => hub.dispose());
+  return hub;
+}
+
+if ("gap" in server) {
+  test("policies are pushed over NATS", (t) => notRun(t, server));
+} else {
+  test.after.always(() => server.dispose());
+
+  test("every hub takes what is pushed, decides by the same version, and goes back by a rollback", async (t) => {
+    const place = await operator(t, server, "ROLLOUT");
+    const first = await place.push({ "a.yaml": refuses("/one") });
+    t.is(first.code, 0, first.stderr);
+    t.regex(first.stdout, /no hub follows them/);
+    // Another address makes another weir.yaml: the version is that of the policies.
+    const hubs = [await hubOn(t, server, "ROLLOUT"), await hubOn(t, server, "ROLLOUT", "telemetry: { mesh: none }\n")];
+    for (const hub of hubs) t.deepEqual(await ask(hub, "/one"), { allowed: false, version: first.version });
+
+    const second = await place.push({ "a.yaml": refuses("/two"), "more/b.yaml": refuses("/three", "more") });
+    t.is(second.code, 0, second.stdout + second.stderr);
+    t.is(second.stdout.match(/serves them/g)?.length, 2);
+    for (const hub of hubs) {
+      t.deepEqual(await ask(hub, "/one"), { allowed: true, version: second.version });
+      t.deepEqual(await ask(hub, "/three"), { allowed: false, version: second.version });
+      t.regex(await (await fetch(`http://${hub.admin}/metrics`)).text(), new RegExp(`version="${second.version}"`));
+    }
+    const third = await place.push({ "a.yaml": refuses("/four") });
+    const back = await place.rollback();
+    t.is(back.version, second.version);
+    const further = await place.rollback();
+    t.is(further.version, first.version);
+    for (const hub of hubs) t.deepEqual(await ask(hub, "/one"), { allowed: false, version: first.version });
+    const nothing = await place.rollback();
+    t.is(nothing.code, 1);
+    t.regex(nothing.stderr, /WEIR_PUSH.*no set before/);
+    t.not(third.version, second.version);
+  });
+
+  test("policies with a mistake are not pushed", async (t) => {
+    const place = await operator(t, server, "MISTAKE");
+    const good = await place.push({ "a.yaml": refuses("/one") });
+    const hub = await hubOn(t, server, "MISTAKE");
+    const bad = await place.push({
+      "a.yaml": "policy: x\ncheck:\n  - { name: it, deny: permission_denied, when: request.nothing == 1 }\n",
+    });
+    t.is(bad.code, 1);
+    t.regex(bad.stderr, /a\.yaml:3:.*WEIR_EXPRESSION_UNKNOWN_ATTRIBUTE/);
+    t.regex(bad.stderr, /nothing was pushed/);
+    const empty = await place.push({});
+    t.is(empty.code, 1);
+    t.deepEqual(await ask(hub, "/one"), { allowed: false, version: good.version });
+  });
+
+  test("a hub that cannot serve a set refuses it, says why, goes on, and starts with the last that it could", async (t) => {
+    const place = await operator(t, server, "REFUSE", hasNeeded);
+    const good = await place.push({ "a.yaml": refuses("/one") });
+    const hub = await hubOn(t, server, "REFUSE");
+    const refused = await place.push({ "a.yaml": needsAdapter });
+    t.is(refused.code, 1);
+    t.regex(refused.stdout, /refused them, and serves/);
+    t.regex(refused.stdout, /a\.yaml:4:.*WEIR_POLICY_UNKNOWN_ADAPTER/);
+    t.deepEqual(await ask(hub, "/one"), { allowed: false, version: good.version });
+    t.regex(await statusOf(hub), /WEIR_POLICY_UNKNOWN_ADAPTER/);
+
+    hub.process.kill("SIGKILL");
+    await hub.exit;
+    const again = await hubOn(t, server, "REFUSE", "", hub.folder);
+    t.deepEqual(await ask(again, "/one"), { allowed: false, version: good.version });
+    const back = await place.rollback();
+    t.is(back.version, good.version);
+  });
+
+  test("a hub starts with its copy while NATS is away, and takes what was pushed when it is back", async (t) => {
+    const own = (await startNats()) as NatsServer;
+    t.teardown(() => own.dispose());
+    const place = await operator(t, own, "AWAY");
+    const first = await place.push({ "a.yaml": refuses("/one") });
+    const hub = await hubOn(t, own, "AWAY");
+    hub.process.kill("SIGTERM");
+    await hub.exit;
+    await own.kill();
+    const again = await hubOn(t, own, "AWAY", "", hub.folder);
+    t.deepEqual(await ask(again, "/one"), { allowed: false, version: first.version });
+    const fresh = await t.throwsAsync(hubOn(t, own, "AWAY"));
+    t.regex(fresh!.message, /WEIR_PUSHED_POLICIES.*nats is away/);
+
+    const back = (await startNats({ port: own.port, folder: own.folder })) as NatsServer;
+    t.teardown(() => back.dispose());
+    const second = await place.push({ "a.yaml": refuses("/two") });
+    t.is(second.version.length, 12, second.stderr);
+    await decidesBy(again, second.version);
+    t.false((await ask(again, "/two")).allowed);
+  });
+
+  test("what is stored and is no policy set is refused, and nothing changes", async (t) => {
+    const place = await operator(t, server, "HOSTILE");
+    const good = await place.push({ "a.yaml": refuses("/one") });
+    const hub = await hubOn(t, server, "HOSTILE");
+    const nats = await connect({ servers: server.url });
+    t.teardown(() => nats.close());
+    const bucket = await new Kvm(nats).open("HOSTILE");
+    const pointer = (version: string) =>
+      JSON.stringify({
+        version,
+        time: new Date(0).toISOString(),
+        before: [{ version: good.version, time: new Date(0).toISOString() }],
+      });
+    await bucket.put("set.0123456789ab", "no gzip at all");
+    await bucket.put("current", pointer("0123456789ab"));
+    await hub.saw("the pushed policies are refused");
+    // The bytes of another set, under this name.
+    await bucket.put("set.ba9876543210", (await bucket.get(`set.${good.version}`))!.value);
+    await bucket.put("current", pointer("ba9876543210"));
+    await hub.saw(`is stored as ba9876543210 is ${good.version}`);
+    await bucket.put("current", "{");
+    await hub.saw("cannot be had");
+    t.deepEqual(await ask(hub, "/one"), { allowed: false, version: good.version });
+    await bucket.put("current", pointer("ba9876543210"));
+    const back = await place.rollback();
+    t.is(back.code, 0, back.stdout + back.stderr);
+    t.is(back.version, good.version);
+  });
+}
