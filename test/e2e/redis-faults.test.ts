@@ -140,7 +140,9 @@ else {
       await mend(redis, proxy);
       while ((await local()).degraded);
       for (let refused = 0; refused < 3;) if (!(await local()).allowed) refused++;
-      t.is(passed, amount);
+      // Where answers never came, the store may have counted what it is charged then once more: rather too few pass.
+      if (reason === "timeout") t.true(passed <= amount, String(passed));
+      else t.is(passed, amount);
     });
   }
 
