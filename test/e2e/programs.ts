@@ -82,7 +82,7 @@ export function debian(packages: readonly string[], file: string): Recipe {
       mkdir -p "$1/lists/partial" "$1/archives/partial"
       ${apt} update >/dev/null
       ${apt} --no-install-recommends --download-only install ${packages.join(" ")} >/dev/null
-      for package in "$1"/archives/*.deb; do dpkg-deb -x "$package" "$1"; done
+      for package in "$1"/archives/*.deb; do if test -e "$package"; then dpkg-deb -x "$package" "$1"; fi; done
       rm -rf "$1/lists" "$1/archives"`,
     how: `apt-get install ${packages.join(" ")}`,
     env: (folder) => ({
