@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { builtinAdapters } from "../adapters/index.ts";
 import { needsRestart, readCredentials } from "./listen/credentials.ts";
 import { createConsole } from "./console/console.ts";
+import { unreadyReason } from "./console/describe.ts";
 import {
   emptied,
   formatProblem,
@@ -22,9 +23,9 @@ import type { Snapshot } from "./policy/snapshot.ts";
 import { Apportioner } from "./runtime/quota/apportioner.ts";
 import type { QuotaLimits } from "./runtime/quota/bucket-limits.ts";
 import { createLimitDesk } from "./runtime/limit-desk.ts";
-import { createRuntime, type Serving } from "./runtime/runtime.ts";
+import { createRuntime, type Serving, type ServingInstance } from "./runtime/runtime.ts";
 import { fingerprint, watchFiles } from "./runtime/watch.ts";
-import type { Adapter, Instance, Journal, Log } from "./sdk/index.ts";
+import type { Adapter, Capability, Instance, Journal, Log } from "./sdk/index.ts";
 import { notedCheck, notedJudgements } from "./telemetry/decisions/noted.ts";
 import { createRecentRefusals } from "./telemetry/decisions/recent-refusals.ts";
 import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
@@ -33,10 +34,11 @@ import { openDiskJournal, type DiskJournal } from "./telemetry/buffer/disk-journ
 import { createQueues } from "./telemetry/queues.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
 import type { Unreadable } from "./util/text-file.ts";
+import type { CacheCounts } from "./util/cache-counts.ts";
 import { systemTimers } from "./util/timers.ts";
 import { createTraceIds } from "./util/trace-ids.ts";
 import { weirVersion } from "./util/version.ts";
-import type { DoorOptions } from "./wire/call.ts";
+import type { DoorOptions, GrpcDoor } from "./wire/call.ts";
 import { createAccessLogDoor } from "./wire/envoy/access-log/access-log-door.ts";
 import { createAuthzDoor } from "./wire/authz/authz-door.ts";
 import { createExtAuthzDoor } from "./wire/envoy/ext-authz/ext-authz-door.ts";
@@ -157,6 +159,7 @@ export async function createWeir(
 
   let snapshot: Snapshot = first.snapshot;
   const { settings } = snapshot;
+  let caches: ReturnType<typeof cachesOf> = [];
   const metrics = createHubMetrics({
     version,
     now,
@@ -168,6 +171,15 @@ export async function createWeir(
         .flatMap(({ entry, instance }) =>
           Array.from(instance.leases?.() ?? [], (lease) => ({ ...lease, adapter: entry.name })),
         ),
+    rules: () => runtime.ruleTotals(),
+    limitKeys: () => keysHeld(snapshot, runtime.instances()),
+    adapters: () =>
+      runtime.instances().map(({ entry: { name, adapter }, instance, isLeftAlone }) => ({
+        adapter: name,
+        ready: unreadyReason(instance) === undefined,
+        ...(adapter.provides.some((capability) => decides.has(capability)) && { breakerOpen: isLeftAlone }),
+      })),
+    caches: () => caches,
     buffer: () => journalState?.(),
     credentials: () => credentials.states(),
   });
@@ -275,15 +287,17 @@ export async function createWeir(
       end: () => serving.release(),
     };
   };
+  const grpcDoors = [
+    createMixerDoor(doorFor("mixer")),
+    createStreamDoor(doorFor("stream")),
+    createExtAuthzDoor(doorFor("ext_authz")),
+    createRateLimitDoor(doorFor("ratelimit")),
+    createRateLimitQuotaDoor({ open: openQuotas, apportioner, observer, timers: systemTimers }),
+    accessLog,
+  ];
+  caches = cachesOf(grpcDoors);
   const grpc = createGrpcServer({
-    doors: [
-      createMixerDoor(doorFor("mixer")),
-      createStreamDoor(doorFor("stream")),
-      createExtAuthzDoor(doorFor("ext_authz")),
-      createRateLimitDoor(doorFor("ratelimit")),
-      createRateLimitQuotaDoor({ open: openQuotas, apportioner, observer, timers: systemTimers }),
-      accessLog,
-    ],
+    doors: grpcDoors,
     gate: gates.grpc,
     ...serverOptions,
   });
@@ -411,6 +425,28 @@ export async function createWeir(
 
 /** Milliseconds of a clock that is never set. */
 const monotonic = (): number => performance.now();
+
+/** The capabilities whose calls decisions wait for. */
+const decides: ReadonlySet<string> = new Set(["check", "quota"] satisfies Capability[]);
+
+function cachesOf(doors: readonly GrpcDoor[]): [door: string, cache: string, counts: CacheCounts][] {
+  return doors.flatMap(({ name, caches = {} }) =>
+    Object.entries(caches).map(([cache, counts]): [string, string, CacheCounts] => [name, cache, counts]),
+  );
+}
+
+/** How many counts of each limit its adapter holds, where it can say at once. */
+function* keysHeld(
+  { checks }: Snapshot,
+  instances: readonly ServingInstance[],
+): Generator<{ readonly rule: string; readonly keys: number }> {
+  const byName = new Map(instances.map(({ entry, instance }) => [entry.name, instance]));
+  for (const rule of checks) {
+    if (rule.kind !== "limit") continue;
+    const keys = byName.get(rule.via)?.usage?.held?.(rule.limit);
+    if (keys !== undefined) yield { rule: rule.id, keys };
+  }
+}
 
 /** What a door sees of a snapshot that serves. */
 export function sessionOn(serving: Serving<Reporter>, door: string): Session {

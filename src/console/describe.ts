@@ -71,7 +71,8 @@ export function describeAdapter({ entry, instance }: AdapterView): Described {
   };
 }
 
-function unreadyReason(instance: AdapterView["instance"]): string | undefined {
+/** Why an adapter says that it cannot serve; `undefined` when it can. */
+export function unreadyReason(instance: AdapterView["instance"]): string | undefined {
   try {
     const reason: unknown = instance.unready?.();
     if (reason === undefined || typeof reason === "string") return reason;

@@ -25,6 +25,7 @@ const noQuotas: Decision["quotas"] = new Map();
 /** Prepares a snapshot's check rules. */
 export function createCheck(context: CheckContext): Check {
   const { snapshot, observer, log, nextId, monotonic } = context;
+  const { applied } = context.use;
   const table = new RuleTable(snapshot, context.tables);
   const names = limitNames(table.rules);
   const index = new RuleIndex(snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"));
@@ -41,7 +42,7 @@ export function createCheck(context: CheckContext): Check {
       if (!mayHideSlash && hidesSlash(bag)) return refused(bag, codes.invalidArgument, ambiguousPath);
       const judgement = new Judgement(context, bag, asked);
       const asking = judgeRules(judgement);
-      const decision = asking === undefined ? proceed(judgement) : asking.then(() => proceed(judgement));
+      const decision = asking === undefined ? proceed(judgement) : afterAsks(judgement, asking);
       return decision instanceof Promise ? decision.catch((error: unknown) => broken(bag, error)) : decision;
     } catch (error) {
       return broken(bag, error);
@@ -71,6 +72,7 @@ export function createCheck(context: CheckContext): Check {
       }
       const answer = table.applies(ordinal, matched, bag);
       if (answer === false) continue;
+      applied[ordinal]!++;
       if (kind === traits.deny) judgeDeny(judgement, table, ordinal, answer);
       else if (kind === traits.headers) noteHeaders(judgement, rules[ordinal]!, answer);
       else {
@@ -79,6 +81,13 @@ export function createCheck(context: CheckContext): Check {
       }
     }
     return asking === undefined ? undefined : Promise.all(asking);
+  }
+
+  async function afterAsks(judgement: Judgement, asking: Promise<unknown>): Promise<Decision> {
+    const start = monotonic();
+    await asking;
+    judgement.asksMs = monotonic() - start;
+    return proceed(judgement);
   }
 
   /** Headers and limits: only for a request that no deny and no ask refuses. */
@@ -98,6 +107,7 @@ export function createCheck(context: CheckContext): Check {
       const { wishes } = judgement;
       // A limit whose cost cannot be computed refuses by itself.
       if (judgement.refusals === undefined && wishes !== undefined) {
+        judgement.chargeStart = monotonic();
         const charged = charge(judgement, wishes);
         if (charged instanceof Promise) return charged.then(() => decide(judgement, true));
         return decide(judgement, true);
@@ -128,7 +138,9 @@ export function createCheck(context: CheckContext): Check {
       validUses: validity.uses,
       reads: judgement.reads ?? judgement.bag.reads(),
     };
-    observer.decision(allowed, monotonic() - judgement.start);
+    const end = monotonic();
+    const { start, asksMs, chargeStart } = judgement;
+    observer.decision(allowed, end - start, asksMs, chargeStart === undefined ? undefined : end - chargeStart);
     if (allowed && judgement.query !== undefined) decision.query = judgement.query;
     return first?.rule.http === undefined ? decision : { ...decision, http: first.rule.http };
   }

@@ -118,6 +118,7 @@ export function limitApplies(context: CheckContext, limit: PreparedRule, bag: Ba
   const rule = limit.rule as LimitRule;
   const answer = applies(limit, matches(limit, bag), bag);
   if (answer === false) return false;
+  context.use.applied[rule.ordinal]!++;
   if (answer !== true) tellFault(context, rule, "when", answer);
   if (excused(limit, bag, context.observer)) return false;
   if (answer === true) return true;
@@ -142,7 +143,9 @@ export function charge(judgement: Judgement, wishes: readonly Wish[]): void | Pr
 }
 
 function take({ context, asked }: Judgement, wishes: readonly Wish[]): void | Promise<void> {
-  return chargeAll(wishes, context.callsOf, context.local, context.observer, asked.deadlineMs, asked.trace);
+  const { callsOf, local, observer, use } = context;
+  const charged = chargeAll(wishes, callsOf, local, observer, asked.deadlineMs, asked.trace);
+  return charged instanceof Promise ? charged.then(() => use.charged(wishes)) : use.charged(wishes);
 }
 
 /** Makes of the adapters' answers what the decision says of them. */

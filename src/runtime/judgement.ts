@@ -10,6 +10,7 @@ import type { Asked, HeaderOperation, QuotaOutcome } from "./decision.ts";
 import type { LocalLimits } from "./local-limits.ts";
 import type { PreparedRule, Tables } from "./prepared-rule.ts";
 import type { Refusal } from "./refusal.ts";
+import type { RuleUse } from "./rule-use.ts";
 import { Validity } from "./validity.ts";
 
 /** What decisions are made with. */
@@ -23,6 +24,8 @@ export interface CheckContext {
   /** How those limits are kept. */
   readonly local: LocalLimits;
   readonly observer: Observer;
+  /** Counts how the snapshot's rules are used. */
+  readonly use: RuleUse;
   readonly log: Log;
   /** A new decision id: 128 random bits in hexadecimal. */
   readonly nextId: () => string;
@@ -41,6 +44,10 @@ export class Judgement {
   readonly asked: Asked;
   /** When it began, by the monotonic clock. */
   readonly start: number;
+  /** How long verdicts were waited for; `undefined` where none was. */
+  asksMs: number | undefined;
+  /** When limits were charged, by the same clock; `undefined` where none was. */
+  chargeStart: number | undefined;
   refusals: Refusal[] | undefined;
   /** Rules that would have refused. */
   observed: CheckRule[] | undefined;

@@ -100,6 +100,8 @@ class Judging implements RateLimitJudgement {
   #observing: DescriptorWish[] | undefined;
   #descriptors = 0;
   #id: string | undefined;
+  /** When limits were charged; `undefined` where none applies. */
+  #chargeStart: number | undefined;
   #isBroken = false;
 
   constructor(
@@ -198,6 +200,7 @@ class Judging implements RateLimitJudgement {
   /** Enforced limits, then, if they granted, what is given back and what observes. */
   #charge(): void | Promise<void> {
     const enforced = this.#enforced;
+    if (enforced.length > 0 || this.#observing !== undefined) this.#chargeStart = this.#context.monotonic();
     const isPlain = this.#observing === undefined && this.#asked.each !== true && enforced.every(isPlainWish);
     if (!isPlain) return this.#chargeInSteps();
     return enforced.length === 0 ? undefined : thenDo(this.#take(enforced), () => this.#lookAtUnasked());
@@ -220,8 +223,9 @@ class Judging implements RateLimitJudgement {
   }
 
   #take(wishes: readonly Wish[]): void | Promise<void> {
-    const { callsOf, local, observer } = this.#context;
-    return chargeAll(wishes, callsOf, local, observer, this.#asked.deadlineMs, this.#asked.trace);
+    const { callsOf, local, observer, use } = this.#context;
+    const charged = chargeAll(wishes, callsOf, local, observer, this.#asked.deadlineMs, this.#asked.trace);
+    return thenDo(charged, () => use.charged(wishes));
   }
 
   /** Charges each by itself. One that was granted less than it wanted is over its limit, and what was left is spent. */
@@ -312,7 +316,9 @@ class Judging implements RateLimitJudgement {
     if (refusals !== undefined) sortRefusals(refusals);
     const first = refusals?.[0];
     const allowed = first === undefined;
-    observer.decision(allowed, monotonic() - this.#start);
+    const end = monotonic();
+    const limitsMs = this.#chargeStart === undefined ? undefined : end - this.#chargeStart;
+    observer.decision(allowed, end - this.#start, undefined, limitsMs);
     const decision: RateLimitDecision = {
       id: this.#id ?? nextId(),
       version: snapshot.version,

@@ -17,6 +17,7 @@ import { LocalLimits } from "./local-limits.ts";
 import { problemOf, unprepared } from "./load-problem.ts";
 import { createQuotaLimits } from "./quota/bucket-limits.ts";
 import { createRateLimit } from "./rate-limit.ts";
+import { RuleUse, RuleUses, type RuleTotals } from "./rule-use.ts";
 import { Holding } from "./serving.ts";
 import type { Serving } from "./serving.ts";
 
@@ -57,6 +58,8 @@ export interface RuntimeOptions<T> {
 export interface ServingInstance {
   readonly entry: AdapterEntry;
   readonly instance: Instance;
+  /** Whether its circuit breaker keeps calls from it now. */
+  readonly isLeftAlone: boolean;
 }
 
 /**
@@ -75,6 +78,8 @@ export interface Runtime<T> {
   acquire(): Serving<T>;
   /** The instances of the snapshot that serves, in the order of `weir.yaml`. */
   instances(): readonly ServingInstance[];
+  /** How the check rules of the snapshot that serves were used, with what was counted of them before reloads. */
+  ruleTotals(): Iterable<RuleTotals>;
   /**
    * Ends the serving: requests under way may end, for half of `deadlineMs`; then every instance is closed. After
    * `deadlineMs` it waits no longer and aborts what is left. Never rejects.
@@ -92,6 +97,7 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
   /** Snapshots that serve, or on which there are still requests. */
   const holdings = new Set<Holding<T>>();
   const endings = new Set<Promise<void>>();
+  const ruleUses = new RuleUses();
   let current: Holding<T> | undefined;
   let fallback: ManagedInstance | undefined;
   let localLimits: LocalLimits | undefined;
@@ -192,8 +198,10 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     const send = (span: Span): void => options.trace?.(prepared, span);
     const tracer = traces && new Tracer({ settings: traces, layout, ids: traceIds, now, monotonic, observer, send });
     const tables = (adapter: string) => (key: string) => instanceOf(adapter).table?.(key);
+    const use = new RuleUse(snapshot.checks);
     const context = {
       snapshot,
+      use,
       tracer,
       callsOf,
       tables,
@@ -211,10 +219,12 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     const prepared = options.prepare(snapshot, instanceOf);
     const holding = new Holding(snapshot, prepared, check, rateLimit, holds, quotas, instanceOf, held, (ended) => {
       holdings.delete(ended);
+      ruleUses.end(use);
       const ending = end(ended).finally(() => endings.delete(ending));
       endings.add(ending);
     });
     holdings.add(holding);
+    ruleUses.begin(use);
     return holding;
   }
 
@@ -244,7 +254,10 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
       return current.acquire();
     },
 
-    instances: () => current?.held.map(({ entry, instance }) => ({ entry, instance })) ?? [],
+    instances: () =>
+      current?.held.map(({ entry, instance, calls }) => ({ entry, instance, isLeftAlone: calls.isLeftAlone })) ?? [],
+
+    ruleTotals: () => ruleUses.totals(),
 
     async close(deadlineMs) {
       const end = monotonic() + deadlineMs;

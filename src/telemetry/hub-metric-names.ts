@@ -22,6 +22,16 @@ export const hubMetricNames = {
     labels: [],
     help: "How long decisions took, adapters included.",
   },
+  weir_decision_phase_duration_seconds: {
+    type: "histogram",
+    labels: ["phase"],
+    help: "How long decisions took for rules, for the asks that were waited for, and for limits.",
+  },
+  weir_rule_matches_total: {
+    type: "counter",
+    labels: ["rule"],
+    help: "Requests, or descriptors, that a check rule applied to.",
+  },
   weir_rule_refusals_total: {
     type: "counter",
     labels: ["rule", "mode"],
@@ -68,6 +78,26 @@ export const hubMetricNames = {
     labels: ["adapter", "capability"],
     help: "How long calls to adapters took.",
   },
+  weir_adapter_breaker_open: {
+    type: "gauge",
+    labels: ["adapter"],
+    help: "1 while the circuit breaker keeps calls from an adapter, else 0.",
+  },
+  weir_adapter_ready: {
+    type: "gauge",
+    labels: ["adapter"],
+    help: "1 when an adapter says that it can serve, 0 when it is a reason not to be ready.",
+  },
+  weir_limit_units_total: {
+    type: "counter",
+    labels: ["rule", "outcome"],
+    help: "Units that a limit granted, and units that were refused because it was used up.",
+  },
+  weir_limit_keys: {
+    type: "gauge",
+    labels: ["rule"],
+    help: "Keys of which a limit holds a count, where its adapter knows.",
+  },
   weir_limits_degraded_total: {
     type: "counter",
     labels: ["rule", "reason"],
@@ -106,6 +136,11 @@ export const hubMetricNames = {
   },
   weir_buffer_bytes: { type: "gauge", labels: [], help: "What the buffer beside memory holds." },
   weir_buffer_capacity_bytes: { type: "gauge", labels: [], help: "What the buffer beside memory may hold." },
+  weir_cache_lookups_total: {
+    type: "counter",
+    labels: ["door", "cache", "outcome"],
+    help: "What doors looked for in their caches: hit or miss.",
+  },
   weir_reloads_total: { type: "counter", labels: ["result"], help: "Policy sets that were loaded (ok) or refused." },
   weir_reload_successful: {
     type: "gauge",

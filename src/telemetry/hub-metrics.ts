@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, Registry, type Metric } from "prom-client";
-import type { Snapshot } from "../policy/snapshot.ts";
+import type { CheckRule, Snapshot } from "../policy/snapshot.ts";
+import type { CacheCounts } from "../util/cache-counts.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
 import type { Observer } from "../util/observer.ts";
 import { Cells, counterCell, type Cell } from "./cells.ts";
@@ -23,6 +24,13 @@ export interface HubMetricsOptions {
   readonly queues: () => readonly QueueState[];
   /** What adapters hold of limits that are answered from units taken ahead. */
   readonly leases: () => Iterable<LeaseState & { readonly adapter: string }>;
+  /** How the check rules that serve were used. */
+  readonly rules: () => Iterable<RuleState>;
+  /** How many keys the stores of limits hold, of those that know. */
+  readonly limitKeys: () => Iterable<{ readonly rule: string; readonly keys: number }>;
+  readonly adapters: () => Iterable<AdapterState>;
+  /** What doors keep to be faster, by the door and what it is. */
+  readonly caches: () => Iterable<readonly [door: string, cache: string, counts: CacheCounts]>;
   /** How full the buffer beside memory is, where there is one that knows. */
   readonly buffer: () => JournalState | undefined;
   /** The certificates that listeners serve, and whether their files are as they are served. */
@@ -35,6 +43,21 @@ interface CredentialState {
   readonly problems: readonly string[];
   /** When the certificate that is served expires, milliseconds since 1970; left out at a listener of plain text. */
   readonly notAfterMs?: number;
+}
+
+/** What is counted of one rule; units are those of limits. */
+interface RuleState {
+  readonly rule: CheckRule;
+  readonly applied: number;
+  readonly granted: number;
+  readonly refused: number;
+}
+
+interface AdapterState {
+  readonly adapter: string;
+  readonly ready: boolean;
+  /** Left out for an adapter whose calls no decision waits for. */
+  readonly breakerOpen?: boolean;
 }
 
 export interface HubMetrics {
@@ -62,6 +85,10 @@ export function createHubMetrics({
   loaded,
   queues,
   leases,
+  rules,
+  limitKeys,
+  adapters,
+  caches,
   buffer,
   credentials,
 }: HubMetricsOptions): HubMetrics {
@@ -78,7 +105,10 @@ export function createHubMetrics({
   };
   const callLatency = new Cells((labels) => new Latency(labels));
   const adapterLatency = new Cells((labels) => new Latency(labels));
-  const decisionLatency = new Latency([]);
+  // Most decisions are nothing but rules: they are counted once, and put together with the others in a scrape.
+  const plainLatency = new Latency([]);
+  const phasedLatency = new Latency([]);
+  const phases = { rules: new Latency(["rules"]), asks: new Latency(["asks"]), limits: new Latency(["limits"]) };
   const decisions = { allowed: 0, refused: 0 };
   const records: RecordCounts = { taken: 0, full: 0 };
   const buffered: BufferCounts = { stored: 0, spilled: 0, refused: 0 };
@@ -89,10 +119,14 @@ export function createHubMetrics({
       counters.calls.at(door, method, code).value++;
       callLatency.at(door, method).observe(ms);
     },
-    decision(allowed, ms) {
+    decision(allowed, ms, asksMs, limitsMs) {
       if (allowed) decisions.allowed++;
       else decisions.refused++;
-      decisionLatency.observe(ms);
+      if (asksMs === undefined && limitsMs === undefined) return plainLatency.observe(ms);
+      phasedLatency.observe(ms);
+      phases.rules.observe(ms - (asksMs ?? 0) - (limitsMs ?? 0));
+      if (asksMs !== undefined) phases.asks.observe(asksMs);
+      if (limitsMs !== undefined) phases.limits.observe(limitsMs);
     },
     refusal(rule, mode) {
       counters.refusals.at(rule, mode).value++;
@@ -151,7 +185,12 @@ export function createHubMetrics({
   publish("weir_calls_total", () => counters.calls.all);
   publish("weir_call_duration_seconds", () => callLatency.all);
   publish("weir_decisions_total", () => byLabel({ allowed: decisions.allowed, refused: decisions.refused }));
-  publish("weir_decision_duration_seconds", () => [decisionLatency]);
+  publish("weir_decision_duration_seconds", () => [plainLatency.with(phasedLatency)]);
+  publish("weir_decision_phase_duration_seconds", () => [
+    phases.rules.with(plainLatency),
+    ...[phases.asks, phases.limits].filter((phase) => phase.value > 0),
+  ]);
+  publish("weir_rule_matches_total", () => bounded(rules(), ({ rule, applied }) => [[[rule.id], applied]]));
   publish("weir_rule_refusals_total", () => counters.refusals.all);
   publish("weir_quota_requests_total", () => counters.quotaRequests.all);
   publish("weir_rule_faults_total", () => counters.faults.all);
@@ -168,6 +207,25 @@ export function createHubMetrics({
   );
   publish("weir_adapter_calls_total", () => counters.adapterCalls.all);
   publish("weir_adapter_call_duration_seconds", () => adapterLatency.all);
+  publish("weir_adapter_breaker_open", () =>
+    [...adapters()].flatMap(({ adapter, breakerOpen }) =>
+      breakerOpen === undefined ? [] : [{ labels: [adapter], value: Number(breakerOpen) }],
+    ),
+  );
+  publish("weir_adapter_ready", () =>
+    Array.from(adapters(), ({ adapter, ready }) => ({ labels: [adapter], value: Number(ready) })),
+  );
+  publish("weir_limit_units_total", () =>
+    bounded(rules(), ({ rule, granted, refused }) =>
+      rule.kind !== "limit"
+        ? []
+        : [
+            [[rule.id, "granted"], granted],
+            [[rule.id, "refused"], refused],
+          ],
+    ),
+  );
+  publish("weir_limit_keys", () => bounded(limitKeys(), ({ rule, keys }) => [[[rule], keys]]));
   publish("weir_limits_degraded_total", () => counters.degraded.all);
   publish("weir_adapter_events_total", () => counters.adapterEvents.all);
   const perLimit = (value: (lease: LeaseState) => number) => (): Cell[] =>
@@ -205,6 +263,12 @@ export function createHubMetrics({
     "weir_buffer_capacity_bytes",
     ofBuffer((state) => state.capacity),
   );
+  publish("weir_cache_lookups_total", () =>
+    [...caches()].flatMap(([door, cache, { hits, misses }]) => [
+      { labels: [door, cache, "hit"], value: hits },
+      { labels: [door, cache, "miss"], value: misses },
+    ]),
+  );
   publish("weir_reloads_total", () => byLabel({ ok: reloads.ok, refused: reloads.refused }));
   publish("weir_reload_successful", () => one(reloads.successful));
   publish("weir_reload_success_timestamp_seconds", () => one(reloads.successMs / 1000));
@@ -231,6 +295,16 @@ async function* exposed(registry: Registry): AsyncGenerator<ExposedMetric> {
     if (metric instanceof Published) yield { ...metric, values: metric.samples() };
     else yield await metric.get();
   }
+}
+
+/** The series of things of which a policy set may have any number; those beyond the most that a metric has are summed up. */
+function bounded<T>(
+  things: Iterable<T>,
+  samplesOf: (thing: T) => readonly (readonly [labels: readonly string[], value: number])[],
+): Cell[] {
+  const cells = new Cells(counterCell);
+  for (const thing of things) for (const [[a, b], value] of samplesOf(thing)) cells.at(a!, b).value += value;
+  return [...cells.all];
 }
 
 function byLabel(values: Readonly<Record<string, number>>): Cell[] {

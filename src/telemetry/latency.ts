@@ -20,4 +20,11 @@ export class Latency implements Cell {
     this.counts[bucket]!++;
     this.value += seconds;
   }
+  /** The two together, under the labels of this one. */
+  with(other: Latency): Latency {
+    const sum = new Latency(this.labels);
+    sum.value = this.value + other.value;
+    for (let i = 0; i < sum.counts.length; i++) sum.counts[i] = this.counts[i]! + other.counts[i]!;
+    return sum;
+  }
 }

@@ -6,8 +6,11 @@
 export interface Observer {
   /** A call at a door ended. `method` such as `Check`; `code` is a gRPC code name or an HTTP status. */
   call(door: string, method: string, code: string, ms: number): void;
-  /** A decision was made. */
-  decision(allowed: boolean, ms: number): void;
+  /**
+   * A decision was made. Of the time that it took: `asksMs` was waited for verdicts of adapters, `limitsMs` went into the
+   * charges of limits. Left out where there was none of that.
+   */
+  decision(allowed: boolean, ms: number, asksMs?: number, limitsMs?: number): void;
   /** A rule refused, or would have in mode observe. */
   refusal(rule: string, mode: "enforce" | "observe"): void;
   /** Something in a rule could not be evaluated. `part` such as `when`, `unless`, `by`, `cost`, `label`. */

@@ -1,4 +1,5 @@
 import type { Log } from "../sdk/index.ts";
+import type { CacheCounts } from "../util/cache-counts.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Client } from "./client.ts";
 import type { OpenSession } from "./session.ts";
@@ -60,6 +61,8 @@ export interface GrpcDoor {
   readonly name: string;
   readonly unary: ReadonlyMap<string, Unary>;
   readonly duplex: ReadonlyMap<string, Duplex>;
+  /** For metrics: what it keeps of messages and answers to be faster, by what that is: `words`, `answers`. */
+  readonly caches?: Readonly<Record<string, CacheCounts>>;
 }
 
 /** What every door is made from. */

@@ -40,6 +40,10 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
     loaded: () => snapshot,
     queues: () => queues.states(),
     leases: () => [],
+    rules: () => [],
+    limitKeys: () => [],
+    adapters: () => [],
+    caches: () => [],
     buffer: () => undefined,
     credentials: () => [],
   });

@@ -14,6 +14,10 @@ function create(options: Partial<Parameters<typeof createHubMetrics>[0]> = {}): 
     loaded: () => undefined,
     queues: () => [],
     leases: () => [],
+    rules: () => [],
+    limitKeys: () => [],
+    adapters: () => [],
+    caches: () => [],
     buffer: () => undefined,
     credentials: () => [],
     ...options,
@@ -64,6 +68,68 @@ test("what rooms tell is counted under its labels", async (t) => {
   t.deepEqual(await samples(metrics, "weir_callers_refused_total"), { "mixer attribute": 1 });
   t.deepEqual(await samples(metrics, "weir_records_total"), { taken: 4, full: 0 });
   t.deepEqual(await samples(metrics, "weir_build_info"), { [`1.2.3 ${process.version}`]: 1 });
+});
+
+test("a decision is counted once, and its time in the phases that it had", async (t) => {
+  const metrics = create();
+  metrics.observer.decision(true, 1);
+  metrics.observer.decision(true, 10, 4, 5);
+  metrics.observer.decision(false, 3, undefined, 2);
+  const counts = await samples(
+    metrics,
+    "weir_decision_phase_duration_seconds",
+    "weir_decision_phase_duration_seconds_count",
+  );
+  t.deepEqual(counts, { rules: 3, asks: 1, limits: 2 });
+  const sums = await samples(
+    metrics,
+    "weir_decision_phase_duration_seconds",
+    "weir_decision_phase_duration_seconds_sum",
+  );
+  for (const [phase, seconds] of [
+    ["rules", 0.003],
+    ["asks", 0.004],
+    ["limits", 0.007],
+  ] as const)
+    t.true(Math.abs(sums[phase]! - seconds) < 1e-12, phase);
+  const total = await samples(metrics, "weir_decision_duration_seconds", "weir_decision_duration_seconds_count");
+  t.deepEqual(total, { "": 3 });
+});
+
+test("a phase that no decision had is not shown", async (t) => {
+  const metrics = create();
+  metrics.observer.decision(true, 1);
+  const counts = await samples(
+    metrics,
+    "weir_decision_phase_duration_seconds",
+    "weir_decision_phase_duration_seconds_count",
+  );
+  t.deepEqual(counts, { rules: 1 });
+});
+
+test("rules, limits, adapters and caches are read when somebody scrapes", async (t) => {
+  const { checks } = await snapshotOf(`
+policy: p
+check:
+  - { name: d, deny: permission_denied }
+  - { name: l, limit: 5/s }
+`);
+  const metrics = create({
+    rules: () => checks.map((rule) => ({ rule, applied: 7, granted: 5, refused: 2 })),
+    limitKeys: () => [{ rule: "p/l", keys: 3 }],
+    adapters: () => [
+      { adapter: "redis", ready: false, breakerOpen: true },
+      { adapter: "memory", ready: true, breakerOpen: false },
+      { adapter: "stdout", ready: true },
+    ],
+    caches: () => [["mixer", "words", { hits: 9, misses: 1 }]],
+  });
+  t.deepEqual(await samples(metrics, "weir_rule_matches_total"), { "p/d": 7, "p/l": 7 });
+  t.deepEqual(await samples(metrics, "weir_limit_units_total"), { "p/l granted": 5, "p/l refused": 2 });
+  t.deepEqual(await samples(metrics, "weir_limit_keys"), { "p/l": 3 });
+  t.deepEqual(await samples(metrics, "weir_adapter_breaker_open"), { redis: 1, memory: 0 });
+  t.deepEqual(await samples(metrics, "weir_adapter_ready"), { redis: 0, memory: 1, stdout: 1 });
+  t.deepEqual(await samples(metrics, "weir_cache_lookups_total"), { "mixer words hit": 9, "mixer words miss": 1 });
 });
 
 test("certificates of listeners: the days that are left, and what is wrong with their files", async (t) => {

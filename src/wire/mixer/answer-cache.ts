@@ -1,6 +1,7 @@
 import type { Bag } from "../../attributes/bag.ts";
 import type { Layout } from "../../attributes/layout.ts";
 import type { Decision } from "../../runtime/decision.ts";
+import type { CacheCounts } from "../../util/cache-counts.ts";
 
 /** Larger answers are written anew each time. */
 const maxBytes = 4096;
@@ -22,7 +23,10 @@ interface Entry {
  * attributes. What else goes into the bytes (quotas, header operations, computed keys) makes an answer one of its own,
  * which is not kept. Its size is fixed; each answer has one place.
  */
-export class AnswerCache {
+export class AnswerCache implements CacheCounts {
+  hits = 0;
+  /** Only of answers that can be kept. */
+  misses = 0;
   readonly #places: (Entry | undefined)[];
   #references = new Int32Array(64);
   #count = 0;
@@ -43,6 +47,13 @@ export class AnswerCache {
     let hash = this.#gather(decision, bag) ^ Math.imul(globalWordCount, 0x85ebca6b) ^ decision.code;
     hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
     this.#place = (hash ^ (hash >>> 13)) & (this.#places.length - 1);
+    const bytes = this.#bytesFor(decision, bag, globalWordCount);
+    if (bytes === undefined) this.misses++;
+    else this.hits++;
+    return bytes;
+  }
+
+  #bytesFor(decision: Decision, bag: Bag, globalWordCount: number): Uint8Array | undefined {
     const entry = this.#places[this.#place];
     if (
       entry === undefined ||

@@ -25,7 +25,7 @@ const globalCount = globalWords.length;
 export class AttributeDecoder {
   /** How many values were left out because an index pointed to no word, since the decoder was made. */
   dropped = 0;
-  readonly #cache = new WordCache();
+  readonly words = new WordCache();
   readonly #addresses = new AddressCache();
   readonly #tables = new WeakMap<Layout, AttributeTable>();
   readonly #reader = new EntryReader();
@@ -44,7 +44,7 @@ export class AttributeDecoder {
 
   /** An empty list of words, for elements that share one. */
   createWords(): Words {
-    return new Words(this.#cache);
+    return new Words(this.words);
   }
 
   /**

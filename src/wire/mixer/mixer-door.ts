@@ -154,6 +154,7 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
       ["/istio.mixer.v1.Mixer/Report", takeReport],
     ]),
     duplex: new Map(),
+    caches: { words: decoder.words, answers },
   };
 }
 

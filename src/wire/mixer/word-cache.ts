@@ -1,3 +1,4 @@
+import type { CacheCounts } from "../../util/cache-counts.ts";
 import { hashBytes, sameBytes, viewOf } from "./word-hash.ts";
 
 /** Words above this are decoded each time: they are seldom repeated, and a few of them would fill the cache. */
@@ -9,7 +10,10 @@ const maxBytes = 64;
  * takes that of the two which was used less recently, when it comes for the second time: ids and paths that never come
  * again would push out what does, and be made to live long.
  */
-export class WordCache {
+export class WordCache implements CacheCounts {
+  hits = 0;
+  /** Words that are too long to be kept are not counted. */
+  misses = 0;
   readonly #mask: number;
   readonly #hashes: Int32Array;
   readonly #lengths: Uint8Array;
@@ -48,10 +52,12 @@ export class WordCache {
         this.#lengths[place] === length &&
         sameBytes(view, from, from + length, this.#view, place * maxBytes)
       ) {
+        this.hits++;
         if (this.#recent[pair] !== side) this.#recent[pair] = side;
         return this.#texts[place]!;
       }
     }
+    this.misses++;
     const text = buffer.toString("utf8", start, end);
     if (this.#met[pair] !== hash) {
       this.#met[pair] = hash;

@@ -28,5 +28,6 @@ export function createAccessLogDoor(options: AccessLogOptions): GrpcDoor {
     duplex: new Map<string, Duplex>([
       ["/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", (out, call) => new LogStream(out, call, room)],
     ]),
+    caches: { words: room.reports.words },
   };
 }

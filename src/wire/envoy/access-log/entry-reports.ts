@@ -4,6 +4,7 @@ import type { Observer } from "../../../util/observer.ts";
 import { WeirError } from "../../../util/weir-error.ts";
 import type { Client } from "../../client.ts";
 import type { Session } from "../../session.ts";
+import type { WordCache } from "../../mixer/word-cache.ts";
 import type { Connections } from "./connections.ts";
 import { EntryDecoder } from "./entry-decoder.ts";
 import type { Proxy } from "./proxy.ts";
@@ -34,6 +35,11 @@ export class EntryReports {
   constructor(observer: Observer, connections: Connections) {
     this.#observer = observer;
     this.#connections = connections;
+  }
+
+  /** The texts that entries have in common. */
+  get words(): WordCache {
+    return this.#decoder.entry.words;
   }
 
   /** Says what message the next entries are in. `view` shows the whole memory of the buffer. */

@@ -53,5 +53,6 @@ export function createExtAuthzDoor({ open, observer }: Pick<DoorOptions, "open" 
     name: doorName,
     unary: new Map([["/envoy.service.auth.v3.Authorization/Check", check]]),
     duplex: new Map(),
+    caches: { words: decoder.words },
   };
 }

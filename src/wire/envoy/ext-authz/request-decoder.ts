@@ -30,11 +30,11 @@ export interface Decoded {
  */
 export class RequestDecoder {
   readonly #reader = new Reader();
-  readonly #cache = new WordCache();
+  readonly words = new WordCache();
   readonly #pair = new Pair();
-  readonly #peers = new PeerReader(this.#cache);
-  readonly #tokenPrincipals = new PrincipalReader(this.#cache);
-  readonly #headers = new HeaderReader(this.#cache);
+  readonly #peers = new PeerReader(this.words);
+  readonly #tokenPrincipals = new PrincipalReader(this.words);
+  readonly #headers = new HeaderReader(this.words);
   readonly #tables = new WeakMap<Layout, RequestTable>();
   readonly #decoded: Decoded = { isHttp: false, isGrpc: false, extensions: [] };
   #table: RequestTable | undefined;
@@ -240,8 +240,8 @@ export class RequestDecoder {
     const { buffer } = this.#reader;
     const { keyStart, keyEnd, valueStart, valueEnd } = this.#pair.read(this.#reader);
     this.#decoded.extensions.push(
-      this.#cache.text(buffer, this.#view, keyStart, keyEnd),
-      this.#cache.text(buffer, this.#view, valueStart, valueEnd),
+      this.words.text(buffer, this.#view, keyStart, keyEnd),
+      this.words.text(buffer, this.#view, valueStart, valueEnd),
     );
   }
 
@@ -278,7 +278,7 @@ export class RequestDecoder {
   #text(): string {
     const reader = this.#reader;
     const stop = reader.delimited();
-    const text = this.#cache.text(reader.buffer, this.#view, reader.pos, stop);
+    const text = this.words.text(reader.buffer, this.#view, reader.pos, stop);
     reader.pos = stop;
     return text;
   }

@@ -130,6 +130,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
     name,
     unary: new Map([["/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", shouldRateLimit]]),
     duplex: new Map(),
+    caches: { words },
   };
 }
 
