@@ -1,6 +1,6 @@
 import type { CredentialState } from "../listen/credentials.ts";
 import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
-import type { LimitDesk } from "../runtime/limit-desk.ts";
+import type { LimitDesk } from "../runtime/limits/limit-desk.ts";
 import type { Instance } from "../sdk/index.ts";
 import type { DecisionRecord } from "../telemetry/decisions/decision-log.ts";
 import type { GraphView } from "../telemetry/graph/service-graph.ts";

@@ -8,7 +8,7 @@ import { nested } from "./adapter-call.ts";
 import type { Tracer } from "./decision-trace.ts";
 import type { Asked, Decision } from "./decision.ts";
 import { applyHeaders, judgeAsk, judgeDeny, noteHeaders } from "./judge-rule.ts";
-import { charge, limitNames, limitStates, wishNamed, wishUnnamed } from "./judge-limits.ts";
+import { charge, limitNames, limitStates, wishNamed, wishUnnamed } from "./limits/judge-limits.ts";
 import { Judgement } from "./judgement.ts";
 import type { CheckContext } from "./judgement.ts";
 import { codes, messageOf, sortRefusals } from "./refusal.ts";

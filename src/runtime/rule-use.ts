@@ -1,5 +1,5 @@
 import type { CheckRule } from "../policy/snapshot.ts";
-import type { Wish } from "./charging.ts";
+import type { Wish } from "./limits/charging.ts";
 import { Failure } from "./failure.ts";
 
 /** How often the check rules of one snapshot were used, by their ordinals: to count is to add to a number in an array. */

@@ -3,7 +3,7 @@ import type { Snapshot } from "../policy/snapshot.ts";
 import type { Instance } from "../sdk/index.ts";
 import type { Check } from "./check.ts";
 import type { Asked, Decision } from "./decision.ts";
-import type { Holds } from "./holds.ts";
+import type { Holds } from "./limits/holds.ts";
 import type { ManagedInstance } from "./instance.ts";
 import type { QuotaLimits } from "./quota/bucket-limits.ts";
 import type { RateLimit } from "./rate-limit.ts";

@@ -1,4 +1,4 @@
-import type { HoldAnswer, HoldAsked } from "../runtime/holds.ts";
+import type { HoldAnswer, HoldAsked } from "../runtime/limits/holds.ts";
 import { WeirError } from "../util/weir-error.ts";
 import type { OpenSession } from "./session.ts";
 

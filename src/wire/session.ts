@@ -3,7 +3,7 @@ import type { Layout } from "../attributes/layout.ts";
 import type { Vocabulary } from "../attributes/vocabulary.ts";
 import type { DoorSettings } from "../policy/doors-shape.ts";
 import type { Asked, Decision } from "../runtime/decision.ts";
-import type { Holds } from "../runtime/holds.ts";
+import type { Holds } from "../runtime/limits/holds.ts";
 import type { RateLimitAsked, RateLimitJudgement } from "../runtime/rate-limit-decision.ts";
 import type { RecordOutcome } from "../telemetry/outcome.ts";
 

@@ -7,7 +7,7 @@
  */
 import { type AddressInfo } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import { createGrpcServer } from "../../src/wire/grpc-server.ts";
+import { createGrpcServer } from "../../src/wire/grpc/server.ts";
 import { extAuthzPath } from "./ext-authz.ts";
 import { createRawEcho } from "./raw-echo.ts";
 import { silentLog, silentObserver } from "./silent.ts";

@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from "ava";
 import { addLimitsCommand } from "../../src/cli/limits.ts";
 import { createConsole } from "../../src/console/console.ts";
 import type { HubView } from "../../src/console/view.ts";
-import { createLimitDesk } from "../../src/runtime/limit-desk.ts";
+import { createLimitDesk } from "../../src/runtime/limits/limit-desk.ts";
 import type { TokenCheck } from "../../src/listen/credentials.ts";
 import type { Adapter } from "../../src/sdk/index.ts";
 import { runCommand } from "../cli/run-command.ts";

@@ -7,7 +7,7 @@ import { Duration } from "../../src/attributes/duration.ts";
 import { Fault } from "../../src/attributes/fault.ts";
 import { Ip } from "../../src/attributes/ip.ts";
 import { Timestamp } from "../../src/attributes/timestamp.ts";
-import { boundedKey, chargeId, keyWith, limitKeyPrefix, maxKeyLength } from "../../src/runtime/limit-key.ts";
+import { boundedKey, chargeId, keyWith, limitKeyPrefix, maxKeyLength } from "../../src/runtime/limits/limit-key.ts";
 import { RuleIndex } from "../../src/runtime/rule-index.ts";
 import { applies, matches } from "../../src/runtime/applies.ts";
 import { prepareRule } from "../../src/runtime/prepared-rule.ts";

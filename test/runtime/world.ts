@@ -4,7 +4,7 @@ import type { Bag } from "../../src/attributes/bag.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";
 import type { Asked, Decision } from "../../src/runtime/decision.ts";
-import type { HoldAsked } from "../../src/runtime/holds.ts";
+import type { HoldAsked } from "../../src/runtime/limits/holds.ts";
 import type { DescriptorAsked, RateLimitAsked, RateLimitDecision } from "../../src/runtime/rate-limit-decision.ts";
 import { createRuntime } from "../../src/runtime/runtime.ts";
 import type { Runtime, RuntimeOptions, Serving } from "../../src/runtime/runtime.ts";

@@ -1,5 +1,5 @@
 import type { Asked } from "../../runtime/decision.ts";
-import type { HoldAsked } from "../../runtime/holds.ts";
+import type { HoldAsked } from "../../runtime/limits/holds.ts";
 import type { JsonValue, RefusalCode, SpanKind } from "../../sdk/index.ts";
 import type { Located, Reading } from "../../policy/shape/shape.ts";
 import type { Place } from "../../policy/snapshot.ts";

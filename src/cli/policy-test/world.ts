@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Bag } from "../../attributes/bag.ts";
 import type { AdapterEntry } from "../../policy/snapshot.ts";
-import type { HoldAsked } from "../../runtime/holds.ts";
+import type { HoldAsked } from "../../runtime/limits/holds.ts";
 import { createRuntime } from "../../runtime/runtime.ts";
 import type { Adapter, Log } from "../../sdk/index.ts";
 import { createQueues } from "../../telemetry/queues.ts";

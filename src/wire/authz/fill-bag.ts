@@ -10,7 +10,7 @@ import { nearest } from "../../util/nearest.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { Certificates } from "../envoy/certificate.ts";
 import { principalOf } from "../envoy/principal.ts";
-import { isGrpcType } from "../grpc-type.ts";
+import { isGrpcType } from "../grpc/type.ts";
 import type { ClientCertificate } from "./client-certificate.ts";
 import { textOf } from "./header-text.ts";
 import type { OriginalRequest } from "./original-request.ts";

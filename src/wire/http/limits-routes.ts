@@ -1,5 +1,5 @@
 import { Duration } from "../../attributes/duration.ts";
-import type { HoldAsked } from "../../runtime/holds.ts";
+import type { HoldAsked } from "../../runtime/limits/holds.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions } from "../call.ts";
 import { changeHeld, maxRuleLength, readDecisionId } from "../held.ts";

@@ -1,4 +1,4 @@
-import type { HoldAnswer, HoldAsked } from "../../runtime/holds.ts";
+import type { HoldAnswer, HoldAsked } from "../../runtime/limits/holds.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import type { DoorOptions, Unary } from "../call.ts";
 import { changeHeld, maxRuleLength, readDecisionId } from "../held.ts";

@@ -1,6 +1,6 @@
 import { Client, credentials, Metadata, type ClientDuplexStream, type ServiceError } from "@grpc/grpc-js";
 import type { ExecutionContext } from "ava";
-import { createGrpcServer, type GrpcServer } from "../../../src/wire/grpc-server.ts";
+import { createGrpcServer, type GrpcServer } from "../../../src/wire/grpc/server.ts";
 import type { Duplex, GrpcDoor, Unary } from "../../../src/wire/call.ts";
 import type { Log } from "../../../src/sdk/index.ts";
 import type { Observer } from "../../../src/util/observer.ts";

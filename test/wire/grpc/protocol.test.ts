@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import type { Call, Incoming } from "../../../src/wire/call.ts";
 import { Deadlines, type Expiring } from "../../../src/wire/deadlines.ts";
-import { readTimeout } from "../../../src/wire/grpc-head.ts";
+import { readTimeout } from "../../../src/wire/grpc/head.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
 import { manualTimers } from "../http2/wire.ts";
 import { controlled, door, serve } from "./harness.ts";

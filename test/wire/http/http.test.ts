@@ -9,7 +9,7 @@ import { createHttpDoor } from "../../../src/wire/http/http-door.ts";
 import { createHttpServer, type HttpServer } from "../../../src/wire/http/http-server.ts";
 import { parseJson } from "../../../src/wire/http/json.ts";
 import { openapi } from "../../../src/wire/http/openapi.ts";
-import type { HoldAsked } from "../../../src/runtime/holds.ts";
+import type { HoldAsked } from "../../../src/runtime/limits/holds.ts";
 import { WeirError } from "../../../src/util/weir-error.ts";
 import { allowed, contents, fakeHub, noReads, refused, type FakeHub } from "../grpc/fake-session.ts";
 import { controlled, recordingLog, recordingObserver } from "../grpc/harness.ts";

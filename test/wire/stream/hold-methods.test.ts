@@ -1,7 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { HoldResponse, RefundRequest, ReleaseRequest, RenewRequest } from "../../../src/wire/gen/weir/v1/weir.ts";
-import type { HoldAsked } from "../../../src/runtime/holds.ts";
+import type { HoldAsked } from "../../../src/runtime/limits/holds.ts";
 import { WeirError } from "../../../src/util/weir-error.ts";
 import type { Call } from "../../../src/wire/call.ts";
 import { holdMethods } from "../../../src/wire/stream/hold-methods.ts";

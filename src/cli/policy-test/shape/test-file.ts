@@ -4,7 +4,7 @@ import { anything, choice, integer, text } from "../../../policy/shape/scalars.t
 import type { Located, Reading, Shape } from "../../../policy/shape/shape.ts";
 import type { Node } from "../../../policy/yaml/node.ts";
 import { placeAt } from "../../../policy/yaml/source.ts";
-import type { HoldAsked } from "../../../runtime/holds.ts";
+import type { HoldAsked } from "../../../runtime/limits/holds.ts";
 import type { Expectation, Given, Step, TestCase, TestFile } from "../test-file.ts";
 import { answers } from "./answer.ts";
 import { asked } from "./asked.ts";

@@ -1,5 +1,5 @@
 import type { Bag } from "../../../attributes/bag.ts";
-import { isGrpcType } from "../../grpc-type.ts";
+import { isGrpcType } from "../../grpc/type.ts";
 import type { FieldIndex } from "../../protobuf/field-index.ts";
 import type { EntrySlots } from "./entry-slots.ts";
 import type { Entry } from "./entry.ts";

@@ -1,5 +1,5 @@
 import type { Bag } from "../../../attributes/bag.ts";
-import { isGrpcType } from "../../grpc-type.ts";
+import { isGrpcType } from "../../grpc/type.ts";
 import type { WordCache } from "../../mixer/word-cache.ts";
 import { Pair } from "../../protobuf/pair.ts";
 import type { Reader } from "../../protobuf/reader.ts";

@@ -1,11 +1,11 @@
-import type { Bag } from "../attributes/bag.ts";
-import { Fault } from "../attributes/fault.ts";
-import { formatValue } from "../attributes/text.ts";
-import type { Value } from "../attributes/value.ts";
-import type { LimitRule } from "../policy/snapshot.ts";
-import type { Limit, TableRow } from "../sdk/index.ts";
-import type { CheckContext } from "./judgement.ts";
-import { tellFault } from "./judgement.ts";
+import type { Bag } from "../../attributes/bag.ts";
+import { Fault } from "../../attributes/fault.ts";
+import { formatValue } from "../../attributes/text.ts";
+import type { Value } from "../../attributes/value.ts";
+import type { LimitRule } from "../../policy/snapshot.ts";
+import type { Limit, TableRow } from "../../sdk/index.ts";
+import type { CheckContext } from "../judgement.ts";
+import { tellFault } from "../judgement.ts";
 import { limitKeyPrefix } from "./limit-key.ts";
 
 /**

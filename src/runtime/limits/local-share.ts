@@ -1,4 +1,4 @@
-import type { Limit } from "../sdk/index.ts";
+import type { Limit } from "../../sdk/index.ts";
 
 /** What a hub counts by while the store of a limit is away: its part of the limit. */
 export interface LocalShare {

@@ -1,17 +1,17 @@
-import type { Log } from "../sdk/index.ts";
-import type { Observer } from "../util/observer.ts";
-import type { Call } from "./call.ts";
-import type { Client } from "./client.ts";
-import type { Deadlines, Expiring } from "./deadlines.ts";
-import { fieldOf, type GrpcHead, type Method } from "./grpc-head.ts";
-import { okTrailers, responseHeaders, statusFrame } from "./grpc-status.ts";
-import { ownBytes, type HeldBytes, type Holder } from "./held-bytes.ts";
-import { uint32At } from "./http2/frame.ts";
-import type { Stream, StreamHandler } from "./http2/stream.ts";
-import type { Inflater, InflateFailure } from "./inflater.ts";
-import type { MessagePool } from "./message-pool.ts";
-import { MessageReader, type MessageSink, prefixBytes } from "./message-reader.ts";
-import { grpcCodeName, statusOf, toStatus, type Status } from "./status.ts";
+import type { Log } from "../../sdk/index.ts";
+import type { Observer } from "../../util/observer.ts";
+import type { Call } from "../call.ts";
+import type { Client } from "../client.ts";
+import type { Deadlines, Expiring } from "../deadlines.ts";
+import { fieldOf, type GrpcHead, type Method } from "./head.ts";
+import { okTrailers, responseHeaders, statusFrame } from "./status.ts";
+import { ownBytes, type HeldBytes, type Holder } from "../held-bytes.ts";
+import { uint32At } from "../http2/frame.ts";
+import type { Stream, StreamHandler } from "../http2/stream.ts";
+import type { Inflater, InflateFailure } from "../inflater.ts";
+import type { MessagePool } from "../message-pool.ts";
+import { MessageReader, type MessageSink, prefixBytes } from "../message-reader.ts";
+import { grpcCodeName, statusOf, toStatus, type Status } from "../status.ts";
 
 /** A stream that has not ended. */
 export interface OpenStream {

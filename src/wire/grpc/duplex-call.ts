@@ -1,8 +1,8 @@
-import type { Incoming, Outgoing } from "./call.ts";
-import { ServedCall, type Caller, type CallOwner, type OpenStream } from "./grpc-call.ts";
-import type { GrpcHead, Method } from "./grpc-head.ts";
-import type { Stream } from "./http2/stream.ts";
-import { statusOf } from "./status.ts";
+import type { Incoming, Outgoing } from "../call.ts";
+import { ServedCall, type Caller, type CallOwner, type OpenStream } from "./call.ts";
+import type { GrpcHead, Method } from "./head.ts";
+import type { Stream } from "../http2/stream.ts";
+import { statusOf } from "../status.ts";
 
 /** A call with a stream each way. */
 export class DuplexCall extends ServedCall {

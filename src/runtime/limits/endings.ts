@@ -1,7 +1,7 @@
-import type { HoldChange } from "../sdk/index.ts";
-import type { Observer } from "../util/observer.ts";
-import type { AdapterCalls } from "./adapter-call.ts";
-import { Failure } from "./failure.ts";
+import type { HoldChange } from "../../sdk/index.ts";
+import type { Observer } from "../../util/observer.ts";
+import type { AdapterCalls } from "../adapter-call.ts";
+import { Failure } from "../failure.ts";
 
 /** How many changes go to the store in one call, and how many may wait for it. */
 const batchSize = 100;

@@ -1,16 +1,16 @@
-import type { Bag } from "../attributes/bag.ts";
-import type { LimitRule } from "../policy/snapshot.ts";
-import { applies, excused, matches } from "./applies.ts";
+import type { Bag } from "../../attributes/bag.ts";
+import type { LimitRule } from "../../policy/snapshot.ts";
+import { applies, excused, matches } from "../applies.ts";
 import { chargeAll, isRefused } from "./charging.ts";
 import type { Wish } from "./charging.ts";
-import type { LimitState } from "./decision.ts";
-import { Failure } from "./failure.ts";
-import { tellFault } from "./judgement.ts";
-import type { CheckContext, Judgement } from "./judgement.ts";
+import type { LimitState } from "../decision.ts";
+import { Failure } from "../failure.ts";
+import { tellFault } from "../judgement.ts";
+import type { CheckContext, Judgement } from "../judgement.ts";
 import type { KeyedLimit } from "./limit-choice.ts";
 import { chargeOf, costOf, countOf, groupedCharge, heldCharge, limitText } from "./limit-wishes.ts";
-import type { PreparedRule } from "./prepared-rule.ts";
-import { codes, unanswered } from "./refusal.ts";
+import type { PreparedRule } from "../prepared-rule.ts";
+import { codes, unanswered } from "../refusal.ts";
 
 /** Limits by the names that callers may use. */
 export type LimitNames = ReadonlyMap<string, readonly PreparedRule[] | "ambiguous">;

@@ -1,4 +1,4 @@
-import type { Charge, Grant, Limit } from "../sdk/index.ts";
+import type { Charge, Grant, Limit } from "../../sdk/index.ts";
 
 /**
  * What a hub has let through of one count while its store was away, and how its own count stood when it began to. By both

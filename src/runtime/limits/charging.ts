@@ -1,9 +1,9 @@
-import type { Reads } from "../attributes/bag.ts";
-import type { LimitRule } from "../policy/snapshot.ts";
-import type { Charge, Grant } from "../sdk/index.ts";
-import type { Observer } from "../util/observer.ts";
-import type { AdapterCalls, CallTrace } from "./adapter-call.ts";
-import { Failure } from "./failure.ts";
+import type { Reads } from "../../attributes/bag.ts";
+import type { LimitRule } from "../../policy/snapshot.ts";
+import type { Charge, Grant } from "../../sdk/index.ts";
+import type { Observer } from "../../util/observer.ts";
+import type { AdapterCalls, CallTrace } from "../adapter-call.ts";
+import { Failure } from "../failure.ts";
 import type { LocalLimits } from "./local-limits.ts";
 
 /** A charge that a decision wants to make, and what became of it. */

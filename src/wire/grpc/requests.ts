@@ -1,13 +1,13 @@
-import type { Guest } from "../listen/gate.ts";
-import type { Caller, CallOwner } from "./grpc-call.ts";
-import { DuplexCall } from "./grpc-duplex-call.ts";
-import { readHead, type GrpcHead, type Method } from "./grpc-head.ts";
-import { statusFrame } from "./grpc-status.ts";
-import { UnaryCall } from "./grpc-unary-call.ts";
-import { toStatus } from "./status.ts";
-import type { Requests } from "./http2/connection.ts";
-import type { RequestFields } from "./http2/request-fields.ts";
-import type { Stream, StreamHandler } from "./http2/stream.ts";
+import type { Guest } from "../../listen/gate.ts";
+import type { Caller, CallOwner } from "./call.ts";
+import { DuplexCall } from "./duplex-call.ts";
+import { readHead, type GrpcHead, type Method } from "./head.ts";
+import { statusFrame } from "./status.ts";
+import { UnaryCall } from "./unary-call.ts";
+import { toStatus } from "../status.ts";
+import type { Requests } from "../http2/connection.ts";
+import type { RequestFields } from "../http2/request-fields.ts";
+import type { Stream, StreamHandler } from "../http2/stream.ts";
 
 /** What is served on a stream that was answered by its head alone. */
 const refused: StreamHandler = { data() {}, end() {}, isReady: true, drained() {}, gone() {} };

@@ -1,10 +1,10 @@
-import type { ErrorCode } from "../util/error-codes.ts";
-import { maxHeaderListBytes } from "./http2/connection.ts";
-import type { RequestFields } from "./http2/request-fields.ts";
-import type { Duplex, Unary } from "./call.ts";
-import { httpFrame, statusFrame } from "./grpc-status.ts";
-import { encodings, type Encoding } from "./inflater.ts";
-import { statusOf } from "./status.ts";
+import type { ErrorCode } from "../../util/error-codes.ts";
+import { maxHeaderListBytes } from "../http2/connection.ts";
+import type { RequestFields } from "../http2/request-fields.ts";
+import type { Duplex, Unary } from "../call.ts";
+import { httpFrame, statusFrame } from "./status.ts";
+import { encodings, type Encoding } from "../inflater.ts";
+import { statusOf } from "../status.ts";
 
 /** A method as it is served. */
 export type Method =

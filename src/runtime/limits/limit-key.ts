@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { Duration } from "../attributes/duration.ts";
-import { Fault } from "../attributes/fault.ts";
-import { Ip } from "../attributes/ip.ts";
-import { formatValue } from "../attributes/text.ts";
-import { Timestamp } from "../attributes/timestamp.ts";
-import type { Value } from "../attributes/value.ts";
-import type { Algorithm } from "../sdk/index.ts";
-import type { LimitRule } from "../policy/snapshot.ts";
+import { Duration } from "../../attributes/duration.ts";
+import { Fault } from "../../attributes/fault.ts";
+import { Ip } from "../../attributes/ip.ts";
+import { formatValue } from "../../attributes/text.ts";
+import { Timestamp } from "../../attributes/timestamp.ts";
+import type { Value } from "../../attributes/value.ts";
+import type { Algorithm } from "../../sdk/index.ts";
+import type { LimitRule } from "../../policy/snapshot.ts";
 
 /** The longest key that is passed on as it is; a longer one is replaced by its SHA-256. */
 export const maxKeyLength = 256;

@@ -1,22 +1,22 @@
 import { createServer, type Server as TcpServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { openGate, type Gate } from "../listen/gate.ts";
-import type { Log } from "../sdk/index.ts";
-import { listen } from "../util/listen.ts";
-import type { Observer } from "../util/observer.ts";
-import { systemTimers, type Timers } from "../util/timers.ts";
-import type { GrpcDoor } from "./call.ts";
-import { Deadlines } from "./deadlines.ts";
-import type { CallOwner, OpenStream } from "./grpc-call.ts";
-import type { GrpcHead, Method } from "./grpc-head.ts";
-import { GrpcRequests } from "./grpc-requests.ts";
-import { createHealth } from "./health.ts";
-import { HeldBytes } from "./held-bytes.ts";
-import { Connection, type ConnectionOptions } from "./http2/connection.ts";
-import { ChunkPool } from "./http2/outbox.ts";
-import { Inflater } from "./inflater.ts";
-import { MessagePool } from "./message-pool.ts";
-import { createReflection } from "./reflection.ts";
+import { openGate, type Gate } from "../../listen/gate.ts";
+import type { Log } from "../../sdk/index.ts";
+import { listen } from "../../util/listen.ts";
+import type { Observer } from "../../util/observer.ts";
+import { systemTimers, type Timers } from "../../util/timers.ts";
+import type { GrpcDoor } from "../call.ts";
+import { Deadlines } from "../deadlines.ts";
+import type { CallOwner, OpenStream } from "./call.ts";
+import type { GrpcHead, Method } from "./head.ts";
+import { GrpcRequests } from "./requests.ts";
+import { createHealth } from "../health.ts";
+import { HeldBytes } from "../held-bytes.ts";
+import { Connection, type ConnectionOptions } from "../http2/connection.ts";
+import { ChunkPool } from "../http2/outbox.ts";
+import { Inflater } from "../inflater.ts";
+import { MessagePool } from "../message-pool.ts";
+import { createReflection } from "../reflection.ts";
 
 export interface GrpcServerOptions {
   /** Who comes in. Default: everybody, in plain text. */

@@ -1,12 +1,12 @@
-import type { Bag } from "../attributes/bag.ts";
-import { Fault } from "../attributes/fault.ts";
-import type { LimitRule } from "../policy/snapshot.ts";
-import type { HoldChange, HoldOutcome } from "../sdk/index.ts";
-import { WeirError } from "../util/weir-error.ts";
-import type { AdapterCalls } from "./adapter-call.ts";
+import type { Bag } from "../../attributes/bag.ts";
+import { Fault } from "../../attributes/fault.ts";
+import type { LimitRule } from "../../policy/snapshot.ts";
+import type { HoldChange, HoldOutcome } from "../../sdk/index.ts";
+import { WeirError } from "../../util/weir-error.ts";
+import type { AdapterCalls } from "../adapter-call.ts";
 import { Endings } from "./endings.ts";
-import { Failure } from "./failure.ts";
-import type { CheckContext } from "./judgement.ts";
+import { Failure } from "../failure.ts";
+import type { CheckContext } from "../judgement.ts";
 
 /** What a caller wants done with what a decision took. */
 export type HoldAsked = { readonly id: string } & (

@@ -1,15 +1,15 @@
-import { formatValue, parseValue } from "../attributes/text.ts";
-import type { AttributeType, Value } from "../attributes/value.ts";
-import type { LimitRule, Snapshot } from "../policy/snapshot.ts";
-import { calendarWindow, parseDuration } from "../sdk/index.ts";
-import type { Call, Instance, Limit, Log, Usage } from "../sdk/index.ts";
-import type { Timers } from "../util/timers.ts";
-import { WeirError } from "../util/weir-error.ts";
-import { late, within } from "../util/within.ts";
+import { formatValue, parseValue } from "../../attributes/text.ts";
+import type { AttributeType, Value } from "../../attributes/value.ts";
+import type { LimitRule, Snapshot } from "../../policy/snapshot.ts";
+import { calendarWindow, parseDuration } from "../../sdk/index.ts";
+import type { Call, Instance, Limit, Log, Usage } from "../../sdk/index.ts";
+import type { Timers } from "../../util/timers.ts";
+import { WeirError } from "../../util/weir-error.ts";
+import { late, within } from "../../util/within.ts";
 import { keyedLimit, rowLimit, type KeyedLimit } from "./limit-choice.ts";
 import { boundedKey, keyParts, keyWith, type KeyPart } from "./limit-key.ts";
 import { limitText } from "./limit-wishes.ts";
-import type { Serving } from "./serving.ts";
+import type { Serving } from "../serving.ts";
 
 /** A key as people say it: texts by the names of `by:`, and names whose value is absent. */
 export interface KeyText {

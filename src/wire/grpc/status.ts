@@ -1,6 +1,6 @@
-import { headersFrame } from "./http2/header-encoder.ts";
-import { encodings } from "./inflater.ts";
-import { statusDetails } from "./status.ts";
+import { headersFrame } from "../http2/header-encoder.ts";
+import { encodings } from "../inflater.ts";
+import { statusDetails } from "../status.ts";
 
 const contentType = ["content-type", "application/grpc"] as const;
 const responseFields = [[":status", "200"], contentType] as const;

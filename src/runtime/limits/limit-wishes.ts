@@ -1,10 +1,10 @@
-import type { Bag } from "../attributes/bag.ts";
-import { Fault } from "../attributes/fault.ts";
-import type { Value } from "../attributes/value.ts";
-import type { LimitRule } from "../policy/snapshot.ts";
-import type { Charge, Limit } from "../sdk/index.ts";
-import type { Observer } from "../util/observer.ts";
-import type { Asked } from "./decision.ts";
+import type { Bag } from "../../attributes/bag.ts";
+import { Fault } from "../../attributes/fault.ts";
+import type { Value } from "../../attributes/value.ts";
+import type { LimitRule } from "../../policy/snapshot.ts";
+import type { Charge, Limit } from "../../sdk/index.ts";
+import type { Observer } from "../../util/observer.ts";
+import type { Asked } from "../decision.ts";
 import { boundedKey, chargeId, keyWith, limitKeyPrefix } from "./limit-key.ts";
 
 /** Whose count a request is charged to. */

@@ -1,6 +1,6 @@
-import { ServedCall } from "./grpc-call.ts";
-import { ownBytes } from "./held-bytes.ts";
-import { statusOf } from "./status.ts";
+import { ServedCall } from "./call.ts";
+import { ownBytes } from "../held-bytes.ts";
+import { statusOf } from "../status.ts";
 
 /** A call with one message each way. A handler that answers at once costs no promise. */
 export class UnaryCall extends ServedCall {

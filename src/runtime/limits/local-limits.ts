@@ -1,9 +1,9 @@
-import type { LimitRule } from "../policy/snapshot.ts";
-import type { Charge, Grant, Instance, Log } from "../sdk/index.ts";
-import type { Observer } from "../util/observer.ts";
-import type { Timers } from "../util/timers.ts";
-import type { AdapterCalls } from "./adapter-call.ts";
-import { Failure } from "./failure.ts";
+import type { LimitRule } from "../../policy/snapshot.ts";
+import type { Charge, Grant, Instance, Log } from "../../sdk/index.ts";
+import type { Observer } from "../../util/observer.ts";
+import type { Timers } from "../../util/timers.ts";
+import type { AdapterCalls } from "../adapter-call.ts";
+import { Failure } from "../failure.ts";
 import { beginDebt, dueUnits, joined } from "./local-debt.ts";
 import type { LocalDebt } from "./local-debt.ts";
 import { localShare } from "./local-share.ts";
