@@ -185,7 +185,8 @@ export async function createWeir(
   });
   const { observer } = metrics;
   const { windowMs, maxEdges } = settings.telemetry.graph;
-  const graph = windowMs === 0 ? undefined : createServiceGraph({ windowMs, maxEdges, observer, now });
+  const graph =
+    windowMs === 0 ? undefined : createServiceGraph({ windowMs, maxEdges, observer, now, random: Math.random });
   const buffer = settings.telemetry.buffer;
   const disk: DiskJournal | undefined =
     buffer.kind === "disk"

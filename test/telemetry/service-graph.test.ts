@@ -17,6 +17,7 @@ function graphOf(options: { windowMs?: number; maxEdges?: number } = {}) {
     maxEdges: options.maxEdges ?? 100,
     observer: { dropped: (what, reason, by) => void dropped.push(`${what} ${reason} ${by}`) },
     now: () => nowMs,
+    random: () => 0.5,
   });
   const layout = new Layout();
   for (const [name, type] of Object.entries(graphAttributes)) layout.declare(name, type);
@@ -134,7 +135,7 @@ test("the sum of a window is what was counted in its steps, whatever came in whi
     fc.property(fc.array(event, { maxLength: 60 }), (events) => {
       const ordered = events.toSorted((a, b) => a.step - b.step);
       const traffic = new Traffic();
-      for (const { step, failed, ms } of ordered) traffic.count(step, failed, ms);
+      for (const { step, failed, ms } of ordered) traffic.count(1, step, failed, ms);
       const now = ordered.at(-1)?.step ?? 0;
       const within = ordered.filter(({ step }) => step > now - 10);
       const { requests, errors, latency } = traffic.sum(now);
@@ -160,4 +161,21 @@ test("names that are cut hold nothing of the texts that they were cut out of", (
   for (let i = 0; i < 100; i++) tell(call({ "source.workload.name": String(i).padEnd(1e6, "x") }));
   t.true(heapBytes() - before < 20e6);
   t.is(view().edges.length, 100);
+});
+
+test("of more than 2,000 records a second a share is looked at and counts for all, until there are fewer again", (t) => {
+  const graph = graphOf();
+  const counted = () => graph.view().edges.reduce((sum, { requests }) => sum + requests, 0);
+  for (let i = 0; i < 100_000; i++) {
+    if (i % 100 === 0) graph.pass(1);
+    graph.tell(call());
+  }
+  t.true(Math.abs(counted() - 100_000) < 1000, String(counted()));
+  for (let i = 0; i < 600; i++) {
+    graph.pass(10);
+    graph.tell(call());
+  }
+  const before = counted();
+  for (let i = 0; i < 10; i++) graph.tell(call());
+  t.is(counted(), before + 10);
 });

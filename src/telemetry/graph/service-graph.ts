@@ -39,6 +39,8 @@ export interface ServiceGraphOptions {
   readonly observer: Pick<Observer, "dropped">;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** 0 up to 1. */
+  readonly random: () => number;
 }
 
 /** Who calls whom, gathered from reports. It lives over reloads. */
@@ -60,6 +62,15 @@ interface Edge {
 
 type Ends = Map<string, Map<string, Map<string, Map<string, Edge>>>>;
 
+/**
+ * Records a second that are all looked at. Of more a share is, down to one in `maxStride`, drawn by lot, and counts for
+ * all; when they become few again, no more than twice `maxStride` are passed over before that is seen.
+ */
+const allPerSecond = 2000;
+const maxStride = 16;
+/** After how many records that were looked at the rate is taken anew, or after a second. */
+const perRate = 256;
+
 /** The longest name that is kept whole: a DNS name's 253 characters (RFC 1035). */
 const maxName = 253;
 
@@ -73,13 +84,19 @@ const grpcFaults: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15
  * Makes a graph. A request is reported by the proxies of both sides where both have one: each edge counts the two apart,
  * and shows the server's side where that reports at all.
  */
-export function createServiceGraph({ windowMs, maxEdges, observer, now }: ServiceGraphOptions): ServiceGraph {
+export function createServiceGraph(options: ServiceGraphOptions): ServiceGraph {
+  const { windowMs, maxEdges, observer, now, random } = options;
   const startedMs = now();
   const stepMs = windowMs / windowSteps;
   const ends: Ends = new Map();
   let size = 0;
   let sweptAt = -1;
   let last: Edge | undefined;
+  /** Of how many records one is looked at, how many are passed over until the next, and when the rate was last taken. */
+  let stride = 1;
+  let left = 0;
+  let looked = 0;
+  let sinceMs = startedMs;
 
   /** The edge between two workloads; `undefined` when there is no room for a new one. */
   function edgeOf(fromSpace: string, from: string, toSpace: string, to: string, step: number): Edge | undefined {
@@ -142,6 +159,20 @@ export function createServiceGraph({ windowMs, maxEdges, observer, now }: Servic
       const isFailure = failureOf(slot);
       const times = { http: slot("response.duration"), tcp: slot("connection.duration") };
       return (bag) => {
+        if (left > 0) {
+          left--;
+          return;
+        }
+        const nowMs = now();
+        const weight = stride;
+        if (++looked >= perRate || nowMs - sinceMs >= 1000) {
+          const perSecond = (looked * stride * 1000) / Math.max(1, nowMs - sinceMs);
+          stride = Math.min(maxStride, Math.max(1, Math.ceil(perSecond / allPerSecond)));
+          looked = 0;
+          sinceMs = nowMs;
+        }
+        // By lot, so that records that come in a fixed order are not passed over for ever.
+        left = stride === 1 ? 0 : Math.floor(random() * (2 * stride - 1));
         const spoken = bag.peek(protocol);
         const isTcp = spoken === "tcp";
         // A connection counts once, when it ends.
@@ -149,7 +180,7 @@ export function createServiceGraph({ windowMs, maxEdges, observer, now }: Servic
         const from = textOf(bag, sourceName, "unknown");
         const to = textOf(bag, name, "unknown");
         if (from === "unknown" && to === "unknown") return;
-        const step = Math.floor(now() / stepMs);
+        const step = Math.floor(nowMs / stepMs);
         const edge = edgeOf(textOf(bag, sourceSpace, ""), from, textOf(bag, space, ""), to, step);
         if (edge === undefined) return;
         if (typeof spoken === "string" && edge.protocol !== spoken) edge.protocol = ownText(spoken.slice(0, 16));
@@ -157,7 +188,7 @@ export function createServiceGraph({ windowMs, maxEdges, observer, now }: Servic
         const ms = took instanceof Duration ? took.ms : NaN;
         const traffic =
           bag.peek(reporter) === "outbound" ? (edge.outbound ??= new Traffic()) : (edge.inbound ??= new Traffic());
-        traffic.count(step, isFailure(bag, isTcp), ms);
+        traffic.count(weight, step, isFailure(bag, isTcp), ms);
       };
     },
 

@@ -36,12 +36,13 @@ export class Traffic {
   }
 
   /**
-   * Counts one request.
+   * Counts requests that are alike.
    *
+   * @param requests how many
    * @param step the number of the step that the request falls into: time divided by the length of a step
    * @param ms how long it took; `NaN` where that is not known
    */
-  count(step: number, failed: boolean, ms: number): void {
+  count(requests: number, step: number, failed: boolean, ms: number): void {
     const part = step % windowSteps;
     const o = part * width;
     if (this.#held[part] !== step) {
@@ -49,8 +50,8 @@ export class Traffic {
       this.#held[part] = step;
       this.#lastStep = step;
     }
-    this.#counts[o + bucketOf(ms)]!++;
-    if (failed) this.#counts[o + errorsAt]!++;
+    this.#counts[o + bucketOf(ms)]! += requests;
+    if (failed) this.#counts[o + errorsAt]! += requests;
   }
 
   /** What was counted in the window that ends with `step`. */
