@@ -53,11 +53,12 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
     const message = `zone belongs to the algorithm calendar; this limit is a ${algorithm}`;
     reading.tell(keyNode(raw.node, "zone")!, { code: "WEIR_POLICY_SHAPE", message });
   }
-  if (
-    raw.limit !== undefined &&
-    !fitsAlgorithm(reading, raw.limit, algorithm, "leave out algorithm, or write calendar")
-  )
-    return undefined;
+  // An algorithm that cannot be read is told already; the rate is not held against the default in its place.
+  const isUnread = raw.algorithm === undefined && keyNode(raw.node, "algorithm") !== undefined;
+  const fits =
+    raw.limit === undefined ||
+    isUnread ||
+    fitsAlgorithm(reading, raw.limit, algorithm, "leave out algorithm, or write calendar");
 
   const by: { name: string; value: Expression }[] = [];
   const parts = raw.by === undefined ? [] : "entries" in raw.by ? raw.by.entries : [{ name: "key", value: raw.by }];
@@ -72,7 +73,7 @@ export function compileLimit(context: RuleContext, raw: RawCheckRule, head: Rule
 
   const table = compileTable(context, raw, by);
   const { holdMs, settle } = compileHolding(context, raw, algorithm, via);
-  if (raw.limit === undefined) return undefined;
+  if (raw.limit === undefined || !fits) return undefined;
   const ttlMs = raw.ttl?.value ?? defaultTtlMs;
   const limitOf = ({ amount, windowMs, calendar }: Rate, burst: number | undefined): Limit => ({
     id: policy.mode === "observe" ? `${head.id}#observe` : head.id,
