@@ -13,6 +13,7 @@ import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts"
 import { addHubOptions, readTls, type HubOptions } from "./hub-options.ts";
 import type { Io } from "./io.ts";
 import { percentiles, readCount, repeat } from "./repeat.ts";
+import { tellingFaults } from "./telling-faults.ts";
 
 interface CheckCommandOptions extends HubOptions {
   readonly door: "stream" | "mixer";
@@ -65,14 +66,11 @@ Examples, with the policies of this project:
   $ weir check destination.service.name=productpage destination.namespace=bookinfo source.ip=198.51.100.7 \\
       'request.headers[user-agent]=curl' request.auth.principal=ann --quota per-user=3 --repeat 100 --concurrency 10`,
     )
-    .action(async (given: readonly string[], options: CheckCommandOptions, command: Command) => {
-      try {
+    .action((given: readonly string[], options: CheckCommandOptions, command: Command) =>
+      tellingFaults(command, async () => {
         await check(given, options, io, now);
-      } catch (error) {
-        if (!(error instanceof WeirError)) throw error;
-        command.error(`error: ${error.message}`, { exitCode: exits.fault, code: error.code });
-      }
-    });
+      }),
+    );
 }
 
 async function check(given: readonly string[], options: CheckCommandOptions, io: Io, now: () => number): Promise<void> {

@@ -1,10 +1,10 @@
 import { Option, type Command } from "commander";
-import { WeirError } from "../util/weir-error.ts";
 import { addConsoleOptions, askConsole, type ConsoleOptions } from "./console-client.ts";
 import { mergeGraphs, type Edge, type HubGraph } from "./graph/merged.ts";
 import { dotText, mermaidText, tableText } from "./graph/text.ts";
 import { readAddress } from "./hub-address.ts";
 import type { Io } from "./io.ts";
+import { tellingFaults } from "./telling-faults.ts";
 
 const formats = {
   table: tableText,
@@ -41,8 +41,8 @@ Examples:
   $ weir graph --format dot | dot -Tsvg > mesh.svg
   $ weir graph --format mermaid --namespace bookinfo`,
     )
-    .action(async (options: GraphOptions, command: Command) => {
-      try {
+    .action((options: GraphOptions, command: Command) =>
+      tellingFaults(command, async () => {
         const admins = [options.admin, ...options.also];
         const graphs = await Promise.all(admins.map((admin) => askConsole(options, io, { path: "/graph" }, admin)));
         const { namespace } = options;
@@ -52,9 +52,6 @@ Examples:
         );
         if (edges.length === 0) io.err("no report of the last minutes says who called whom\n");
         io.out(formats[options.format](edges));
-      } catch (error) {
-        if (!(error instanceof WeirError)) throw error;
-        command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
-      }
-    });
+      }),
+    );
 }

@@ -5,6 +5,7 @@ import { WeirError } from "../util/weir-error.ts";
 import { addHubOptions, readTls, type HubOptions } from "./hub-options.ts";
 import type { Io } from "./io.ts";
 import { readCount } from "./repeat.ts";
+import { tellingFaults } from "./telling-faults.ts";
 
 interface HeldOptions extends HubOptions {
   readonly ttl?: number;
@@ -35,8 +36,8 @@ Example:
   $ weir held release 9f0c2a7d51e84b36a2f7c8d0e1b35f64
   reports/at-once  1 given back`,
     )
-    .action(async (action: (typeof actions)[number], id: string, options: HeldOptions, command: Command) => {
-      try {
+    .action((action: (typeof actions)[number], id: string, options: HeldOptions, command: Command) =>
+      tellingFaults(command, async () => {
         refuseMisplaced(action, options);
         const client = createStreamClient({ address: options.address, ...(await readTls(options, io.cwd)) });
         try {
@@ -45,11 +46,8 @@ Example:
         } finally {
           client.close();
         }
-      } catch (error) {
-        if (!(error instanceof WeirError)) throw error;
-        command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
-      }
-    });
+      }),
+    );
 }
 
 function change(

@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import { WeirError } from "../util/weir-error.ts";
 import { addConsoleOptions, askConsole, type ConsoleOptions } from "./console-client.ts";
 import type { Io } from "./io.ts";
+import { tellingFaults } from "./telling-faults.ts";
 
 interface LimitsOptions extends ConsoleOptions {
   readonly absent?: readonly string[];
@@ -113,14 +114,8 @@ Examples:
 
 /** Runs an action; what the hub says is wrong goes to standard error, with status 1. */
 function guarded(io: Io, run: (...given: Given) => Promise<void>) {
-  return async (rule: string | undefined, key: readonly string[], _options: LimitsOptions, command: Command) => {
-    try {
-      await run(rule, key, command.optsWithGlobals<LimitsOptions>(), io);
-    } catch (error) {
-      if (!(error instanceof WeirError)) throw error;
-      command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
-    }
-  };
+  return (rule: string | undefined, key: readonly string[], _options: LimitsOptions, command: Command) =>
+    tellingFaults(command, () => run(rule, key, command.optsWithGlobals<LimitsOptions>(), io));
 }
 
 type Given = readonly [rule: string | undefined, key: readonly string[], options: LimitsOptions, io: Io];

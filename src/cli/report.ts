@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { createStreamClient } from "../client/index.ts";
-import { WeirError } from "../util/weir-error.ts";
 import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts";
 import { addHubOptions, readTls, type HubOptions } from "./hub-options.ts";
 import type { Io } from "./io.ts";
 import { percentiles, readCount, repeat } from "./repeat.ts";
+import { tellingFaults } from "./telling-faults.ts";
 
 interface ReportCommandOptions extends HubOptions {
   readonly repeat: number;
@@ -36,14 +36,11 @@ Example, with the policies of this project; the count then shows at http://127.0
       response.code=200 response.duration=3ms request.size=0 response.size=48
   taken       1`,
     )
-    .action(async (given: readonly string[], options: ReportCommandOptions, command: Command) => {
-      try {
+    .action((given: readonly string[], options: ReportCommandOptions, command: Command) =>
+      tellingFaults(command, async () => {
         await report(given, options, io, now);
-      } catch (error) {
-        if (!(error instanceof WeirError)) throw error;
-        command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
-      }
-    });
+      }),
+    );
 }
 
 async function report(

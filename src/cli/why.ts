@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { WeirError } from "../util/weir-error.ts";
 import { addConsoleOptions, askConsole, type ConsoleOptions } from "./console-client.ts";
 import { readCount } from "./repeat.ts";
 import type { Io } from "./io.ts";
+import { tellingFaults } from "./telling-faults.ts";
 
 interface WhyOptions extends ConsoleOptions {
   readonly rule?: string;
@@ -46,8 +46,8 @@ Examples:
   $ weir why 4bf92f3577b34da6
   $ weir why --rule ratings-access/only-reviews --last 3`,
     )
-    .action(async (id: string | undefined, options: WhyOptions, command: Command) => {
-      try {
+    .action((id: string | undefined, options: WhyOptions, command: Command) =>
+      tellingFaults(command, async () => {
         const answer = (await askConsole(options, io, { path: "/refusals" })) as { refusals: readonly Refusal[] };
         const found = answer.refusals
           .filter((refusal) => id === undefined || refusal.id.startsWith(id))
@@ -61,11 +61,8 @@ Examples:
         const shown = found.slice(0, options.last);
         if (options.json === true) for (const refusal of shown) io.out(`${JSON.stringify(refusal)}\n`);
         else io.out(shown.map(refusalText).join("\n"));
-      } catch (error) {
-        if (!(error instanceof WeirError)) throw error;
-        command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
-      }
-    });
+      }),
+    );
 }
 
 function isOf(rule: string, wanted: string): boolean {

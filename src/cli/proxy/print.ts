@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import { builtinAdapters } from "../../../adapters/index.ts";
 import { formatProblem, loadPolicies } from "../../policy/index.ts";
 import type { Snapshot } from "../../policy/snapshot.ts";
-import { WeirError } from "../../util/weir-error.ts";
 import type { Io } from "../io.ts";
 import type { PolicyOptions } from "../policy-options.ts";
+import { tellingFaults } from "../telling-faults.ts";
 
 /** A configuration that can be printed, by what it was made for. */
 export interface Heading {
@@ -37,7 +37,7 @@ export async function printFor(
   io: Io,
   print: (snapshot: Snapshot) => void,
 ): Promise<void> {
-  try {
+  await tellingFaults(command, async () => {
     const loaded = await loadPolicies({ config, policies, cwd: io.cwd, adapters: builtinAdapters });
     if ("problems" in loaded) {
       for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n\n`);
@@ -46,10 +46,7 @@ export async function printFor(
       return;
     }
     print(loaded.snapshot);
-  } catch (error) {
-    if (!(error instanceof WeirError)) throw error;
-    command.error(`error: ${error.message}`, { exitCode: 1, code: error.code });
-  }
+  });
 }
 
 /** Says what an operator should know of a configuration. */
