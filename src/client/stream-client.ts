@@ -5,18 +5,14 @@ import { WeirError } from "../util/weir-error.ts";
 import {
   CheckRequest,
   CheckResponse,
-  HoldResponse,
-  RefundRequest,
-  ReleaseRequest,
-  RenewRequest,
   ReportRequest,
   ReportRequest_Encoding as Encoding,
   ReportResponse,
+  type HoldResponse,
 } from "../wire/gen/weir/v1/weir.ts";
 import { compress, type Attributes } from "./attributes.ts";
 import { openChannel } from "./channel.ts";
 import { decisionResult } from "./decision-result.ts";
-import { failure } from "./failure.ts";
 import type { ClientOptions } from "./mixer-client.ts";
 import { Multiplexer } from "./multiplexer.ts";
 import { durationOf, msOf, quotasOf, type CheckOptions, type CheckResult } from "./result.ts";
@@ -49,8 +45,8 @@ export interface HeldLimit {
 }
 
 /**
- * A client of the door `weir.v1.Weir`: one stream for checks and one for reports, shared by all calls, opened when they
- * are first needed and again after they broke. Calls that fail reject with a `WeirError`.
+ * A client of the door `weir.v1.Weir`: one stream for checks (and for what changes what they took) and one for reports,
+ * shared by all calls, opened when they are first needed and again after they broke. Calls that fail reject with a `WeirError`.
  */
 export interface StreamClient {
   check(attributes: Attributes, options?: CheckOptions): Promise<CheckResult>;
@@ -79,7 +75,7 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
     begin: () => ({ sent: new SentWords(), hub: new HubWords() }),
     onAnswer({ dictionary, error }, { sent, hub }) {
       if (dictionary !== undefined) hub.take(dictionary);
-      if (error !== undefined) sent.beginAnew();
+      if (error !== undefined && !holdErrors.has(error.code)) sent.beginAnew();
     },
   });
   const reports = new Multiplexer({
@@ -92,17 +88,15 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
     },
   });
 
-  const hold = (method: string, message: Uint8Array): Promise<readonly HeldLimit[]> =>
-    new Promise((resolve, reject) => {
-      client.makeUnaryRequest(
-        `/weir.v1.Weir/${method}`,
-        (bytes: Uint8Array) => Buffer.from(bytes),
-        (bytes: Buffer) => HoldResponse.decode(bytes),
-        message,
-        { deadline: Date.now() + deadlineMs },
-        (error, value) => (error === null ? resolve(value!.limits.map(heldLimit)) : reject(failure(address, error))),
-      );
-    });
+  const change = (what: Pick<CheckRequest, "release" | "renew" | "refund">): Promise<readonly HeldLimit[]> =>
+    checks.call(
+      (index) => CheckRequest.encode(CheckRequest.fromPartial({ index, ...what })).finish(),
+      ({ held, error }) => {
+        if (error !== undefined) throw refusal(error);
+        if (held === undefined) throw new WeirError("WEIR_UNREACHABLE", "the hub answered without saying what it did");
+        return held.limits.map(heldLimit);
+      },
+    );
 
   return {
     async check(attributes, asked = {}) {
@@ -155,13 +149,12 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
         },
       );
     },
-    release: (id) => hold("Release", ReleaseRequest.encode({ id }).finish()),
-    renew(id, ttlMs) {
-      const ttl = ttlMs === undefined ? undefined : durationOf(ttlMs);
-      return hold("Renew", RenewRequest.encode({ id, ttl }).finish());
-    },
-    refund(id, { limit = "", amount = 0 } = {}) {
-      return hold("Refund", RefundRequest.encode({ id, limit, amount: BigInt(amount) }).finish());
+    release: (id) => change({ release: { id } }),
+    renew: (id, ttlMs) => change({ renew: { id, ttl: ttlMs === undefined ? undefined : durationOf(ttlMs) } }),
+    async refund(id, { limit = "", amount = 0 } = {}) {
+      if (!Number.isSafeInteger(amount))
+        throw new WeirError("WEIR_REQUEST_MALFORMED", "the amount of a refund is a whole number");
+      return change({ refund: { id, limit, amount: BigInt(amount) } });
     },
     close() {
       checks.close();
@@ -171,7 +164,10 @@ export function createStreamClient(options: StreamClientOptions): StreamClient {
   };
 }
 
-/** Why the hub could not read a message. */
+/** What the hub says of a change whose message it has read, so that it has the words of all that was sent. */
+const holdErrors: ReadonlySet<string> = new Set<ErrorCode>(["WEIR_NOT_HELD", "WEIR_ADAPTER_FAILED"]);
+
+/** Why the hub did not do what a message asked. */
 function refusal({ code, message }: { readonly code: string; readonly message: string }): WeirError {
   return new WeirError(code in errorCodes ? (code as ErrorCode) : "WEIR_UNREACHABLE", message);
 }

@@ -4,9 +4,18 @@ import type { AddressInfo } from "node:net";
 import test, { type ExecutionContext } from "ava";
 import { createStreamClient } from "../../src/client/index.ts";
 import { startRedis } from "../adapters/redis-server.ts";
-import { hubFor, metric, post, until } from "./clients.ts";
+import {
+  CheckRequest,
+  CheckResponse,
+  HoldResponse,
+  RefundRequest,
+  ReleaseRequest,
+  RenewRequest,
+} from "../../src/wire/gen/weir/v1/weir.ts";
+import { connect, hubFor, metric, post, stream, unary, until } from "./clients.ts";
 import { envoyProgram, startEnvoy } from "./envoy-process.ts";
 import { runWeir, type Hub } from "./hub.ts";
+import { authority, grpcClient, secured } from "./secured-hub.ts";
 import { envoyVersions } from "./peers.ts";
 import { notRun } from "./programs.ts";
 import { ask } from "./proxied-service.ts";
@@ -60,6 +69,10 @@ test("what a decision took is released, renewed and refunded by HTTP and by the 
   await t.throwsAsync(client.refund(charged.id!), { code: "WEIR_NOT_HELD" });
   await t.throwsAsync(client.refund("nonsense"), { code: "WEIR_REQUEST_MALFORMED" });
   await t.throwsAsync(client.renew("0".repeat(32), -1), { code: "WEIR_REQUEST_MALFORMED" });
+  await t.throwsAsync(client.refund(charged.id!, { amount: 0.5 }), { code: "WEIR_REQUEST_MALFORMED" });
+  const known = await client.check(bytes.attributes);
+  t.true(known.allowed, "words that were sent before are still known");
+  await client.refund(known.id!);
 
   // Reports over the stream and over HTTP end a request too.
   t.is((await client.report([{ "check.decision_id": three.id! }])).taken, 1);
@@ -73,6 +86,109 @@ test("what a decision took is released, renewed and refunded by HTTP and by the 
     reports: [{ "check.decision_id": (await check()).id, "connection.event": "continue" }],
   });
   t.is(await left(hub, slow, "at-once"), 2);
+});
+
+test("what decisions took is changed on the stream of their checks, by messages with an index", async (t) => {
+  const hub = await hubFor(t, { "policies/shop.yaml": policies("memory") });
+  const client = connect(hub.grpc);
+  t.teardown(() => client.close());
+  const checks = stream(client, "/weir.v1.Weir/Check", CheckResponse);
+  const send = (index: bigint, fields: object) =>
+    checks.send(CheckRequest.encode(CheckRequest.fromPartial({ index, ...fields } as object)).finish());
+  /** The answers to messages that were sent, by index. */
+  const answers = async (count: number): Promise<Map<bigint, CheckResponse>> => {
+    const came = new Map<bigint, CheckResponse>();
+    while (came.size < count) {
+      const answer = await checks.next();
+      came.set(answer.index, answer);
+    }
+    return came;
+  };
+  // 15 is request.headers.
+  const dictionary = { first: 0, words: ["x-slow", "yes", "x-bytes"] };
+  const headers = (key: number) => ({
+    attributes: { stringMaps: new Map([[15, { entries: new Map([[key, -2]]) }]]) },
+  });
+  send(1n, { dictionary, ...headers(-1) });
+  send(2n, headers(-1));
+  send(3n, headers(-3));
+  const decided = await answers(3);
+  const [slowOne, slowTwo, charged] = [1n, 2n, 3n].map((index) => decided.get(index)!.decision!.id);
+  t.is(await left(hub, slow, "at-once"), 1);
+
+  // All at once: a check between changes, the same change twice, and what is none.
+  send(4n, { release: { id: slowOne } });
+  send(5n, { renew: { id: slowTwo, ttl: { seconds: 2n ** 62n } } });
+  send(6n, headers(-1));
+  send(7n, { refund: { id: charged, limit: "shop/bytes", amount: 2n ** 62n } });
+  send(8n, { release: { id: charged } });
+  send(9n, { release: { id: "" } });
+  send(10n, { release: { id: "0".repeat(32) } });
+  send(11n, { refund: { id: charged, limit: "shop/none", amount: 1n } });
+  const changed = await answers(8);
+  t.like(changed.get(4n)!.held!.limits, [{ rule: "shop/at-once", units: 1 }]);
+  const [renewed] = changed.get(5n)!.held!.limits;
+  t.true(renewed!.validFor!.seconds >= 299n && renewed!.validFor!.seconds < 330n, "no longer than the ttl");
+  t.is(changed.get(6n)!.decision!.verdict, 1);
+  const [refunded] = changed.get(7n)!.held!.limits;
+  t.true(Math.abs(refunded!.units - 10) < 1);
+  const code = (index: bigint) => changed.get(index)!.error?.code;
+  t.deepEqual([8n, 9n, 10n, 11n].map(code), [
+    "WEIR_NOT_HELD",
+    "WEIR_REQUEST_MALFORMED",
+    "WEIR_NOT_HELD",
+    "WEIR_NOT_HELD",
+  ]);
+  t.is(await left(hub, slow, "at-once"), 1);
+
+  // Each works once, also where both are on their way together.
+  for (const index of [12n, 13n]) send(index, { release: { id: slowTwo } });
+  const twice = [...(await answers(2)).values()];
+  t.is(twice.filter(({ held }) => held !== undefined).length, 1);
+  t.is(twice.filter(({ error }) => error?.code === "WEIR_NOT_HELD").length, 1);
+  checks.halfClose();
+  t.is((await checks.status).code, 0);
+});
+
+test("what a decision took is changed by unary calls", async (t) => {
+  const hub = await hubFor(t, { "policies/shop.yaml": policies("memory") });
+  const client = connect(hub.grpc);
+  t.teardown(() => client.close());
+  const [{ json: one }, { json: two }] = [await post(hub, "/v1/check", slow), await post(hub, "/v1/check", bytes)];
+  const call = async (method: string, message: Uint8Array) => {
+    const answer = await unary(client, `/weir.v1.Weir/${method}`, message);
+    return { code: answer.code, details: answer.details, limits: HoldResponse.decode(answer.bytes).limits };
+  };
+  t.like(await call("Renew", RenewRequest.encode({ id: one.id, ttl: undefined }).finish()), { code: 0 });
+  const release = ReleaseRequest.encode({ id: one.id }).finish();
+  t.like(await call("Release", release), { code: 0, limits: [{ rule: "shop/at-once", units: 1 }] });
+  const again = await call("Release", release);
+  t.is(again.code, 5);
+  t.regex(again.details, /^WEIR_NOT_HELD: /);
+  t.is((await call("Refund", RefundRequest.encode({ id: two.id, limit: "", amount: 1n }).finish())).code, 0);
+  t.is((await call("Refund", Buffer.from([0xff]))).code, 3);
+});
+
+test("a client that may not use the streams changes nothing there", async (t) => {
+  const [web, billing] = ["web.example", "billing.example"].map((name) => authority.issue({ dns: [name] }));
+  const named = "[{ name: web.example, doors: [mixer] }, { name: billing.example, doors: [stream] }]";
+  const tls = `tls: { cert: certs/tls.crt, key: certs/tls.key, ca: certs/ca.crt }`;
+  const hub = await secured(
+    t,
+    `listen: { grpc: { address: "127.0.0.1:0", ${tls}, clients: ${named} }, http: "127.0.0.1:0", admin: "127.0.0.1:0" }`,
+    { "policies/shop.yaml": policies("memory") },
+  );
+  const { json } = await post(hub, "/v1/check", slow);
+  const release = CheckRequest.encode(CheckRequest.fromPartial({ index: 1n, release: { id: json.id } })).finish();
+  const open = (own: typeof web) => stream(grpcClient(t, hub, own), "/weir.v1.Weir/Check", CheckResponse);
+  const refused = open(web);
+  refused.send(release);
+  t.is((await refused.status).code, 7);
+  t.is(await left(hub, slow, "at-once"), 2);
+  const allowed = open(billing);
+  allowed.send(release);
+  t.is((await allowed.next()).held!.limits.length, 1);
+  t.is(await left(hub, slow, "at-once"), 3);
 });
 
 test("weir held changes what a decision took", async (t) => {
@@ -116,7 +232,11 @@ test("a hub ends what another one on the same Redis began", async (t) => {
   await post(other, "/v1/report", { reports: [{ "check.decision_id": reported.id }] });
   await until(async () => (await left(one, slow, "at-once")) === 3);
 
+  const client = createStreamClient({ address: one.grpc, deadlineMs: 20_000 });
+  t.teardown(() => client.close());
   await redis.kill();
+  await t.throwsAsync(client.release(reported.id), { code: "WEIR_ADAPTER_FAILED" });
+  t.true((await client.check({})).allowed, "the stream goes on");
   const failed = await post(one, "/v1/limits/release", { id: reported.id });
   t.like(failed, { status: 503, json: { error: { code: "WEIR_ADAPTER_FAILED" } } });
   await post(one, "/v1/report", { reports: [{ "check.decision_id": reported.id }] });

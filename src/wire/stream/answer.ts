@@ -1,12 +1,14 @@
 import type { Bag, Reads } from "../../attributes/bag.ts";
 import type { Int64 } from "../../attributes/value.ts";
 import type { Decision, HeaderOperation } from "../../runtime/decision.ts";
+import type { HoldAnswer } from "../../runtime/limits/holds.ts";
 import type { ErrorCode } from "../../util/error-codes.ts";
 import { writeDuration } from "../protobuf/duration.ts";
 import type { Writer } from "../protobuf/writer.ts";
 import { referencesOf } from "../references.ts";
 import { httpStatusOf, statusOf, type Status } from "../status.ts";
 import type { HubDictionary } from "./dictionary.ts";
+import { writeHeld } from "./hold-messages.ts";
 
 /** A weir.v1.CheckResponse with a decision. */
 export function decisionAnswer(
@@ -33,7 +35,17 @@ export function decisionAnswer(
   return writer.finish();
 }
 
-/** A CheckResponse (`field` 4) or ReportResponse (`field` 2) that says why the message could not be read. */
+/** A weir.v1.CheckResponse that says what a change of what a decision took has done. */
+export function heldAnswer(writer: Writer, index: Int64, limits: readonly HoldAnswer[]): Uint8Array {
+  writer.reset();
+  if (index !== 0) writer.int64(1, index);
+  const outcome = writer.open(5);
+  writeHeld(writer, limits);
+  writer.close(outcome);
+  return writer.finish();
+}
+
+/** A CheckResponse (`field` 4) or ReportResponse (`field` 2) that says what failed, mostly why the message could not be read. */
 export function errorAnswer(writer: Writer, index: Int64, field: 2 | 4, status: Status): Uint8Array {
   writer.reset();
   if (index !== 0) writer.int64(1, index);

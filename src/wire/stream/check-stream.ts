@@ -1,22 +1,24 @@
 import { Bag } from "../../attributes/bag.ts";
 import type { Int64 } from "../../attributes/value.ts";
 import type { Decision } from "../../runtime/decision.ts";
+import type { HoldAsked } from "../../runtime/limits/holds.ts";
 import type { Client } from "../client.ts";
 import type { Call, Incoming, Outgoing } from "../call.ts";
+import { changeHeld } from "../held.ts";
 import type { AttributeDecoder } from "../mixer/attribute-decoder.ts";
 import { asBuffer, Reader } from "../protobuf/reader.ts";
 import { Writer } from "../protobuf/writer.ts";
 import { refuseForeignAttributes } from "../permit.ts";
 import type { Session } from "../session.ts";
 import { toStatus } from "../status.ts";
-import { decisionAnswer, errorAnswer } from "./answer.ts";
+import { decisionAnswer, errorAnswer, heldAnswer } from "./answer.ts";
 import { ClientDictionary, HubDictionary } from "./dictionary.ts";
 import { streamDoorName } from "./name.ts";
 import { Pace } from "./pace.ts";
 import { readCheckRequest, StreamRequest } from "./request.ts";
 import type { StreamDoorOptions } from "./stream-door.ts";
 
-/** One stream of checks. Every message is judged by the policies that serve when it comes. */
+/** One stream of checks, and of changes of what they took. Every message meets the policies that serve when it comes. */
 export class CheckStream implements Incoming {
   readonly #options: StreamDoorOptions;
   readonly #decoder: AttributeDecoder;
@@ -45,6 +47,10 @@ export class CheckStream implements Incoming {
       const buffer = asBuffer(message);
       readCheckRequest(this.#reader.reset(buffer), request);
       if (request.dictionary !== undefined) this.#clientWords.take(request.dictionary);
+      if (request.change !== undefined) {
+        this.#change(request.index, request.change);
+        return this.#pace.rest();
+      }
       session = this.#options.open();
       const bag = this.#bag(session);
       for (const { start, end } of request.attributes) {
@@ -61,7 +67,7 @@ export class CheckStream implements Incoming {
       }
     } catch (error) {
       session?.end();
-      this.#pace.send(this.#error(request.index, error));
+      this.#pace.send(this.#broken(request.index, error));
     }
     return this.#pace.rest();
   }
@@ -97,15 +103,28 @@ export class CheckStream implements Incoming {
       });
   }
 
+  #change(index: Int64, asked: HoldAsked): void {
+    this.#pace.start();
+    void changeHeld(this.#options.open, asked)
+      .then((limits) => heldAnswer(this.#writer, index, limits))
+      .catch((error: unknown) => this.#error(index, error))
+      .then((answer) => this.#pace.finish(answer));
+  }
+
   #answer(index: Int64, decision: Decision, bag: Bag): Uint8Array {
     return decisionAnswer(this.#writer, index, decision, bag, this.#hubWords);
+  }
+
+  /** Of a message that cannot be read. */
+  #broken(index: Int64, error: unknown): Uint8Array {
+    if (toStatus(error).fault === undefined) this.#options.observer.dropped("check", "broken", 1);
+    return this.#error(index, error);
   }
 
   #error(index: Int64, error: unknown): Uint8Array {
     const status = toStatus(error);
     if (status.fault !== undefined)
       this.#options.log.error({ err: status.fault, door: streamDoorName }, "a check failed");
-    else this.#options.observer.dropped("check", "broken", 1);
     return errorAnswer(this.#writer, index, 4, status);
   }
 }

@@ -1,9 +1,11 @@
 import type { Int64 } from "../../attributes/value.ts";
+import type { HoldAsked } from "../../runtime/limits/holds.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import { malformed, type Reader } from "../protobuf/reader.ts";
 import { within } from "../protobuf/within.ts";
 import { checkQuotaCount } from "../quota-count.ts";
 import type { NewWords } from "./dictionary.ts";
+import { readRefund, readRelease, readRenew } from "./hold-messages.ts";
 
 /** A part of a message's bytes. */
 export interface Part {
@@ -20,13 +22,25 @@ export class StreamRequest {
   readonly attributes: Part[] = [];
   quotas: Map<string, { amount: number; bestEffort: boolean }> | undefined;
   dedupId = "";
+  /** What is asked in place of a check. */
+  change: HoldAsked | undefined;
   isDelta = false;
 }
 
 /** Longer ids are no ids; they would be kept for the time in which a retry may come. */
 const maxDedupId = 256;
 
-const tags = { index: 0x08, dictionary: 0x12, attributes: 0x1a, quotas: 0x22, dedupId: 0x2a, encoding: 0x20 } as const;
+const tags = {
+  index: 0x08,
+  dictionary: 0x12,
+  attributes: 0x1a,
+  quotas: 0x22,
+  dedupId: 0x2a,
+  release: 0x32,
+  renew: 0x3a,
+  refund: 0x42,
+  encoding: 0x20,
+} as const;
 
 /** Reads a CheckRequest into `request`. Throws a `WeirError` where it is none. */
 export function readCheckRequest(reader: Reader, request: StreamRequest): void {
@@ -37,11 +51,22 @@ export function readCheckRequest(reader: Reader, request: StreamRequest): void {
       request.dedupId = reader.string();
       if (request.dedupId.length > maxDedupId)
         throw malformed(`deduplication_id is longer than ${maxDedupId}`, reader.pos);
-    } else {
+    } else if (tag === tags.release) readChange(reader, request, readRelease);
+    else if (tag === tags.renew) readChange(reader, request, readRenew);
+    else if (tag === tags.refund) readChange(reader, request, readRefund);
+    else {
       readCommon(tag, reader, request);
       if (request.attributes.length > 1) throw malformed("attributes come twice", reader.pos);
     }
   }
+  if (request.change === undefined) return;
+  if (request.attributes.length > 0 || request.quotas !== undefined || request.dedupId !== "")
+    throw malformed("a message is a check or a change of what a decision took, not both", reader.pos);
+}
+
+function readChange(reader: Reader, request: StreamRequest, read: (reader: Reader) => HoldAsked): void {
+  if (request.change !== undefined) throw malformed("a message has one change of what a decision took", reader.pos);
+  request.change = within(reader, read);
 }
 
 /** Reads a ReportRequest into `request`. Throws a `WeirError` where it is none. */

@@ -32,7 +32,7 @@ function filled(json: unknown): unknown {
 const examples = [...page.matchAll(/```hex (\w+)\n([0-9a-f\n]+)```\n\n```json\n(.*?)```/gs)];
 
 test("docs/wire.md: the messages in bytes are the messages in JSON", (t) => {
-  t.is(examples.length, 3);
+  t.is(examples.length, 5);
   for (const [, type, hex, json] of examples) {
     const decode = type === "CheckRequest" ? CheckRequest.decode : CheckResponse.decode;
     const decoded = shown(decode(Buffer.from(hex!.replaceAll("\n", ""), "hex")));

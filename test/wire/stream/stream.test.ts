@@ -173,6 +173,7 @@ test("an answer has everything of the decision", (t) => {
     index: 7n,
     dictionary: { first: 0, words: ["x-none"] },
     error: undefined,
+    held: undefined,
     decision: {
       verdict: Verdict.VERDICT_REFUSED,
       code: 7,

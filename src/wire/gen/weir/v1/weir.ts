@@ -123,6 +123,10 @@ export interface StringMap_EntriesEntry {
   value: number;
 }
 
+/**
+ * A request to be judged; or, in place of its attributes, quotas and deduplication id, a change of what an earlier
+ * decision took. A message with both, or with two changes, is an error (WEIR_REQUEST_MALFORMED).
+ */
 export interface CheckRequest {
   /**
    * Chosen by the client and given back in the answer. Unique among the requests of the stream that are not answered yet.
@@ -140,6 +144,9 @@ export interface CheckRequest {
   quotas: Map<string, QuotaRequest>;
   /** Identity of the request, which a retry repeats: it spends nothing a second time. Empty: none. */
   deduplicationId: string;
+  release?: ReleaseRequest | undefined;
+  renew?: RenewRequest | undefined;
+  refund?: RefundRequest | undefined;
 }
 
 export interface CheckRequest_QuotasEntry {
@@ -162,8 +169,15 @@ export interface CheckResponse {
   decision?:
     | Decision
     | undefined;
-  /** The message could not be read; nothing was judged and nothing charged. The stream goes on. */
-  error?: Error | undefined;
+  /**
+   * The message could not be read; nothing was judged, charged or changed. Of a change also WEIR_NOT_HELD, and
+   * WEIR_ADAPTER_FAILED where a store did not answer. The stream goes on.
+   */
+  error?:
+    | Error
+    | undefined;
+  /** What a change has done. */
+  held?: HoldResponse | undefined;
 }
 
 /** What was wrong with one message or record. */
@@ -1366,7 +1380,16 @@ export const StringMap_EntriesEntry: MessageFns<StringMap_EntriesEntry> = {
 };
 
 function createBaseCheckRequest(): CheckRequest {
-  return { index: 0n, dictionary: undefined, attributes: undefined, quotas: new Map(), deduplicationId: "" };
+  return {
+    index: 0n,
+    dictionary: undefined,
+    attributes: undefined,
+    quotas: new Map(),
+    deduplicationId: "",
+    release: undefined,
+    renew: undefined,
+    refund: undefined,
+  };
 }
 
 export const CheckRequest: MessageFns<CheckRequest> = {
@@ -1388,6 +1411,15 @@ export const CheckRequest: MessageFns<CheckRequest> = {
     });
     if (message.deduplicationId !== "") {
       writer.uint32(42).string(message.deduplicationId);
+    }
+    if (message.release !== undefined) {
+      ReleaseRequest.encode(message.release, writer.uint32(50).fork()).join();
+    }
+    if (message.renew !== undefined) {
+      RenewRequest.encode(message.renew, writer.uint32(58).fork()).join();
+    }
+    if (message.refund !== undefined) {
+      RefundRequest.encode(message.refund, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1448,6 +1480,30 @@ export const CheckRequest: MessageFns<CheckRequest> = {
             message.deduplicationId = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.release = ReleaseRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.renew = RenewRequest.decode(reader, reader.uint32());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.refund = RefundRequest.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1482,6 +1538,15 @@ export const CheckRequest: MessageFns<CheckRequest> = {
       return m;
     })();
     message.deduplicationId = object.deduplicationId ?? "";
+    message.release = (object.release !== undefined && object.release !== null)
+      ? ReleaseRequest.fromPartial(object.release)
+      : undefined;
+    message.renew = (object.renew !== undefined && object.renew !== null)
+      ? RenewRequest.fromPartial(object.renew)
+      : undefined;
+    message.refund = (object.refund !== undefined && object.refund !== null)
+      ? RefundRequest.fromPartial(object.refund)
+      : undefined;
     return message;
   },
 };
@@ -1626,7 +1691,7 @@ export const QuotaRequest: MessageFns<QuotaRequest> = {
 };
 
 function createBaseCheckResponse(): CheckResponse {
-  return { index: 0n, dictionary: undefined, decision: undefined, error: undefined };
+  return { index: 0n, dictionary: undefined, decision: undefined, error: undefined, held: undefined };
 }
 
 export const CheckResponse: MessageFns<CheckResponse> = {
@@ -1645,6 +1710,9 @@ export const CheckResponse: MessageFns<CheckResponse> = {
     }
     if (message.error !== undefined) {
       Error.encode(message.error, writer.uint32(34).fork()).join();
+    }
+    if (message.held !== undefined) {
+      HoldResponse.encode(message.held, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1694,6 +1762,14 @@ export const CheckResponse: MessageFns<CheckResponse> = {
             message.error = Error.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.held = HoldResponse.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1719,6 +1795,9 @@ export const CheckResponse: MessageFns<CheckResponse> = {
       ? Decision.fromPartial(object.decision)
       : undefined;
     message.error = (object.error !== undefined && object.error !== null) ? Error.fromPartial(object.error) : undefined;
+    message.held = (object.held !== undefined && object.held !== null)
+      ? HoldResponse.fromPartial(object.held)
+      : undefined;
     return message;
   },
 };
@@ -3305,8 +3384,9 @@ export const WeirDefinition = {
   fullName: "weir.v1.Weir",
   methods: {
     /**
-     * Judges requests before they are served. Every CheckRequest is answered by exactly one CheckResponse of the same
-     * index, unless the stream breaks: then whatever was not answered was perhaps judged, and perhaps not.
+     * Judges requests before they are served, and changes what earlier decisions took. Every CheckRequest is answered by
+     * exactly one CheckResponse of the same index, unless the stream breaks: then whatever was not answered was perhaps
+     * done, and perhaps not.
      *
      * The hub judges a bounded number of requests of a stream at the same time, and reads no further while it does; a
      * client that does not read its answers stops being read from. When the client half-closes the stream, the hub answers
