@@ -1,4 +1,4 @@
-import { parseDuration } from "weir/sdk";
+import { duration, secretOrFile, serverName, tlsFiles } from "weir/sdk/zod";
 import { z } from "zod";
 
 const defaultPort = 24224;
@@ -28,13 +28,6 @@ const endpoint = z.string().transform((text, context): Endpoint => {
   return z.NEVER;
 });
 
-const timeout = z.string().transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms >= 1 && ms <= 60_000) return ms;
-  context.addIssue({ code: "custom", message: "expected a duration of 1ms to 1m, such as 10s" });
-  return z.NEVER;
-});
-
 const tag = z
   .string()
   .max(200)
@@ -49,39 +42,24 @@ export const fluentdConfig = z
     endpoint,
     /** The tag of an entry. */
     tag: tag.default("weir.{log}"),
-    /** Proves who the hub is, and who the server is. With it the server must ask for it. */
-    sharedKey: z.string().min(1).optional(),
-    /** A file that holds it. Files are read when the adapter is made. */
-    sharedKeyFile: z.string().min(1).optional(),
+    /** Proves who the hub is, and who the server is. With it the server must ask for it. Files are read when the adapter is made. */
+    sharedKey: secretOrFile.optional(),
     /** For servers that ask for a user beside the key. */
     user: z.string().min(1).optional(),
-    password: z.string().min(1).optional(),
-    passwordFile: z.string().min(1).optional(),
+    password: secretOrFile.optional(),
     /** What the hub calls itself when keys are compared. A server refuses who has its own name. */
     hostname: z.string().min(1).max(255).default("weir"),
-    tls: z
-      .strictObject({
-        /** Files in PEM. Without `ca`, the system's authorities are trusted. */
-        ca: z.string().min(1).optional(),
-        cert: z.string().min(1).optional(),
-        key: z.string().min(1).optional(),
-        /** The name that the server's certificate must have. Default: the host. */
-        serverName: z.string().min(1).optional(),
-      })
-      .optional(),
+    tls: tlsFiles({ serverName }).optional(),
     compression: z.enum(["gzip", "none"]).default("gzip"),
     /** How long the server may take to acknowledge what it was sent; that includes connecting. */
-    timeout: timeout.prefault("10s"),
+    timeout: duration(1, 60_000).prefault("10s"),
   })
   .superRefine((config, context) => {
     const tell = (message: string, ...path: string[]): void => context.addIssue({ code: "custom", message, path });
-    const { endpoint: to, sharedKey, sharedKeyFile, user, password, passwordFile, tls } = config;
-    if (sharedKey !== undefined && sharedKeyFile !== undefined) tell("expected sharedKey or sharedKeyFile, not both");
-    if (password !== undefined && passwordFile !== undefined) tell("expected password or passwordFile, not both");
-    if ((user === undefined) !== ((password ?? passwordFile) === undefined)) tell("user and password belong together");
-    if (user !== undefined && (sharedKey ?? sharedKeyFile) === undefined) tell("a user needs a sharedKey", "user");
+    const { endpoint: to, sharedKey, user, password, tls } = config;
+    if ((user === undefined) !== (password === undefined)) tell("user and password belong together");
+    if (user !== undefined && sharedKey === undefined) tell("a user needs a sharedKey", "user");
     if (tls !== undefined && !to.tls) tell("tls needs an endpoint that begins with tls://", "tls");
-    if ((tls?.cert === undefined) !== (tls?.key === undefined)) tell("cert and key belong together", "tls");
   });
 
 export type FluentdConfig = z.output<typeof fluentdConfig>;

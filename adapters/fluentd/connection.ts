@@ -5,7 +5,7 @@ import { Decoder, encode } from "@msgpack/msgpack";
 import type { Chunk } from "./chunk.ts";
 import type { Endpoint } from "./config.ts";
 import { createPing, readHelo, textOf, type Credentials } from "./handshake.ts";
-import type { Tls } from "./secrets.ts";
+import type { Tls } from "weir/sdk/zod";
 
 export interface ConnectionOptions {
   readonly endpoint: Endpoint;

@@ -1,8 +1,9 @@
 import { defineAdapter } from "weir/sdk";
+import { readTls } from "weir/sdk/zod";
 import { encodeChunks, type Chunk } from "./chunk.ts";
 import { fluentdConfig } from "./config.ts";
 import { openConnection, type Connection } from "./connection.ts";
-import { readCredentials, readTls } from "./secrets.ts";
+import { readCredentials } from "./secrets.ts";
 
 /** Forwards log entries to Fluentd, Fluent Bit, or whatever else speaks the forward protocol. */
 export default defineAdapter({

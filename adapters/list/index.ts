@@ -1,23 +1,10 @@
 import { resolve } from "node:path";
-import { defineAdapter, parseDuration, parseSize } from "weir/sdk";
-import type { Verdict } from "weir/sdk";
+import { defineAdapter, type Verdict } from "weir/sdk";
+import { duration, size } from "weir/sdk/zod";
 import { z } from "zod";
 import { createMatcher, kinds } from "./matcher.ts";
 import { entriesOf, fileSource, urlSource } from "./source.ts";
 import type { Fetch, Source } from "./source.ts";
-
-const minute = 60_000;
-
-function measure(parse: (text: string) => number | undefined, expected: string) {
-  return z.string().transform((text, context) => {
-    const value = parse(text);
-    if (value !== undefined && value > 0) return value;
-    context.addIssue({ code: "custom", message: `expected ${expected}, got ${JSON.stringify(text)}` });
-    return z.NEVER;
-  });
-}
-
-const duration = measure(parseDuration, "a duration above 0, such as 30s");
 
 const config = z
   .strictObject({
@@ -28,11 +15,11 @@ const config = z
     /** Where entries are fetched from, one a line. */
     url: z.url({ protocol: /^https?$/ }).optional(),
     /** How often file or URL are read again. */
-    refresh: duration.default(minute),
+    refresh: duration(100, 86_400_000).prefault("1m"),
     /** How long the URL may take to answer. */
-    timeout: duration.default(5000),
+    timeout: duration(1, 3_600_000).prefault("5s"),
     /** The largest file or answer. */
-    maxBytes: measure(parseSize, "a size above 0, such as 10MiB").default(10 * 1024 ** 2),
+    maxBytes: size(1).prefault("10MiB"),
     /** How entries are compared with the value. */
     kind: z.enum(kinds).default("string"),
     /** Refuse what is on the list, rather than what is not. */

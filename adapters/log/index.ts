@@ -1,25 +1,14 @@
 import { resolve } from "node:path";
-import { defineAdapter, parseDuration, parseSize, type Host } from "weir/sdk";
+import { defineAdapter, type Host } from "weir/sdk";
+import { duration, size } from "weir/sdk/zod";
 import { z } from "zod";
 import { createFileSink, type FileSinkOptions } from "./file-sink.ts";
 import { LineWriter } from "./line-writer.ts";
 import { createStreamSink } from "./stream-sink.ts";
 
-const size = z.string().transform((text, context) => {
-  const bytes = parseSize(text);
-  if (bytes !== undefined && bytes >= 1024) return bytes;
-  context.addIssue({ code: "custom", message: "expected a size of 1KiB or more, such as 64KiB, 100MiB or 1GiB" });
-  return z.NEVER;
-});
-
 const minuteMs = 60_000;
 
-const span = z.string().transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms >= minuteMs && ms <= 3650 * 86_400_000) return ms;
-  context.addIssue({ code: "custom", message: "expected a duration of 1m to 3650d, such as 1h or 30d" });
-  return z.NEVER;
-});
+const age = duration(minuteMs, 3650 * 86_400_000);
 
 /** Writes log entries as JSON lines, to standard output, standard error or a file that is rotated by size and age. */
 export default defineAdapter({
@@ -30,13 +19,13 @@ export default defineAdapter({
     /** `stdout`, `stderr`, or a file's path; a relative one is meant from the folder of `weir.yaml`. */
     to: z.string().min(1).default("stdout"),
     /** A file is put aside when it has this size. */
-    maxSize: size.prefault("100MiB"),
+    maxSize: size(1024).prefault("100MiB"),
     /** How many files are kept, the one being written included. */
     maxFiles: z.int().min(1).max(1000).default(5),
     /** A file holds the lines of one period of this length, counted from 1970 in UTC: with `1d`, from midnight to midnight. */
-    rotateEvery: span.optional(),
+    rotateEvery: age.optional(),
     /** Files put aside are deleted when nothing was written to them for so long. */
-    keepFor: span.optional(),
+    keepFor: age.optional(),
     /** How files are kept that were put aside. */
     compression: z.enum(["gzip", "none"]).default("none"),
   }),

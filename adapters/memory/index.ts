@@ -1,14 +1,8 @@
 import { randomInt } from "node:crypto";
-import { defineAdapter, parseDuration } from "weir/sdk";
+import { defineAdapter } from "weir/sdk";
+import { duration } from "weir/sdk/zod";
 import { z } from "zod";
 import { createLimiter } from "./limiter.ts";
-
-const duration = z.string().transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms !== undefined) return ms;
-  context.addIssue({ code: "custom", message: `expected a duration such as 10s, got ${JSON.stringify(text)}` });
-  return z.NEVER;
-});
 
 /** Counts limits in this process's memory. Each hub counts for itself, and a restart forgets. */
 export default defineAdapter({
@@ -21,7 +15,7 @@ export default defineAdapter({
     /** The most counters that one limit may hold. */
     maxKeysPerLimit: z.int().positive().max(10_000_000).default(500_000),
     /** How long a deduplication id is remembered, at least; at most twice as long. */
-    dedup: duration.default(10_000),
+    dedup: duration(0).prefault("10s"),
     /** The most deduplication ids remembered. */
     maxDedupIds: z.int().min(2).max(10_000_000).default(100_000),
     /** The most decisions of which is remembered what they took. */

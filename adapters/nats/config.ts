@@ -1,22 +1,6 @@
-import { parseDuration, parseSize } from "weir/sdk";
+import { duration, secretOrFile, size, tlsFiles } from "weir/sdk/zod";
 import { z } from "zod";
 import { parseSubject } from "./subject.ts";
-
-const duration = (least: number, most: number) =>
-  z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms !== undefined && ms >= least && ms <= most) return ms;
-    const message = `expected a duration of ${least} ms to ${most} ms, such as 5s or 24h, got ${JSON.stringify(text)}`;
-    context.addIssue({ code: "custom", message });
-    return z.NEVER;
-  });
-
-const size = z.string().transform((text, context) => {
-  const bytes = parseSize(text);
-  if (bytes !== undefined && bytes >= 1024) return bytes;
-  context.addIssue({ code: "custom", message: "expected a size of 1KiB or more, such as 64MiB or 10GiB" });
-  return z.NEVER;
-});
 
 /** `nats://HOST[:PORT]`, `tls://` where nothing must go in plain text. */
 const server = z.string().refine((text) => {
@@ -41,7 +25,7 @@ const subject = z.string().superRefine((text, context) => {
 
 const streamLimits = {
   /** The most that it holds, beyond which nothing more is taken. */
-  maxSize: size.prefault("1GiB"),
+  maxSize: size(1024).prefault("1GiB"),
   /** How many servers of a cluster keep it. */
   replicas: z.int().min(1).max(5).default(1),
 };
@@ -53,25 +37,15 @@ export const natsConfig = z
     /** One server, or some of a cluster: the others are found by them. */
     servers: z.union([server.transform((one) => [one]), z.array(server).min(1).max(100)]),
     user: z.string().min(1).optional(),
-    password: z.string().min(1).optional(),
-    /** A file that holds the password or the token. Files are read when the adapter is made. */
-    passwordFile: z.string().min(1).optional(),
-    token: z.string().min(1).optional(),
-    tokenFile: z.string().min(1).optional(),
+    /** Files are read when the adapter is made. */
+    password: secretOrFile.optional(),
+    token: secretOrFile.optional(),
     /** A file with the seed of an NKey. */
     nkeyFile: z.string().min(1).optional(),
     /** A file of credentials: a JWT and the seed of its NKey. */
     credentialsFile: z.string().min(1).optional(),
-    tls: z
-      .strictObject({
-        /** Files in PEM. Without `ca`, the system's authorities are trusted. */
-        ca: z.string().min(1).optional(),
-        cert: z.string().min(1).optional(),
-        key: z.string().min(1).optional(),
-        /** Whether TLS begins before the server says anything (`handshake_first` of nats-server). */
-        handshakeFirst: z.boolean().default(false),
-      })
-      .optional(),
+    /** `handshakeFirst`: whether TLS begins before the server says anything (`handshake_first` of nats-server). */
+    tls: tlsFiles({ handshakeFirst: z.boolean().default(false) }).optional(),
     /** How long the server may take to say that it has a message. */
     timeout: duration(1, 60_000).prefault("5s"),
     /** Where log entries are published. */
@@ -91,13 +65,10 @@ export const natsConfig = z
   })
   .superRefine((config, context) => {
     const tell = (message: string, ...path: string[]): void => context.addIssue({ code: "custom", message, path });
-    const { user, password, passwordFile, token, tokenFile, nkeyFile, credentialsFile, tls } = config;
-    const ways = [user, token ?? tokenFile, nkeyFile, credentialsFile].filter((way) => way !== undefined).length;
+    const { user, password, token, nkeyFile, credentialsFile } = config;
+    const ways = [user, token, nkeyFile, credentialsFile].filter((way) => way !== undefined).length;
     if (ways > 1) tell("expected one of user, token, nkeyFile and credentialsFile");
-    if (password !== undefined && passwordFile !== undefined) tell("expected password or passwordFile, not both");
-    if (token !== undefined && tokenFile !== undefined) tell("expected token or tokenFile, not both");
-    if ((user === undefined) !== ((password ?? passwordFile) === undefined)) tell("user and password belong together");
-    if ((tls?.cert === undefined) !== (tls?.key === undefined)) tell("cert and key belong together", "tls");
+    if ((user === undefined) !== (password === undefined)) tell("user and password belong together");
     if (config.stream !== undefined && !config.jetstream) tell("a stream needs jetstream: true", "stream");
   });
 

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Authenticator, ConnectionOptions, NatsConnection } from "@nats-io/transport-node";
 import type { Host } from "weir/sdk";
+import { readSecret, readTls } from "weir/sdk/zod";
 import type { NatsConfig } from "./config.ts";
 
 /** The pause before the next attempt to connect for the first time. */
@@ -102,9 +103,8 @@ async function optionsOf(
   nats: typeof import("@nats-io/transport-node"),
 ): Promise<ConnectionOptions> {
   const { servers, timeout, tls } = config;
-  const read = (path: string): Promise<Buffer> => readFile(resolve(host.folder, path));
   const wantsTls = tls !== undefined || servers.some((server) => server.startsWith("tls:"));
-  const authenticator = await authenticatorOf(config, read, nats);
+  const authenticator = await authenticatorOf(config, host.folder, nats);
   return {
     servers,
     name: `weir ${host.name}`,
@@ -120,9 +120,7 @@ async function optionsOf(
     ...(wantsTls
       ? {
           tls: {
-            ...(tls?.ca === undefined ? {} : { ca: (await read(tls.ca)).toString() }),
-            ...(tls?.cert === undefined ? {} : { cert: (await read(tls.cert)).toString() }),
-            ...(tls?.key === undefined ? {} : { key: (await read(tls.key)).toString() }),
+            ...(await readTls(tls, host.folder)),
             ...(tls?.handshakeFirst === true ? { handshakeFirst: true } : {}),
           },
         }
@@ -132,16 +130,20 @@ async function optionsOf(
 
 async function authenticatorOf(
   config: NatsConfig,
-  read: (path: string) => Promise<Buffer>,
+  folder: string,
   nats: typeof import("@nats-io/transport-node"),
 ): Promise<Authenticator | undefined> {
-  const { user, password, passwordFile, token, tokenFile, nkeyFile, credentialsFile } = config;
-  const lineOf = async (path: string): Promise<string> => (await read(path)).toString("utf8").replace(/\r?\n$/, "");
+  const { user, password, token, nkeyFile, credentialsFile } = config;
   if (user !== undefined)
-    return nats.usernamePasswordAuthenticator(user, passwordFile === undefined ? password : await lineOf(passwordFile));
-  if (tokenFile !== undefined) return nats.tokenAuthenticator(await lineOf(tokenFile));
-  if (token !== undefined) return nats.tokenAuthenticator(token);
-  if (nkeyFile !== undefined) return nats.nkeyAuthenticator(Buffer.from((await lineOf(nkeyFile)).trim()));
-  if (credentialsFile !== undefined) return nats.credsAuthenticator(await read(credentialsFile));
+    return nats.usernamePasswordAuthenticator(
+      user,
+      password === undefined ? undefined : await readSecret(password, folder),
+    );
+  if (token !== undefined) return nats.tokenAuthenticator(await readSecret(token, folder));
+  if (nkeyFile !== undefined) {
+    const seed = await readSecret({ file: nkeyFile }, folder);
+    return nats.nkeyAuthenticator(Buffer.from(seed.trim()));
+  }
+  if (credentialsFile !== undefined) return nats.credsAuthenticator(await readFile(resolve(folder, credentialsFile)));
   return undefined;
 }

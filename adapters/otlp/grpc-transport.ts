@@ -1,7 +1,7 @@
 import { Client, compressionAlgorithms, credentials, Metadata, status, type ServiceError } from "@grpc/grpc-js";
+import type { Tls } from "weir/sdk/zod";
 import { readAnswer, readRetryDelay } from "./answer.ts";
 import { receiverText, type Outcome, type SignalName, type Transport } from "./outcome.ts";
-import type { Tls } from "./secrets.ts";
 
 const methods: Readonly<Record<SignalName, string>> = {
   metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
@@ -43,9 +43,9 @@ export function createGrpcTransport(options: GrpcTransportOptions): Transport {
       "grpc.max_reconnect_backoff_ms": 10_000,
       "grpc.default_compression_algorithm":
         compression === "gzip" ? compressionAlgorithms.gzip : compressionAlgorithms.identity,
-      ...(tls?.serverName !== undefined && {
-        "grpc.ssl_target_name_override": tls.serverName,
-        "grpc.default_authority": tls.serverName,
+      ...(tls?.servername !== undefined && {
+        "grpc.ssl_target_name_override": tls.servername,
+        "grpc.default_authority": tls.servername,
       }),
     },
   );
@@ -77,7 +77,8 @@ export function createGrpcTransport(options: GrpcTransportOptions): Transport {
 
 function credentialsOf(tls: Tls | undefined) {
   if (tls === undefined) return credentials.createInsecure();
-  return credentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null);
+  const bytes = (pem: string | undefined): Buffer | null => (pem === undefined ? null : Buffer.from(pem));
+  return credentials.createSsl(bytes(tls.ca), bytes(tls.key), bytes(tls.cert));
 }
 
 function outcomeOf(error: ServiceError): Outcome {

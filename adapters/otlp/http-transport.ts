@@ -3,9 +3,9 @@ import { Agent as HttpsAgent, request as requestHttps } from "node:https";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { parseRetryAfter } from "weir/sdk";
+import type { Tls } from "weir/sdk/zod";
 import { readAnswer } from "./answer.ts";
 import { receiverText, type Outcome, type Transport } from "./outcome.ts";
-import type { Tls } from "./secrets.ts";
 
 const compress = promisify(gzip);
 
@@ -30,10 +30,7 @@ export interface HttpTransportOptions {
 export function createHttpTransport(options: HttpTransportOptions): Transport {
   const { endpoint, headers, tls, compression, timeoutMs, now } = options;
   const secure = endpoint.protocol === "https:";
-  const { serverName, ...files } = tls ?? {};
-  const agent = secure
-    ? new HttpsAgent({ keepAlive: true, ...files, ...(serverName === undefined ? {} : { servername: serverName }) })
-    : new HttpAgent({ keepAlive: true });
+  const agent = secure ? new HttpsAgent({ keepAlive: true, ...tls }) : new HttpAgent({ keepAlive: true });
   const request = secure ? requestHttps : requestHttp;
   const base = endpoint.pathname.replace(/\/$/, "");
   const encoding = compression === "gzip" ? { "content-encoding": "gzip" } : {};

@@ -1,5 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { defineAdapter, SeriesStore, type Host } from "weir/sdk";
+import { readHeaders, readTls } from "weir/sdk/zod";
 import { createBatchExport } from "./batch-export.ts";
 import { otlpConfig, type OtlpConfig } from "./config.ts";
 import { encodeLogs } from "./encode-logs.ts";
@@ -10,7 +11,6 @@ import { createHttpTransport } from "./http-transport.ts";
 import { createMetricExport } from "./metric-export.ts";
 import { createNotices } from "./notices.ts";
 import type { Transport } from "./outcome.ts";
-import { readHeaders, readTls } from "./secrets.ts";
 
 /** A series is dropped after its time and at most this part of it more. */
 const sweeps = 8;

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
-import { defineAdapter, parseDuration, SeriesStore, type Exposition, type MetricGroup } from "weir/sdk";
+import { defineAdapter, SeriesStore, type Exposition, type MetricGroup } from "weir/sdk";
+import { seriesBounds } from "weir/sdk/zod";
 import { z } from "zod";
 import { createListener } from "./listener.ts";
 import { checkNames } from "./names.ts";
@@ -8,30 +9,18 @@ import { render } from "./render.ts";
 /** A series is dropped after its time and at most this part of it more. */
 const sweeps = 8;
 
-const duration = z.string().transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms >= 1000) return ms;
-  context.addIssue({ code: "custom", message: "expected a duration of 1s or more, such as 90s, 15m or 1h" });
-  return z.NEVER;
-});
-
 /** Keeps metrics for Prometheus to scrape: on the admin listener's `/metrics`, or on a listener of its own. */
 export default defineAdapter({
   name: "prometheus",
   description: "metrics for Prometheus to scrape",
   provides: ["metrics"],
   config: z.strictObject({
-    /** The most series of one metric; samples of label sets beyond go to one series for overflow. */
-    maxSeries: z.int().min(1).max(10_000_000).default(10_000),
-    /** After how long without a sample a series is dropped; `never` keeps all. */
-    expire: z.union([z.literal("never").transform(() => undefined), duration]).prefault("1h"),
+    ...seriesBounds,
     /** Put before each metric's name. */
     prefix: z
       .string()
       .regex(/^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/, "expected letters, digits, _ and :, no digit at the start")
       .default(""),
-    /** The longest label value, in UTF-16 units; what is longer is cut. */
-    maxLabelLength: z.int().min(16).max(65_536).default(256),
     /** An address of its own, `HOST:PORT`, in place of the admin listener's. */
     listen: z
       .string()

@@ -1,14 +1,5 @@
-import { parseDuration } from "weir/sdk";
+import { duration, secretOrFile, serverName, tlsFiles } from "weir/sdk/zod";
 import { z } from "zod";
-
-const duration = (least: number, most: number) =>
-  z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms !== undefined && ms >= least && ms <= most) return ms;
-    const message = `expected a duration of ${least} ms to ${most} ms, such as 50ms or 10s, got ${JSON.stringify(text)}`;
-    context.addIssue({ code: "custom", message });
-    return z.NEVER;
-  });
 
 const address = z.string().transform((text, context) => {
   const m = /^(\[[0-9a-fA-F:.]+\]|[^:\s[\]@/]+):(\d{1,5})$/.exec(text);
@@ -56,19 +47,9 @@ export const redisConfig = z
     master: z.string().min(1).optional(),
     /** Of the user that the hub is; with `cluster` and `sentinels`, where there is no url to say it. */
     username: z.string().min(1).optional(),
-    password: z.string().min(1).optional(),
-    /** A file that holds the password, in place of `password`. Read when the adapter is made. */
-    passwordFile: z.string().min(1).optional(),
-    tls: z
-      .strictObject({
-        /** Files in PEM. Without `ca`, the system's authorities are trusted. */
-        ca: z.string().min(1).optional(),
-        cert: z.string().min(1).optional(),
-        key: z.string().min(1).optional(),
-        /** The name that the server's certificate must have. Default: the host. */
-        serverName: z.string().min(1).optional(),
-      })
-      .optional(),
+    /** Its password. A file is read when the adapter is made. */
+    password: secretOrFile.optional(),
+    tls: tlsFiles({ serverName }).optional(),
     /** Put before every key. Hubs that share limits share it. */
     prefix: z.string().max(100).default("weir:"),
     /** The key of a hash with the limits of single keys: its fields are the keys, its values `1000/s` or `1000/s 2000`. */
@@ -96,9 +77,6 @@ export const redisConfig = z
       tell("sentinels and master belong together: master is the name by which the Sentinels know the server");
     if (config.url !== undefined && (config.username ?? config.password) !== undefined)
       tell("the url says who the hub is: redis://USER:PASSWORD@HOST");
-    if (config.password !== undefined && config.passwordFile !== undefined)
-      tell("expected password or passwordFile, not both");
-    if ((config.tls?.cert === undefined) !== (config.tls?.key === undefined)) tell("cert and key belong together");
   });
 
 export type RedisConfig = z.output<typeof redisConfig>;

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
-import type { ConnectionOptions } from "node:tls";
 import calculateSlot from "cluster-key-slot";
 import { Cluster, Redis } from "ioredis";
 import type { Host } from "weir/sdk";
+import { readSecret, readTls } from "weir/sdk/zod";
 import type { RedisConfig } from "./config.ts";
 import { drawScript } from "./draw-script.ts";
 import {
@@ -204,14 +202,10 @@ function scriptOf(lua: string): Script {
 }
 
 async function open(config: RedisConfig, host: Host): Promise<Redis | Cluster> {
-  const fileOf = (path: string): Promise<string> => readFile(resolve(host.folder, path), "utf8");
   const { url, sentinels, master, cluster, timeout } = config;
-  const password =
-    config.passwordFile === undefined
-      ? (config.password ?? url?.password)
-      : (await fileOf(config.passwordFile)).replace(/\r?\n$/, "");
+  const password = config.password === undefined ? url?.password : await readSecret(config.password, host.folder);
   const username = config.username ?? url?.username;
-  const tls = await tlsOf(config, fileOf);
+  const tls = config.tls !== undefined || url?.tls === true ? await readTls(config.tls, host.folder) : undefined;
   const pause = (times: number): number => Math.min(maxPauseMs, 50 * 2 ** Math.min(times, 10));
   const common = {
     ...(username ? { username } : {}),
@@ -249,19 +243,6 @@ async function open(config: RedisConfig, host: Host): Promise<Redis | Cluster> {
     });
   }
   return new Redis({ ...options, host: url!.host, port: url!.port });
-}
-
-async function tlsOf(
-  { tls, url }: RedisConfig,
-  fileOf: (path: string) => Promise<string>,
-): Promise<ConnectionOptions | undefined> {
-  if (tls === undefined && url?.tls !== true) return undefined;
-  return {
-    ...(tls?.ca === undefined ? {} : { ca: await fileOf(tls.ca) }),
-    ...(tls?.cert === undefined ? {} : { cert: await fileOf(tls.cert) }),
-    ...(tls?.key === undefined ? {} : { key: await fileOf(tls.key) }),
-    ...(tls?.serverName === undefined ? {} : { servername: tls.serverName }),
-  };
 }
 
 /** Warns when Redis may throw counters away for want of memory: a forgotten counter is a limit that starts anew. */

@@ -1,14 +1,5 @@
-import { parseDuration } from "weir/sdk";
+import { duration, seriesBounds } from "weir/sdk/zod";
 import { z } from "zod";
-
-const duration = (least: number, most: number) =>
-  z.string().transform((text, context) => {
-    const ms = parseDuration(text);
-    if (ms !== undefined && ms >= least && ms <= most) return ms;
-    const message = `expected a duration of ${least} ms to ${most} ms, such as 10s or 1m, got ${JSON.stringify(text)}`;
-    context.addIssue({ code: "custom", message });
-    return z.NEVER;
-  });
 
 /** Where datagrams go. */
 export interface Address {
@@ -64,12 +55,7 @@ export const statsdConfig = z
     datagramSize: z.int().min(128).max(65_507).default(1432),
     /** How often the host's name is looked up. */
     resolve: duration(1000, 86_400_000).prefault("30s"),
-    /** The most series of one metric; samples of label sets beyond go to one series for overflow. */
-    maxSeries: z.int().min(1).max(10_000_000).default(10_000),
-    /** After how long without a sample a series is dropped; `never` keeps all. */
-    expire: z.union([z.literal("never").transform(() => undefined), duration(1000, 30 * 86_400_000)]).prefault("1h"),
-    /** The longest label value, in UTF-16 units; what is longer is cut. */
-    maxLabelLength: z.int().min(16).max(65_536).default(256),
+    ...seriesBounds,
   })
   .superRefine((config, context) => {
     const tell = (message: string, ...path: string[]): void => context.addIssue({ code: "custom", message, path });

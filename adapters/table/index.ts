@@ -1,17 +1,10 @@
 import type { Stats } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { defineAdapter, parseDuration, type TableRow } from "weir/sdk";
+import { defineAdapter, type TableRow } from "weir/sdk";
+import { duration } from "weir/sdk/zod";
 import { z } from "zod";
 import { readRows, type ReadRows } from "./rows.ts";
-
-const refresh = z.string().transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms >= 100 && ms <= 86_400_000) return ms;
-  const message = `expected a duration of 100ms to 24h, such as 2s, got ${JSON.stringify(text)}`;
-  context.addIssue({ code: "custom", message });
-  return z.NEVER;
-});
 
 const maxBytes = 128 * 1024 * 1024;
 
@@ -38,7 +31,7 @@ export default defineAdapter({
     /** The file: `key: 1000/s 2000` a line, or `key,1000/s,2000` where its name ends in `.csv`. */
     file: z.string().min(1),
     /** How often it is looked whether the file has changed. */
-    refresh: refresh.prefault("2s"),
+    refresh: duration(100, 86_400_000).prefault("2s"),
     /** The most rows. */
     maxRows: z.int().positive().max(1_000_000).default(100_000),
   }),

@@ -48,7 +48,7 @@ testAdapter(test.serial, fluentd, {
     { endpoint: to, tag: "a b" },
     { endpoint: to, tag: "{field}" },
     { endpoint: to, tag: "" },
-    { endpoint: to, sharedKey: "a", sharedKeyFile: "b" },
+    { endpoint: to, sharedKey: { file: "" } },
     { endpoint: to, user: "ann", password: "secret" },
     { endpoint: to, sharedKey: "a", user: "ann" },
     { endpoint: to, tls: {} },
@@ -211,7 +211,7 @@ test("over TLS the server's certificate is checked, the hub shows its own, and s
     "key.txt": "s3cret\n",
   });
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  const config = { endpoint: `tls://127.0.0.1:${server.port}`, sharedKeyFile: "key.txt" };
+  const config = { endpoint: `tls://127.0.0.1:${server.port}`, sharedKey: { file: "key.txt" } };
   const tls = { ca: "ca.pem", cert: "cert.pem", key: "key.pem" };
   const instance = await connectTo(t, server.port, { ...config, tls }, folder);
   t.is(await instance.logs(numbered(0, 2), fakeCall()), undefined);

@@ -121,8 +121,7 @@ else {
       { servers: "nats://user:password@127.0.0.1" },
       { servers, user: "a" },
       { servers, user: "a", password: "b", token: "c" },
-      { servers, user: "a", password: "b", passwordFile: "c" },
-      { servers, token: "a", tokenFile: "b" },
+      { servers, user: "a", password: { path: "c" } },
       { servers, tls: { cert: "a" } },
       { servers, timeout: "0s" },
       { servers, subject: "{log}" },
@@ -288,13 +287,13 @@ else {
     },
     "a password in a file": {
       config: 'authorization { user: weir, password: "s3 cret" }',
-      given: { user: "weir", passwordFile: "password" },
+      given: { user: "weir", password: { file: "password" } },
       files: { password: "s3 cret\n" },
     },
     "a token": { config: "authorization { token: t0ken }", given: { token: "t0ken" } },
     "a token in a file": {
       config: "authorization { token: t0ken }",
-      given: { tokenFile: "token" },
+      given: { token: { file: "token" } },
       files: { token: "t0ken\n" },
     },
     "an NKey": {

@@ -30,7 +30,7 @@ else {
       { url, cluster: ["127.0.0.1:1"] },
       { sentinels: ["127.0.0.1:1"] },
       { url, timeout: "0s" },
-      { url, password: "a", passwordFile: "b" },
+      { url, password: "a" },
       { cluster: ["127.0.0.1"] },
     ],
   });
