@@ -50,7 +50,8 @@ interface SimulatedHub {
   readonly rate: number;
   slept: number;
   set: number;
-  nextSweep: number;
+  /** Reads its clocks. */
+  clock: () => number;
 }
 
 /**
@@ -77,13 +78,14 @@ export async function simulate(setting: Setting): Promise<Outcome> {
   function start(): SimulatedHub {
     const hub: SimulatedHub = {
       leases: undefined as unknown as Leases,
-      ...{ alive: true, cutOffUntil: 0, frozenUntil: 0, slept: 0, set: 0, nextSweep: 0 },
+      ...{ alive: true, cutOffUntil: 0, frozenUntil: 0, slept: 0, set: 0 },
+      clock: () => 0,
       rate: 1 + (chance() - 0.5) * 0.008,
     };
-    const clock = leaseClock({
+    const clock = (hub.clock = leaseClock({
       monotonic: () => now * hub.rate - hub.slept,
       now: () => now * hub.rate + hub.set,
-    });
+    }));
     let numbers = 0;
     const prefix = Math.floor(chance() * 2 ** 30) * 1000;
     /** Grants of Redis that are on their way to whoever asked: they were judged when Redis decided. */
@@ -155,7 +157,9 @@ export async function simulate(setting: Setting): Promise<Outcome> {
         const held = (): number => hub.leases.held().get(limit.id) ?? 0;
         const before = held();
         void hub.leases.putBack([back]).catch(() => undefined);
-        judge.giveBack(held() - before);
+        const inHand = held() - before;
+        // Charges that waited for the same answer were granted before this; the judge hears of them in this turn.
+        later(0, () => judge.giveBack(inHand));
       };
       if (chance() < 0.5) giveBack();
       else later(between(0, 100), giveBack);
@@ -197,8 +201,11 @@ export async function simulate(setting: Setting): Promise<Outcome> {
       hub.frozenUntil = now + ms;
       const awake = now * hub.rate;
       later(ms, () => (hub.slept += now * hub.rate - awake));
-    } else if (kind === 4) hub.set += between(-5000, 5000);
-    else {
+    } else if (kind === 4 && now >= hub.frozenUntil) {
+      // Nobody sets the clock of a machine that sleeps: where both come at once, no clock tells of the sleep.
+      hub.clock();
+      hub.set += between(-5000, 5000);
+    } else if (kind === 5) {
       hub.alive = false;
       void hub.leases.close();
       later(between(0, 200), () => (hubs[i] = start()));

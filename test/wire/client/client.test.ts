@@ -252,7 +252,7 @@ test("stream: whatever is sent in a row, the hub sees the same", async (t) => {
         t.deepEqual(shown(bag), shown(attributes));
       }
     }),
-    { seed: Date.now() & 0xffff, numRuns: fuzzRuns(60) },
+    { numRuns: fuzzRuns(60) },
   );
 });
 

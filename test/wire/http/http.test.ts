@@ -612,7 +612,6 @@ test("GET /openapi.json describes every route, and the answers are as it says", 
 });
 
 test("text that is JSON reads as JSON.parse does, and what is not is refused with a place", (t) => {
-  const seed = Date.now() & 0xffff;
   const texts = fc.oneof(
     fc.json({ maxDepth: 5 }),
     fc.tuple(fc.json({ maxDepth: 4 }), fc.nat(), fc.constantFrom(...'{}[],:"\\0-e.tn \u0000é')).map(([text, at, c]) => {
@@ -637,7 +636,7 @@ test("text that is JSON reads as JSON.parse does, and what is not is refused wit
         return !isJson && /line \d+, column \d+: expected/.test((error as Error).message);
       }
     }),
-    { seed, numRuns: fuzzRuns(2000) },
+    { numRuns: fuzzRuns(2000) },
   );
   t.pass();
 });
@@ -659,7 +658,7 @@ test("no body makes the door fail otherwise than with a 4xx", async (t) => {
       const { status } = await post(`${url}/v1/${path}`, body);
       return status === 200 || status === 400;
     }),
-    { seed: Date.now() & 0xffff, numRuns: fuzzRuns(300) },
+    { numRuns: fuzzRuns(300) },
   );
   t.deepEqual(log.lines, []);
 });
