@@ -173,6 +173,13 @@ local function raise(l, c, packed, now)
   return { units, till }
 end
 
+-- How long the id of units is kept that were spent already: as long as whoever sends them again may believe that they
+-- count, be it by a part of the limit; a day at most.
+local function believed(c, l, reset)
+  local drained = c == bucket and l.burst * l.window / l.amount or 0
+  return min(ceil(max(reset, drained, 10000)) + 1000, 86400000)
+end
+
 -- A second longer than the count can matter, so that no clock's hair's breadth forgets it early. Where a test hands in
 -- the time, Redis cannot know when that is.
 local function write(key, s, c, l, now, extra)

@@ -5,7 +5,8 @@ import { clockLua } from "./scripts.ts";
  * Draws on one count whose units hubs take ahead: judges one charge and gives the asking hub a lease.
  *
  * KEYS: the count. Its value is the state of the algorithm and, behind it, a lease for each hub that has one: the number
- * that names it, units leased, units told as used and units returned since it began, and when it ends.
+ * that names it, units leased, units told as used and units returned since it began, and when it ends. Then, if the charge
+ * has one, its deduplication id.
  * ARGV: the time or ""; algorithm, amount, window (ms), burst; units wanted, units that must be there, how (0: all or
  * nothing, 1: best effort, 2: whatever is there); units given back of what was granted earlier; the lease's number or 0;
  * units used, used as far as the hub has had an answer to, and returned, since the lease began; units wanted for the
@@ -33,6 +34,7 @@ local wanted, needed, how, back = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8],
 local id, usedNow, usedKnown, returnedNow = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 local share, lasting = tonumber(ARGV[14]), tonumber(ARGV[15])
 
+if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then wanted, needed = 0, 0 end
 local held = redis.call('GET', KEYS[1])
 local s = read(held, c.width)
 local leases, over = {}, {}
@@ -101,6 +103,7 @@ end
 if taken > 0 then
   c.take(s, l, now, taken)
   free = free - taken
+  if KEYS[2] then redis.call('SET', KEYS[2], '', 'PX', believed(c, l, c.reset(s, l, now))) end
 end
 
 local lease = 0

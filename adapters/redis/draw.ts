@@ -9,6 +9,8 @@ export interface Draw {
   readonly needed: number;
   /** Whether all must be granted or nothing, some will do, or nothing is refused. */
   readonly how: "all" | "some" | "always";
+  /** Names the charge, so that one that is sent again takes nothing. */
+  readonly dedupId?: string;
   /** Units that earlier draws granted and nobody used. */
   readonly back: number;
   /** Names the lease; 0 for none. */
@@ -66,8 +68,9 @@ export interface DrawOptions {
 /** Draws on counts in Redis. They lie beside the exact ones, on keys of their own. */
 export function createDraw(store: Pick<Store, "draw">, { prefix, now, clock }: DrawOptions): DrawOn {
   return async (limit, key, draw) => {
+    const counter = `${prefix}{${escaped(key)}}`;
     const answer = await store.draw(
-      [`${prefix}{${escaped(key)}}${leasesSuffix}`],
+      [counter + leasesSuffix, ...(draw.dedupId === undefined ? [] : [counter + escaped(draw.dedupId)])],
       [
         clock === undefined ? "" : String(clock()),
         ...limitArgs(limit, now),

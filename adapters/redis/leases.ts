@@ -294,12 +294,15 @@ export class Leases {
   }
 }
 
-function wishOf(charge: Charge): Pick<Draw, "amount" | "needed" | "how"> {
-  return {
-    amount: charge.amount,
+/** What was spent already is told until there is an answer, so Redis is to know it again; other charges are told once. */
+function wishOf(charge: Charge): Pick<Draw, "amount" | "needed" | "how" | "dedupId"> {
+  const { amount, dedupId, spent, bestEffort } = charge;
+  const wish = {
+    amount,
     needed: neededBy(charge),
-    how: charge.spent === true ? "always" : charge.bestEffort ? "some" : "all",
-  };
+    how: spent === true ? "always" : bestEffort ? "some" : "all",
+  } as const;
+  return spent === true && dedupId !== undefined ? { ...wish, dedupId } : wish;
 }
 
 function neededBy({ amount, atLeast }: Charge): number {

@@ -16,7 +16,7 @@ end
  *
  * KEYS: for each charge the counter, then, if it has one, its deduplication id; if it is held, its record; if that is to
  * be listed here, the list of its decision.
- * ARGV: the time or "", how long deduplication ids are remembered (ms); then for each charge: algorithm, amount, window
+ * ARGV: the time or "", how long deduplication ids are remembered (ms; those of units spent already longer); then for each charge: algorithm, amount, window
  * (ms), burst, units wanted, units that must be there, how (0 all of it, 1 best effort, 2 spent already), which keys
  * follow its counter (1: the deduplication id, 2: the record, 4: the list; added). Where it is held there follow: the
  * decision's id, for how long (ms), and its entry in the list.
@@ -124,7 +124,8 @@ elseif not refused then
   for _, charge in ipairs(charges) do
     local r = charge.answer
     if charge.id and r[1] == 1 and charge.wanted > 0 then
-      redis.call('SET', charge.id, struct.pack('>ddd', r[2], r[3], r[4]), 'PX', ARGV[2])
+      local kept = charge.spent and max(ARGV[2], believed(charge.c, charge.l, r[4])) or ARGV[2]
+      redis.call('SET', charge.id, struct.pack('>ddd', r[2], r[3], r[4]), 'PX', kept)
     end
     if charge.hold then remember(charge, states[charge.key]) end
   end

@@ -97,12 +97,12 @@ function asQuestion({ limit, key, group, amount, atLeast, bestEffort }: Charge):
   return group === undefined ? question : { ...question, group };
 }
 
-/** What was really taken, as charges that can be given back. */
+/** What was really taken, as charges that can be given back. What was spent before it was asked for stays spent. */
 function spentOf(charges: readonly Charge[], grants: readonly (Grant | undefined)[]): Charge[] {
   return charges.flatMap((charge, i) => {
     const grant = grants[i];
-    const isSpent = grant !== undefined && grant.allowed && grant.granted > 0 && grant.repeated !== true;
-    return isSpent ? [{ ...charge, amount: grant.granted }] : [];
+    const isTaken = grant !== undefined && grant.allowed && grant.granted > 0 && grant.repeated !== true;
+    return isTaken && charge.spent !== true ? [{ ...charge, amount: grant.granted }] : [];
   });
 }
 

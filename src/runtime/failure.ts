@@ -2,7 +2,8 @@
 export class Failure {
   /**
    * `fault`: it threw, or answered something that is no answer; `timeout`: it took too long; `busy`: as many calls as
-   * it may have are under way; `open`: it failed too often and is left alone for a while.
+   * it may have are under way, or as many payments of a count are unanswered; `open`: it failed too often and is left
+   * alone for a while.
    */
   readonly kind: "fault" | "timeout" | "busy" | "open";
   /** For the log. */

@@ -56,7 +56,8 @@ export interface Charge {
    * Set for units that are spent already, such as those that a hub let through by itself while the store was away: they
    * are counted even where fewer are left, and the charge is never refused for want of units. What was taken too much
    * counts against those who come later, by the rules of the algorithm. A store that does not know of this takes what
-   * is left: such charges are of best effort too.
+   * is left: such charges are of best effort too. Whoever got no answer sends them again with the same `dedupId`, however
+   * late: a store that remembers it as long as the units can count does not count them twice.
    */
   readonly spent?: true;
   /**

@@ -83,8 +83,11 @@ function chargeFrom(from: number, charging: Charging): void | Promise<void> {
   const { batches, deadlineMs, trace } = charging;
   for (let i = from; i < batches.length; i++) {
     const { calls, wishes, local } = batches[i]!;
-    if (charging.local.isOwed) payFirst(calls, wishes, charging.local);
-    const answer = calls.quota(local?.charges ?? wishes.map(chargeOf), deadlineMs, trace);
+    // A store that may not know of what it is owed would grant too much.
+    const mayAsk = !charging.local.isOwed || payFirst(calls, wishes, charging.local);
+    const answer = mayAsk
+      ? calls.quota(local?.charges ?? wishes.map(chargeOf), deadlineMs, trace)
+      : new Failure("busy");
     if (answer instanceof Promise)
       return answer.then((grants) => (settle(i, grants, charging) ? chargeFrom(i + 1, charging) : undefined));
     if (!settle(i, answer, charging)) return;
@@ -95,9 +98,12 @@ function chargeOf({ charge }: Wish): Charge {
   return charge;
 }
 
-/** What a store is owed of these counts goes before what is asked of it now. */
-function payFirst(calls: AdapterCalls, wishes: readonly Wish[], local: LocalLimits): void {
-  for (const { rule, charge } of wishes) if (rule.onError === "local") local.payFirst(calls, charge.key);
+/** What a store is owed of these counts goes before what is asked of it now. `false` where some of it cannot go yet. */
+function payFirst(calls: AdapterCalls, wishes: readonly Wish[], local: LocalLimits): boolean {
+  let isSent = true;
+  for (const { rule, charge } of wishes)
+    if (rule.onError === "local") isSent = local.payFirst(calls, charge.key) && isSent;
+  return isSent;
 }
 
 /** Notes the answer to a batch. `false` when the decision is to refuse: what was granted before is given back. */

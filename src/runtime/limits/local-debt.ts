@@ -1,8 +1,8 @@
 import type { Charge, Grant, Limit } from "../../sdk/index.ts";
 
 /**
- * What a hub has let through of one count while its store was away, and how its own count stood when it began to. By both
- * it is known how much of that still counts when the store is back.
+ * Units of one count that a hub has let through while its store was away, and how its own count stood when it began to. By
+ * both it is known how much of that still counts when the store is back.
  */
 export interface LocalDebt {
   /** As the store is to be charged. */
@@ -14,11 +14,18 @@ export interface LocalDebt {
   units: number;
   /** When the first of them was let through. */
   readonly sinceMs: number;
-  /** Units that counted before it, which the store knows of, and how long they counted by then. */
+  /** Units that counted before it, and how long they counted by then. */
   readonly before: number;
   readonly beforeMs: number;
-  /** Names the payment, so that one that is sent again is not counted again; a new one when units come to it. */
-  id: string;
+  /** Names its payment, so that one that is sent again is not counted again. */
+  readonly id: string;
+  /**
+   * Whether the store was sent it and may have counted it: from then on nothing is added to it, and it is sent again under
+   * the same id until there is an answer.
+   */
+  isSent: boolean;
+  /** Whether an answer may still come. */
+  isUnderWay: boolean;
 }
 
 /** Begins a debt with the first grant. */
@@ -39,6 +46,8 @@ export function beginDebt(charge: Charge, share: Limit, grant: Grant, nowMs: num
     before: Math.max(0, before),
     beforeMs: grant.resetMs,
     id,
+    isSent: false,
+    isUnderWay: false,
   };
 }
 
@@ -46,26 +55,23 @@ export function beginDebt(charge: Charge, share: Limit, grant: Grant, nowMs: num
  * Units that the store is to be charged for, by how the count stands here now (the answer to a question for 0 units):
  * those that were let through, without those that would count no more if the store had counted them at once. Where it
  * cannot be told to the unit, rather one too much.
+ *
+ * @param later units that were let through after these and still count: what was let through first is forgotten first
  */
 export function dueUnits(
   { limit, share, units, sinceMs, before, beforeMs }: LocalDebt,
   now: Grant,
   nowMs: number,
+  later: number,
 ): number {
   const passedMs = Math.max(0, nowMs - sinceMs);
   if (limit.algorithm === "token-bucket") {
     const unitsPerMs = share.amount / share.windowMs;
     const level = Math.min(now.resetMs * unitsPerMs, share.burst - now.remaining);
-    return Math.min(units, Math.ceil(level - Math.max(0, before - passedMs * unitsPerMs)));
+    return Math.min(units, Math.ceil(level - later - Math.max(0, before - passedMs * unitsPerMs)));
   }
-  const counted = share.amount - now.remaining;
+  const counted = share.amount - now.remaining - later;
   // What a sliding window held before goes step by step: none of it is taken off.
   const isWindow = limit.algorithm === "fixed-window" || limit.algorithm === "calendar";
   return Math.min(units, counted - (isWindow && passedMs < beforeMs ? before : 0));
-}
-
-/** Two debts of one count in one: the earlier one knows what counted before both. */
-export function joined(a: LocalDebt, b: LocalDebt, id: string): LocalDebt {
-  const isFirst = a.sinceMs < b.sinceMs || (a.sinceMs === b.sinceMs && a.before <= b.before);
-  return { ...(isFirst ? a : b), units: a.units + b.units, id };
 }
