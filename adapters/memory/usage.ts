@@ -46,7 +46,7 @@ export function createUsage({ tables, extras, clock }: UsageOptions): Usage {
   return {
     held: (limit) => tables.sizeOf(limit),
 
-    async look(limit, key) {
+    async look({ limit, key }) {
       const place = tables.of(limit).find(key, startOf(limit));
       return place < 0 ? { key, used: 0, resetMs: 0 } : usageOf(limit, key, place);
     },
@@ -64,7 +64,7 @@ export function createUsage({ tables, extras, clock }: UsageOptions): Usage {
       return { keys, seen, complete: true };
     },
 
-    async reset(limit, key) {
+    async reset({ limit, key }) {
       const table = tables.of(limit);
       const place = table.find(key, startOf(limit));
       if (place >= 0) table.clear(place);
@@ -81,7 +81,7 @@ export function createUsage({ tables, extras, clock }: UsageOptions): Usage {
       return cleared;
     },
 
-    async grant(_limit, key, extra, untilMs) {
+    async grant({ key }, extra, untilMs) {
       extras.set(key, extra, untilMs);
     },
   };

@@ -44,10 +44,10 @@ export interface Store {
   usage(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly number[]>;
   grant(key: string, args: readonly (string | number)[]): Promise<void>;
   /**
-   * The keys that begin with a text, some at a time; of all nodes, each asked in small steps (SCAN), so that it goes on
-   * serving others. A key may come twice.
+   * The keys that begin with the first of some texts and hold the others after it, in this order; some at a time, of all
+   * nodes, each asked in small steps (SCAN), so that it goes on serving others. A key may come twice.
    */
-  keysWith(start: string): AsyncIterable<readonly string[]>;
+  keysWith(...parts: readonly string[]): AsyncIterable<readonly string[]>;
   forget(key: string): Promise<void>;
   draw(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly (number | string)[]>;
   /** The fields of a hash and their values, in turn, some at a time (HSCAN). A field may come twice. */
@@ -141,9 +141,9 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     leave: async (key, hub) => void (await client.zrem(key, hub)),
     usage: async (keys, args) => (await run(usage, keys, args)) as number[],
     grant: async (key, args) => void (await run(grant, [key], args)),
-    async *keysWith(start) {
+    async *keysWith(...parts) {
       requireReady();
-      const pattern = `${start.replace(/[*?[\]\\^-]/g, "\\$&")}*`;
+      const pattern = parts.map((part) => `${part.replace(/[*?[\]\\^-]/g, "\\$&")}*`).join("");
       for (const node of client instanceof Cluster ? client.nodes("master") : [client]) {
         let cursor = "0";
         do {

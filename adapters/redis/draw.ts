@@ -1,6 +1,7 @@
 import type { Limit } from "weir/sdk";
 import type { Store } from "./connection.ts";
-import { escaped, limitArgs } from "./quota.ts";
+import { escaped } from "./counter-key.ts";
+import { limitArgs } from "./quota.ts";
 
 /** A message to Redis about one count: a charge to judge, and what becomes of this hub's lease on it. */
 export interface Draw {

@@ -1,5 +1,6 @@
 import { calendarWindow, type Algorithm, type CalendarPeriod, type Charge, type Grant, type Limit } from "weir/sdk";
 import type { Store } from "./connection.ts";
+import { counterKeys, escaped } from "./counter-key.ts";
 import { entryOf, listOf } from "./hold-list.ts";
 
 export interface QuotaOptions {
@@ -41,12 +42,7 @@ const repeated = 2;
  */
 export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlisted }: QuotaOptions): Quota {
   const time = (): string => (clock === undefined ? "" : String(clock()));
-  // The braces are the hash tag: a count and the deduplication ids of its charges lie in one slot, and so do the counts of
-  // a group (Redis Cluster specification, "Hash tags"). No escaped text has a brace, so braces tell kinds of keys apart.
-  const counterOf = ({ key, group }: Charge): string =>
-    group === undefined || !store.isCluster
-      ? `${prefix}{${escaped(key)}}`
-      : `${prefix}{${escaped(group)}}}${escaped(key)}}`;
+  const counterOf = counterKeys(store, prefix);
   /** A charge of nothing is not remembered as an answer, so it repeats none. */
   const dedupOf = ({ amount, dedupId }: Charge): string | undefined => (amount === 0 ? undefined : dedupId);
   const recordOf = (charge: Charge, counter: string): string => {
@@ -167,19 +163,6 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
 export function limitArgs(limit: Limit, now: () => number): (string | number)[] {
   const { algorithm, amount, windowMs, calendar, burst } = limit;
   return [codes[algorithm], amount, calendar === undefined ? windowMs : windowsText(calendar, now()), burst];
-}
-
-/**
- * A text as part of a Redis key, still told apart from every other: without a brace that would end the hash tag, and
- * without halves of surrogate pairs, which all look alike in UTF-8.
- */
-export function escaped(text: string): string {
-  return text.replace(/[%}\p{Surrogate}]/gu, (unit) => `%${unit.charCodeAt(0).toString(16)};`);
-}
-
-/** The text that {@link escaped} made this of. */
-export function unescaped(text: string): string {
-  return text.replace(/%([0-9a-f]+);/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /** The window of a calendar by the hub's clock, and the end of the next one for a Redis whose clock is a little ahead. */

@@ -1,6 +1,7 @@
 import type { Share, Stake } from "weir/sdk";
 import type { Store } from "./connection.ts";
-import { escaped, type QuotaOptions } from "./quota.ts";
+import { escaped } from "./counter-key.ts";
+import type { QuotaOptions } from "./quota.ts";
 
 /** Divides budgets among the hubs that share a store. Each budget is a key of its own, and a script by itself. */
 export function createShares(

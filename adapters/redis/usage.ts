@@ -1,13 +1,20 @@
-import type { KeyUsage, Limit, Usage } from "weir/sdk";
+import type { Counted, KeyUsage, Limit, Usage } from "weir/sdk";
 import type { Store } from "./connection.ts";
+import { counterKeys, escaped, unescaped } from "./counter-key.ts";
 import { createDraw, leasesSuffix, question } from "./draw.ts";
-import { escaped, limitArgs, unescaped, type QuotaOptions } from "./quota.ts";
+import { limitArgs, type QuotaOptions } from "./quota.ts";
 
 /** How many counters one script looks at: few, because Redis does nothing else meanwhile. */
 const keysAtOnce = 200;
 
 /** The most keys of which the use is looked up for one question. */
 const maxLooked = 100_000;
+
+/** A count, and its key in Redis. */
+interface Found {
+  readonly key: string;
+  readonly name: string;
+}
 
 /**
  * What people ask of the counters in Redis. Keys are found by SCAN, in small steps, over all that the server holds: with
@@ -17,41 +24,54 @@ export function createUsage(store: Store, options: QuotaOptions): Usage {
   const { prefix, now, clock } = options;
   const time = (): string => (clock === undefined ? "" : String(clock()));
   const draw = createDraw(store, options);
-  /** What stands behind the brace: what is not exact lies on keys of its own. */
-  const suffixOf = ({ consistency }: Limit): string => (consistency === undefined ? "" : leasesSuffix);
-  const keyOf = (limit: Limit, key: string): string => `${prefix}{${escaped(key)}}${suffixOf(limit)}`;
+  const counterOf = counterKeys(store, prefix);
   const limitOf = (limit: Limit): (string | number)[] => [time(), ...limitArgs(limit, now)];
 
-  /** The counters whose keys begin with a prefix, some at a time, by their names in Redis; none twice. */
-  async function* counters(limit: Limit, start: string, signal: AbortSignal): AsyncGenerator<string[]> {
+  /** What is not exact lies on keys of its own, each by itself. */
+  function nameOf({ limit, key, group }: Counted): string {
+    if (limit.consistency !== undefined) return `${prefix}{${escaped(key)}}${leasesSuffix}`;
+    return counterOf(group === undefined ? { key } : { key, group });
+  }
+
+  /** The key of the count that lies under a name; `undefined` for what belongs to a charge, or to another kind of limit. */
+  function keyIn(name: string, { consistency }: Limit): string | undefined {
+    const parts = name.slice(prefix.length + 1).split("}");
+    const [first, second, third, fourth] = parts;
+    if (parts.length === 2 && second === (consistency === undefined ? "" : leasesSuffix)) return unescaped(first!);
+    // Of a group, on a cluster.
+    const isGrouped = parts.length === 4 && second === "" && fourth === "" && consistency === undefined;
+    return isGrouped ? unescaped(third!) : undefined;
+  }
+
+  /** The counters whose keys begin with a prefix, some at a time; none twice. */
+  async function* counters(limit: Limit, start: string, signal: AbortSignal): AsyncGenerator<Found[]> {
     const seen = new Set<string>();
-    const end = `}${suffixOf(limit)}`;
-    for await (const keys of store.keysWith(`${prefix}{${escaped(start)}`)) {
+    const within = store.isCluster ? [`${prefix}{`, escaped(start)] : [`${prefix}{${escaped(start)}`];
+    for await (const names of store.keysWith(...within)) {
       signal.throwIfAborted();
-      // What has something else behind the brace belongs to a charge.
-      const found = keys.filter(
-        (key) => key.endsWith(end) && key.indexOf("}", prefix.length) === key.length - end.length && !seen.has(key),
-      );
-      if (found.length === 0) continue;
-      if (seen.size < maxLooked) for (const key of found) seen.add(key);
-      yield found;
+      const found: Found[] = [];
+      for (const name of names) {
+        const key = keyIn(name, limit);
+        if (key === undefined || !key.startsWith(start) || seen.has(name)) continue;
+        found.push({ key, name });
+        if (seen.size < maxLooked) seen.add(name);
+      }
+      if (found.length > 0) yield found;
     }
   }
 
-  async function usageOf(limit: Limit, keys: readonly string[]): Promise<KeyUsage[]> {
-    const names = keys.map((key) => unescaped(key.slice(prefix.length + 1, key.lastIndexOf("}"))));
-    if (limit.consistency !== undefined) return Promise.all(names.map((name) => sharedUsageOf(limit, name)));
+  async function usageOf(limit: Limit, counts: readonly Found[]): Promise<KeyUsage[]> {
+    if (limit.consistency !== undefined) return Promise.all(counts.map(({ key }) => sharedUsageOf(limit, key)));
     // Keys of a cluster lie in different slots, and a script takes those of one.
     const size = store.isCluster ? 1 : keysAtOnce;
-    const parts = Array.from({ length: Math.ceil(keys.length / size) }, (_, i) => keys.slice(i * size, (i + 1) * size));
+    const parts = Array.from({ length: Math.ceil(counts.length / size) }, (_, i) =>
+      counts.slice(i * size, (i + 1) * size),
+    );
     const answers = await Promise.all(
       parts.map(async (part) => {
-        const numbers = await store.usage(part, limitOf(limit));
-        return part.map((key, i) => ({
-          key: unescaped(key.slice(prefix.length + 1, -1)),
-          used: numbers[i * 2]!,
-          resetMs: numbers[i * 2 + 1]!,
-        }));
+        const names = part.map(({ name }) => name);
+        const numbers = await store.usage(names, limitOf(limit));
+        return part.map(({ key }, i) => ({ key, used: numbers[i * 2]!, resetMs: numbers[i * 2 + 1]! }));
       }),
     );
     return answers.flat();
@@ -65,7 +85,7 @@ export function createUsage(store: Store, options: QuotaOptions): Usage {
   }
 
   return {
-    look: async (limit, key) => (await usageOf(limit, [keyOf(limit, key)]))[0]!,
+    look: async (count) => (await usageOf(count.limit, [{ key: count.key, name: nameOf(count) }]))[0]!,
 
     async top(limit, start, most, { signal }) {
       let keys: KeyUsage[] = [];
@@ -82,21 +102,22 @@ export function createUsage(store: Store, options: QuotaOptions): Usage {
       return { keys, seen, complete };
     },
 
-    reset: (limit, key) => store.forget(keyOf(limit, key)),
+    reset: (count) => store.forget(nameOf(count)),
 
     async resetAll(limit, start, { signal }) {
       let cleared = 0;
       for await (const found of counters(limit, start, signal)) {
-        await Promise.all(found.map((key) => store.forget(key)));
+        await Promise.all(found.map(({ name }) => store.forget(name)));
         cleared += found.length;
       }
       return cleared;
     },
 
-    async grant(limit, key, extra, untilMs) {
+    async grant(count, extra, untilMs) {
+      const { limit } = count;
       if (limit.consistency !== undefined)
         throw new Error(`a limit of consistency ${limit.consistency} takes no grants beyond it`);
-      await store.grant(keyOf(limit, key), [...limitOf(limit), extra, untilMs]);
+      await store.grant(nameOf(count), [...limitOf(limit), extra, untilMs]);
     },
   };
 }

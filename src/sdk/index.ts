@@ -26,6 +26,6 @@ export { maxAmount, parseRate, rateExpected } from "./rate.ts";
 export type { Rate } from "./rate.ts";
 export { parseTableRow } from "./table.ts";
 export type { TableRow } from "./table.ts";
-export type { KeyUsage, TopKeys, Usage } from "./usage.ts";
+export type { Counted, KeyUsage, TopKeys, Usage } from "./usage.ts";
 export { refusalCodes } from "./verdict.ts";
 export type { Allowed, Refused, RefusalCode, Verdict } from "./verdict.ts";

@@ -1,5 +1,8 @@
 import type { Call } from "./adapter.ts";
-import type { Limit } from "./limit.ts";
+import type { Charge, Limit } from "./limit.ts";
+
+/** One count of a limit, by what the charges that take from it say. */
+export type Counted = Pick<Charge, "limit" | "key" | "group">;
 
 /** Where one count of a limit stands. */
 export interface KeyUsage {
@@ -29,16 +32,16 @@ export interface Usage {
   /** How many counts of a limit are held; `undefined` where that cannot be said at once. */
   held?(limit: Limit): number | undefined;
   /** Where a key stands, whether anything is taken of it or not. */
-  look(limit: Limit, key: string, call: Call): Promise<KeyUsage>;
-  /** The counts of which something is taken, whose keys begin with `prefix`: the `most` that have taken most. A store may stop before it has seen all. */
+  look(count: Counted, call: Call): Promise<KeyUsage>;
+  /** The counts of which something is taken, whose keys begin with `prefix`, of whatever group: the `most` that have taken most. A store may stop before it has seen all. */
   top(limit: Limit, prefix: string, most: number, call: Call): Promise<TopKeys>;
   /** Forgets what is taken of a key, and what was granted beyond the limit. */
-  reset(limit: Limit, key: string, call: Call): Promise<void>;
+  reset(count: Counted, call: Call): Promise<void>;
   /** The same for every key that begins with `prefix`. Answers how many there were. */
   resetAll(limit: Limit, prefix: string, call: Call): Promise<number>;
   /**
    * Lets that many units more be taken of a key until a time, in milliseconds since 1970. It takes the place of what was
    * granted before; 0 takes it back. What was taken of it counts as taken afterwards.
    */
-  grant(limit: Limit, key: string, extra: number, untilMs: number, call: Call): Promise<void>;
+  grant(count: Counted, extra: number, untilMs: number, call: Call): Promise<void>;
 }

@@ -188,11 +188,11 @@ else {
     t.deepEqual([keys.map(({ key }) => key), seen, complete], [["key", "little"], 2, true]);
     t.true(keys[0]!.used >= used);
     t.deepEqual([keys[1]!.used, keys[1]!.resetMs > 0], [3, true]);
-    t.is((await usage.look(bounded, "little", fakeCall())).used, 3);
-    await usage.reset(bounded, "little", fakeCall());
-    t.is((await usage.look(bounded, "little", fakeCall())).used, 0);
+    t.is((await usage.look({ limit: bounded, key: "little" }, fakeCall())).used, 3);
+    await usage.reset({ limit: bounded, key: "little" }, fakeCall());
+    t.is((await usage.look({ limit: bounded, key: "little" }, fakeCall())).used, 0);
     t.is(await usage.resetAll(bounded, "", fakeCall()), 1);
-    await t.throwsAsync(async () => usage.grant(bounded, "key", 5, Date.now() + 1000, fakeCall()));
+    await t.throwsAsync(async () => usage.grant({ limit: bounded, key: "key" }, 5, Date.now() + 1000, fakeCall()));
   });
 
   test("bounded: no more counts are kept than maxKeys; the others ask Redis each time", async (t) => {

@@ -85,10 +85,10 @@ else {
           await Promise.all([one.host.advance(passMs), other.host.advance(passMs)]);
           for (const { instance, host } of [one, other]) {
             const { usage } = instance;
-            if (reset !== undefined) await usage!.reset(reset, keyOf(reset, "one"), fakeCall());
+            if (reset !== undefined) await usage!.reset({ limit: reset, key: keyOf(reset, "one") }, fakeCall());
             if (granted === undefined) continue;
             const { limit, extra, forMs } = granted;
-            await usage!.grant(limit, keyOf(limit, "one"), extra, host.now() + forMs, fakeCall());
+            await usage!.grant({ limit, key: keyOf(limit, "one") }, extra, host.now() + forMs, fakeCall());
           }
           const ids = new Set<string>();
           const wanted = charges.map(({ id: anyId, more, hold, ...rest }): Charge => {
@@ -418,6 +418,23 @@ else {
     t.deepEqual(shown(await hub.quota(group)).flat(), [true, 1, 9, true, 1, 9, true, 1, 9]);
     const stored = await Promise.all(nodes.map(({ client }) => client.keys("weir:{top}*")));
     t.deepEqual(stored.map((found) => found.length).sort(), [0, 0, 3]);
+
+    // People find them there, and those alone that they ask for.
+    const usage = hub.instance.usage!;
+    const used = async (start: string) =>
+      (await usage.top(limit, start, 10, fakeCall())).keys.map((each) => `${each.key} ${each.used}`).sort();
+    await hub.quota([chargeOf({ key: "fo%}l", group: "t}o", hold: { id, forMs: 60_000 }, dedupId: "}}d}" })]);
+    t.deepEqual(await used("fo"), ["fo%}l 1", "foo 1", "foo 10"], "a key with a group is not the one without");
+    t.deepEqual(await used("to"), []);
+    const count = { limit, key: "foo", group: "top" };
+    t.is((await usage.look(count, fakeCall())).used, 1);
+    t.is((await usage.look({ limit, key: "foo" }, fakeCall())).used, 10);
+    await usage.grant(count, 5, Date.now() + 60_000, fakeCall());
+    t.is((await hub.quota([chargeOf({ key: "foo", group: "top", amount: 0 })]))[0]!.remaining, 14);
+    await usage.reset(count, fakeCall());
+    t.deepEqual(await used("fo"), ["fo%}l 1", "foo 10"]);
+    t.is(await usage.resetAll(limit, "fo", fakeCall()), 2);
+    t.deepEqual(await used("fo"), []);
 
     // What the node answers for that is gone fails; nothing is taken of the others.
     await hub.instance.refund!(batch([10, 10, 10]), fakeCall());

@@ -2,13 +2,13 @@ import { formatValue, parseValue } from "../../attributes/text.ts";
 import type { AttributeType, Value } from "../../attributes/value.ts";
 import type { LimitRule, Snapshot } from "../../policy/snapshot.ts";
 import { calendarWindow, parseDuration } from "../../sdk/index.ts";
-import type { Call, Instance, Limit, Log, Usage } from "../../sdk/index.ts";
+import type { Call, Counted, Instance, Limit, Log, Usage } from "../../sdk/index.ts";
 import type { Timers } from "../../util/timers.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import { late, within } from "../../util/within.ts";
 import { keyedLimit, rowLimit, type KeyedLimit } from "./limit-choice.ts";
-import { boundedKey, keyParts, keyWith, type KeyPart } from "./limit-key.ts";
-import { limitText } from "./limit-wishes.ts";
+import { keyOf, keyParts, type KeyPart } from "./limit-key.ts";
+import { groupOf, limitText } from "./limit-wishes.ts";
 import type { Serving } from "../serving.ts";
 
 /** A key as people say it: texts by the names of `by:`, and names whose value is absent. */
@@ -183,17 +183,18 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
         { when: undefined, limit: rule.limit },
         ...(rule.overrides ?? []).map(({ when, limit }) => ({ when: when.source, limit })),
       ];
-      const charges = limits.map(({ limit }) => {
-        const counts = keyedLimit(rule, limit);
-        return { limit: counts.limit, key: keyOf(counts, values), amount: 0, bestEffort: false };
-      });
+      const charges = limits.map(({ limit }) => ({
+        ...countedAs(rule, keyedLimit(rule, limit), values),
+        amount: 0,
+        bestEffort: false,
+      }));
       return await ask(rule, async (instance, call) => {
         const grants = await instance.quota!(charges, call);
         return await Promise.all(
           limits.map(async ({ limit, when }, i): Promise<KeyStand> => {
             const { remaining, resetMs } = grants[i]!;
             const capacity = limit.algorithm === "token-bucket" ? limit.burst : limit.amount;
-            const usage = await instance.usage?.look(charges[i]!.limit, charges[i]!.key, call);
+            const usage = await instance.usage?.look(charges[i]!, call);
             const used = Math.ceil(usage?.used ?? Math.max(0, capacity - remaining));
             return { text: fullText(limit), ...(when && { when }), used, remaining, resetMs };
           }),
@@ -207,7 +208,7 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
         let total = 0;
         for (const counts of countsOf(rule, values && rowOf(rule, values))) {
           if (values === undefined) total += await usage.resetAll(counts.limit, counts.keyPrefix, call);
-          else await usage.reset(counts.limit, keyOf(counts, values), call);
+          else await usage.reset(countedAs(rule, counts, values), call);
         }
         return values === undefined ? total : 1;
       });
@@ -227,7 +228,7 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
       const values = valuesOf(rule, key);
       await askUsage(rule, async (usage, call) => {
         for (const counts of countsOf(rule, rowOf(rule, values)))
-          await usage.grant(counts.limit, keyOf(counts, values), extra, untilMs, call);
+          await usage.grant(countedAs(rule, counts, values), extra, untilMs, call);
       });
       const until = new Date(untilMs).toISOString();
       log.info({ who, rule: rule.id, key: shown, extra, until }, "units were granted beyond a limit");
@@ -250,8 +251,10 @@ function countsOf(rule: LimitRule, row?: Limit): KeyedLimit[] {
   return all.filter(({ keyPrefix }, i) => all.findIndex((other) => other.keyPrefix === keyPrefix) === i);
 }
 
-function keyOf({ keyPrefix }: KeyedLimit, values: readonly (Value | undefined)[]): string {
-  return boundedKey(keyPrefix, values.reduce(keyWith, keyPrefix));
+/** The count of a key, where charges find it. */
+function countedAs(rule: LimitRule, { limit, keyPrefix }: KeyedLimit, values: readonly (Value | undefined)[]): Counted {
+  const group = groupOf(rule, (part) => values[part]);
+  return { limit, key: keyOf(keyPrefix, values), ...(group !== undefined && { group }) };
 }
 
 /** The values that a key says, each of the type that its expression has. */

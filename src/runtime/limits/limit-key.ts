@@ -50,6 +50,11 @@ function textHead(length: number): string {
 
 const textHeads = Array.from({ length: 64 }, (_, length) => `s${length}:`);
 
+/** The key of a count by the values of `by:`, in their order. */
+export function keyOf(prefix: string, values: readonly (Value | undefined | Fault)[]): string {
+  return boundedKey(prefix, values.reduce<string>(keyWith, prefix));
+}
+
 /** The key itself where it is short, else its prefix and a hash over all of it, which no short key can look like. */
 export function boundedKey(prefix: string, key: string): string {
   return flat(key.length <= maxKeyLength ? key : `${prefix}#${hash(key)}`);

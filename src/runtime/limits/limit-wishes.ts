@@ -5,7 +5,7 @@ import type { LimitRule } from "../../policy/snapshot.ts";
 import type { Charge, Limit } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Asked } from "../decision.ts";
-import { boundedKey, chargeId, keyWith, limitKeyPrefix } from "./limit-key.ts";
+import { boundedKey, chargeId, keyOf, keyWith, limitKeyPrefix } from "./limit-key.ts";
 
 /** Whose count a request is charged to. */
 export function countOf(rule: LimitRule, prefix: string, bag: Bag, observer: Observer): string {
@@ -23,19 +23,25 @@ export function countOf(rule: LimitRule, prefix: string, bag: Bag, observer: Obs
 /** What keys of limits with levels begin with. */
 const prefixes = new WeakMap<LimitRule, string>();
 
-/** What the counts of a limit and of its levels share; `undefined` for a limit that is no level. */
-export function groupOf({ top }: LimitRule, bag: Bag): string | undefined {
+/**
+ * What the counts of a limit and of its levels share, by the values that its keys begin with: those of the top's `by:`.
+ * `undefined` for a limit that is no level.
+ */
+export function groupOf({ top }: LimitRule, valueOf: (part: number) => Value | undefined | Fault): string | undefined {
   if (top === undefined) return undefined;
   let prefix = prefixes.get(top);
   if (prefix === undefined) prefixes.set(top, (prefix = limitKeyPrefix(top)));
-  let key = prefix;
-  for (const { value } of top.by) key = keyWith(key, value.evaluate(bag) as Value | undefined | Fault);
-  return boundedKey(prefix, key);
+  return keyOf(
+    prefix,
+    top.by.map((_, part) => valueOf(part)),
+  );
 }
 
 /** A charge of a level lies where its top is counted. */
 export function groupedCharge(charge: Charge, rule: LimitRule, bag: Bag): Charge {
-  return rule.top === undefined ? charge : { ...charge, group: groupOf(rule, bag)! };
+  const { top } = rule;
+  if (top === undefined) return charge;
+  return { ...charge, group: groupOf(rule, (part) => top.by[part]!.value.evaluate(bag) as Value | undefined | Fault)! };
 }
 
 /** What a request costs that does not say an amount itself; `undefined` when that cannot be said, or is below 0. */

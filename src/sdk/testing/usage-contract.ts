@@ -45,9 +45,9 @@ export function usageContract(algorithm: Algorithm, trying: (fixture: Fixture) =
     );
     assert.ok(all.complete && all.seen >= 5);
     assert.ok(all.keys.every(({ resetMs }) => resetMs > 0));
-    const { used } = await usage.look(limit, `${prefix}a`, fixture.call);
+    const { used } = await usage.look({ limit, key: `${prefix}a` }, fixture.call);
     assert.equal(Math.round(used), 9);
-    assert.deepEqual(await usage.look(limit, `${prefix}nobody`, fixture.call), {
+    assert.deepEqual(await usage.look({ limit, key: `${prefix}nobody` }, fixture.call), {
       key: `${prefix}nobody`,
       used: 0,
       resetMs: 0,
@@ -59,19 +59,19 @@ export function usageContract(algorithm: Algorithm, trying: (fixture: Fixture) =
   declare("forgets what was taken of a key, and of every key", async (usage, { take, charge, prefix, fixture }) => {
     const { limit } = charge({});
     for (const key of ["a", "b", "c"]) await take({ key, amount: 10 });
-    await usage.reset(limit, `${prefix}a`, fixture.call);
+    await usage.reset({ limit, key: `${prefix}a` }, fixture.call);
     assert.equal((await take({ key: "a", amount: 0 })).remaining, 10);
     assert.equal((await take({ key: "b", amount: 0 })).remaining, 0);
     assert.equal(await usage.resetAll(limit, prefix, fixture.call), 2);
     for (const key of ["b", "c"]) assert.equal((await take({ key, amount: 10 })).allowed, true);
-    await usage.reset(limit, `${prefix}nobody`, fixture.call);
+    await usage.reset({ limit, key: `${prefix}nobody` }, fixture.call);
   });
 
   declare("lets no more than was granted be taken beyond the limit, once", async (usage, tried) => {
     const { take, charge, prefix, fixture, advance } = tried;
     const { limit } = charge({});
     const grant = (key: string, extra: number, ms: number): Promise<void> =>
-      usage.grant(limit, `${prefix}${key}`, extra, fixture.host.now() + ms, fixture.call);
+      usage.grant({ limit, key: `${prefix}${key}` }, extra, fixture.host.now() + ms, fixture.call);
     await take({ key: "a", amount: 10 });
     await grant("a", 5, 3_600_000);
     assert.equal((await take({ key: "b", amount: 0 })).remaining, 10);
@@ -81,7 +81,7 @@ export function usageContract(algorithm: Algorithm, trying: (fixture: Fixture) =
     assert.equal((await take({ key: "a", amount: 1 })).allowed, false);
     await grant("fresh", 5, 3_600_000);
     assert.equal((await take({ key: "fresh", amount: 15 })).allowed, true);
-    await usage.reset(limit, `${prefix}fresh`, fixture.call);
+    await usage.reset({ limit, key: `${prefix}fresh` }, fixture.call);
     assert.equal((await take({ key: "fresh", amount: 0 })).remaining, 10);
     await grant("back", 5, 3_600_000);
     await grant("back", 0, 0);
