@@ -30,6 +30,7 @@ import { areTrailers, readRequest, type RequestFields } from "./request-fields.t
 import { Sender } from "./sender.ts";
 import { ReadMarks } from "./read-marks.ts";
 import { Stream, type StreamHandler, type StreamOwner } from "./stream.ts";
+import { StreamTable } from "./stream-table.ts";
 
 /** Who answers the requests of a connection. */
 export interface Requests<Head> {
@@ -113,7 +114,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   readonly #liveness: Liveness;
   readonly #marks = new ReadMarks(() => this.sender.control(frame(frameType.ping, 0, 0, markPing)));
   readonly #outbox: Outbox;
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams = new StreamTable<Stream>();
   readonly #closed = new ClosedStreams();
   readonly #framesHolder = { refuse: () => this.#fail(errorCode.enhanceYourCalm) };
   readonly #unreadHolder = { refuse: () => this.#socket.destroy() };
@@ -251,7 +252,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     stream.isOver = true;
     stream.discardWaiting();
     this.#closed.note(stream.id, how);
-    this.#streams.delete(stream.id);
+    this.#streams.delete(stream);
     this.#endWhenIdle();
   }
 
@@ -392,7 +393,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     stream.remoteEnded = endStream && known.contentLength <= 0;
     stream.handler = this.#requests.begin(known.head, stream);
     if (stream.isOver) return;
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     if (endStream) this.#remoteEnd(stream);
   }
 
@@ -454,7 +455,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     this.#spend(cost.idleFrame + (end - start) / 6);
     for (let at = start; at < end; at += 6) this.#set((bytes[at]! << 8) | bytes[at + 1]!, uint32At(bytes, at + 2));
     this.sender.control(settingsAck);
-    for (const stream of this.#streams.values()) stream.pump();
+    for (const stream of this.#streams) stream.pump();
   }
 
   /** The sizes of the peer's table and lists need no look: what we send uses no table and is small. */
@@ -468,7 +469,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     if (value > maxWindow) throw tooLarge;
     const by = value - this.sender.streamWindow;
     this.sender.streamWindow = value;
-    for (const stream of this.#streams.values()) if (!stream.widen(by)) throw tooLarge;
+    for (const stream of this.#streams) if (!stream.widen(by)) throw tooLarge;
   }
 
   #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -578,7 +579,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   #lose(): void {
     this.#reader.clear();
     this.#block.clear();
-    const streams = [...this.#streams.values()];
+    const streams = [...this.#streams];
     this.#streams.clear();
     for (const stream of streams) {
       stream.isOver = true;

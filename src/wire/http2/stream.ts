@@ -54,6 +54,8 @@ export class Stream {
   remoteEnded = false;
   /** Nothing more is sent or received. */
   isOver = false;
+  /** The link of the table of streams. */
+  next: Stream | undefined = undefined;
   /** Bytes of DATA that came, and those of them for which the peer was given no new window. */
   receivedBytes = 0;
   unreturnedBytes = 0;
