@@ -24,6 +24,7 @@ const rooms: Readonly<Record<string, { imports: readonly string[]; types?: reado
   console: { imports: ["listen", "util"], types: ["runtime", "telemetry", "policy", "sdk"] },
   adapters: { imports: [] },
   cli: { imports: ["*"] },
+  hub: { imports: ["*"] },
   "weir.ts": { imports: ["*"] },
   "main.ts": { imports: ["*"] },
   "index.ts": { imports: ["*"] },

@@ -9,7 +9,7 @@ import { createReporter, type Reporter } from "../../src/telemetry/report.ts";
 import type { Observer } from "../../src/util/observer.ts";
 import { systemTimers } from "../../src/util/timers.ts";
 import { createTraceIds } from "../../src/util/trace-ids.ts";
-import { sessionOn } from "../../src/weir.ts";
+import { sessionOn } from "../../src/hub/session-of.ts";
 import type { DoorOptions } from "../../src/wire/call.ts";
 import type { Session } from "../../src/wire/session.ts";
 import type { Files } from "./policies.ts";
@@ -61,7 +61,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
   });
   const [problem] = await runtime.activate(snapshot);
   if (problem !== undefined) throw new Error(problem.message);
-  const session = sessionOn(runtime.acquire(), "bench");
+  const session = sessionOn(runtime.acquire(), "bench", () => performance.now());
   const open = (): Session => (runtime.acquire(), session);
   return { snapshot, session, observer, door: { open, observer, log: silentLog } };
 }
