@@ -4,9 +4,10 @@ import type { CacheCounts } from "../util/cache-counts.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
 import type { Observer } from "../util/observer.ts";
 import { Cells, counterCell, type Cell } from "./cells.ts";
-import { expositionText, type ExposedMetric, type ExposedSample } from "./exposition-text.ts";
-import { hubMetricNames, latencyBounds, type HubMetric, type HubMetricName } from "./hub-metric-names.ts";
-import { Latency } from "./latency.ts";
+import { expositionText } from "./exposition-text.ts";
+import { createHubCounts } from "./hub-counts.ts";
+import type { HubMetricName } from "./hub-metric-names.ts";
+import { exposed, Published } from "./published.ts";
 import type { BufferCounts } from "./buffer/record-buffer.ts";
 import type { JournalState, LeaseState } from "../sdk/index.ts";
 import type { QueueState } from "./queues.ts";
@@ -75,10 +76,7 @@ export interface HubMetrics {
   render(format: ExpositionFormat): AsyncIterable<string>;
 }
 
-/**
- * The hub's own metrics. What happens is counted in plain fields, which costs nanoseconds where prom-client would hash
- * the labels each time, and is handed to prom-client's registry when somebody scrapes.
- */
+/** The hub's own metrics: what was counted is handed to prom-client's registry when somebody scrapes. */
 export function createHubMetrics({
   version,
   now,
@@ -92,78 +90,9 @@ export function createHubMetrics({
   buffer,
   credentials,
 }: HubMetricsOptions): HubMetrics {
-  const counters = {
-    calls: new Cells(counterCell),
-    refusals: new Cells(counterCell),
-    faults: new Cells(counterCell),
-    dropped: new Cells(counterCell),
-    callersRefused: new Cells(counterCell),
-    quotaRequests: new Cells(counterCell),
-    adapterCalls: new Cells(counterCell),
-    adapterEvents: new Cells(counterCell),
-    degraded: new Cells(counterCell),
-  };
-  const callLatency = new Cells((labels) => new Latency(labels));
-  const adapterLatency = new Cells((labels) => new Latency(labels));
-  // Most decisions are nothing but rules: they are counted once, and put together with the others in a scrape.
-  const plainLatency = new Latency([]);
-  const phasedLatency = new Latency([]);
-  const phases = { rules: new Latency(["rules"]), asks: new Latency(["asks"]), limits: new Latency(["limits"]) };
-  const decisions = { allowed: 0, refused: 0 };
-  const records: RecordCounts = { taken: 0, full: 0 };
-  const buffered: BufferCounts = { stored: 0, spilled: 0, refused: 0 };
-  const reloads = { ok: 0, refused: 0, successful: 0, successMs: 0 };
-
-  const observer: Observer = {
-    call(door, method, code, ms) {
-      counters.calls.at(door, method, code).value++;
-      callLatency.at(door, method).observe(ms);
-    },
-    decision(allowed, ms, asksMs, limitsMs) {
-      if (allowed) decisions.allowed++;
-      else decisions.refused++;
-      if (asksMs === undefined && limitsMs === undefined) return plainLatency.observe(ms);
-      phasedLatency.observe(ms);
-      phases.rules.observe(ms - (asksMs ?? 0) - (limitsMs ?? 0));
-      if (asksMs !== undefined) phases.asks.observe(asksMs);
-      if (limitsMs !== undefined) phases.limits.observe(limitsMs);
-    },
-    refusal(rule, mode) {
-      counters.refusals.at(rule, mode).value++;
-    },
-    ruleFault(rule, part, kind) {
-      counters.faults.at(rule, part, kind).value++;
-    },
-    limitDegraded(rule, reason) {
-      counters.degraded.at(rule, reason).value++;
-    },
-    adapterCall(adapter, capability, outcome, ms) {
-      counters.adapterCalls.at(adapter, capability, outcome).value++;
-      adapterLatency.at(adapter, capability).observe(ms);
-    },
-    quotaUse(rule, allowed, denied) {
-      if (allowed > 0) counters.quotaRequests.at(rule, "allowed").value += allowed;
-      if (denied > 0) counters.quotaRequests.at(rule, "denied").value += denied;
-    },
-    adapterEvent(adapter, event, by) {
-      if (by > 0) counters.adapterEvents.at(adapter, event).value += by;
-    },
-    dropped(what, reason, by) {
-      if (by > 0) counters.dropped.at(what, reason).value += by;
-    },
-    callerRefused(at, reason) {
-      counters.callersRefused.at(at, reason).value++;
-    },
-    reload(ok) {
-      reloads.successful = ok ? 1 : 0;
-      if (!ok) reloads.refused++;
-      else {
-        reloads.ok++;
-        reloads.successMs = now();
-      }
-    },
-  };
-
+  const counts = createHubCounts(now);
+  const { counters, callLatency, adapterLatency, plainLatency, phasedLatency, phases } = counts;
+  const { observer, decisions, records, buffered, reloads } = counts;
   const registry = new Registry();
   const publish = (name: HubMetricName, cells: () => readonly Cell[]): void =>
     registry.registerMetric(new Published(name, cells) as unknown as Metric<string>);
@@ -288,15 +217,6 @@ export function createHubMetrics({
   };
 }
 
-/** The metrics of a registry, one after the other; those of ours without a list of all samples. */
-async function* exposed(registry: Registry): AsyncGenerator<ExposedMetric> {
-  const metrics = registry.getMetricsAsArray() as unknown as readonly { get(): Promise<ExposedMetric> }[];
-  for (const metric of metrics) {
-    if (metric instanceof Published) yield { ...metric, values: metric.samples() };
-    else yield await metric.get();
-  }
-}
-
 /** The series of things of which a policy set may have any number; those beyond the most that a metric has are summed up. */
 function bounded<T>(
   things: Iterable<T>,
@@ -315,53 +235,4 @@ function kinds(set: LoadedPolicies | undefined): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { kind } of [...(set?.checks ?? []), ...(set?.reports ?? [])]) counts[kind] = (counts[kind] ?? 0) + 1;
   return counts;
-}
-
-/** A metric as prom-client's registry wants one: asked for its samples when somebody scrapes. */
-class Published {
-  readonly name: HubMetricName;
-  readonly help: string;
-  readonly type: HubMetric["type"];
-  readonly aggregator = "sum";
-  readonly #labels: readonly string[];
-  readonly #cells: () => readonly Cell[];
-
-  constructor(name: HubMetricName, cells: () => readonly Cell[]) {
-    const { help, type, labels }: HubMetric = hubMetricNames[name];
-    this.name = name;
-    this.help = help;
-    this.type = type;
-    this.#labels = labels;
-    this.#cells = cells;
-  }
-
-  async get(): Promise<ExposedMetric & { readonly aggregator: string }> {
-    const { name, help, type, aggregator } = this;
-    return { name, help, type, aggregator, values: [...this.samples()] };
-  }
-
-  /** Its samples as they are when they are taken; those of one histogram are taken at once. */
-  *samples(): Generator<ExposedSample> {
-    for (const cell of this.#cells()) {
-      const labels = Object.fromEntries(this.#labels.map((label, i) => [label, cell.labels[i]!]));
-      if (cell instanceof Latency) yield* this.#histogram(cell, labels);
-      else yield { labels, value: cell.value };
-    }
-  }
-
-  #histogram(latency: Latency, labels: Record<string, string>): readonly ExposedSample[] {
-    let count = 0;
-    const buckets = [...latencyBounds, Infinity].map((le, i) => {
-      count += latency.counts[i]!;
-      return { metricName: `${this.name}_bucket`, labels: { ...labels, le }, value: count };
-    });
-    return [
-      ...buckets,
-      { metricName: `${this.name}_sum`, labels, value: latency.value },
-      { metricName: `${this.name}_count`, labels, value: count },
-    ];
-  }
-
-  /** The registry may be reset by whoever embeds it; counters of ours only grow. */
-  reset(): void {}
 }
