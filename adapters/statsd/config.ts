@@ -1,19 +1,6 @@
 import { duration, seriesBounds } from "weir/sdk/zod";
 import { z } from "zod";
-
-/** Where datagrams go. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-const address = z.string().transform((text, context): Address => {
-  const [, host, port = "8125"] = /^(\[[0-9a-fA-F:.]+\]|[^:\s/[\]]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535)
-    return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
-  context.addIssue({ code: "custom", message: "expected HOST or HOST:PORT, to which datagrams go over UDP" });
-  return z.NEVER;
-});
+import { address } from "./address.ts";
 
 /** What a name may hold beside its placeholders: no character that ends it, or that a server takes out of it. */
 const template = z
@@ -27,7 +14,7 @@ const template = z
 
 export const statsdConfig = z
   .strictObject({
-    /** Where the server is. Without a port: 8125. */
+    /** Where the server is: `HOST[:PORT]` for UDP (8125), `unixgram:///PATH` or `unixstream:///PATH` for a Unix socket. */
     address: address.prefault("127.0.0.1"),
     dialect: z.enum(["statsd", "dogstatsd"]).default("statsd"),
     /** Put before each name, as it is: a dot at its end is yours to write. */
@@ -51,15 +38,20 @@ export const statsdConfig = z
     rate: z.number().min(0.0001).max(1).default(1),
     /** How often metrics are sent. */
     interval: duration(100, 600_000).prefault("1s"),
-    /** The most bytes of one datagram. */
-    datagramSize: z.int().min(128).max(65_507).default(1432),
+    /** The most bytes of one datagram. Default: 1432 for UDP, which a frame of Ethernet has room for; 8192 for a Unix socket, what agents take. */
+    datagramSize: z.int().min(128).max(65_507).optional(),
+    /** For `unixstream://`: each datagram behind its length, or each line ended. Default: as the dialect has it, `lines` for statsd. */
+    framing: z.enum(["length", "lines"]).optional(),
+    /** For Unix sockets: how long the server may take nothing. */
+    timeout: duration(1, 60_000).prefault("5s"),
     /** How often the host's name is looked up. */
     resolve: duration(1000, 86_400_000).prefault("30s"),
     ...seriesBounds,
   })
   .superRefine((config, context) => {
     const tell = (message: string, ...path: string[]): void => context.addIssue({ code: "custom", message, path });
-    const { dialect, tags, histograms = "timer", interval, expire } = config;
+    const { address: to, dialect, tags, histograms = "timer", framing, interval, expire } = config;
+    if (framing !== undefined && to.kind !== "unixstream") tell("framing is for unixstream:// only", "framing");
     if (dialect === "statsd" && Object.keys(tags).length > 0) tell("tags need the dialect dogstatsd", "tags");
     if (dialect === "statsd" && histograms !== "timer") tell("statsd knows timers only", "histograms");
     if (expire !== undefined && expire < 2 * interval)

@@ -1,9 +1,12 @@
 import { setImmediate } from "node:timers/promises";
-import { defineAdapter, SeriesStore } from "weir/sdk";
-import { statsdConfig } from "./config.ts";
+import { defineAdapter, SeriesStore, type Host } from "weir/sdk";
+import { statsdConfig, type StatsdConfig } from "./config.ts";
+import { openDatagramTarget } from "./datagram-target.ts";
 import { createMetricExport } from "./metric-export.ts";
 import { checkTemplates } from "./naming.ts";
 import { Observations } from "./observations.ts";
+import { openStreamTarget } from "./stream-target.ts";
+import type { Target } from "./target.ts";
 import { openUdpTarget } from "./udp-target.ts";
 
 /** A series is dropped after its time and at most this part of it more. */
@@ -16,8 +19,8 @@ export default defineAdapter({
   provides: ["metrics"],
   config: statsdConfig,
   async create(config, host) {
-    const { address, rate, interval, resolve: resolveMs, maxSeries, expire, maxLabelLength } = config;
-    const target = await openUdpTarget({ ...address, resolveMs, hub: host });
+    const { rate, interval, maxSeries, expire, maxLabelLength } = config;
+    const target = await openTarget(config, host);
     const send = (): void => {
       exporter.run().catch((error: unknown) => host.log.error({ err: error }, "metrics could not be sent"));
     };
@@ -47,8 +50,16 @@ export default defineAdapter({
         store.recorder({ labels, metrics: metrics.map((spec) => ({ ...spec, buckets: [] })) }),
       async close() {
         await exporter.close();
-        target.close();
+        await target.close();
       },
     };
   },
 });
+
+async function openTarget(config: StatsdConfig, hub: Host): Promise<Target> {
+  const { address, dialect, resolve: resolveMs, timeout: timeoutMs } = config;
+  if (address.kind === "udp") return openUdpTarget({ ...address, resolveMs, hub });
+  if (address.kind === "unixgram") return openDatagramTarget({ ...address, timeoutMs, hub });
+  const { framing = dialect === "dogstatsd" ? "length" : "lines" } = config;
+  return openStreamTarget({ ...address, framing, timeoutMs, hub });
+}

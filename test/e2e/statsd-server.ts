@@ -16,14 +16,15 @@ export interface StatsdServer {
   dispose(): void;
 }
 
-/** Starts the statsd that the name comes from, or says how to get it. */
-export async function startStatsd(port?: number): Promise<StatsdServer | Gap> {
+/** Starts the statsd that the name comes from, on UDP or on a Unix stream socket, or says how to get it. */
+export async function startStatsd(port?: number, socket?: string): Promise<StatsdServer | Gap> {
   const found = await peers.statsd();
   if ("gap" in found) return found;
   const admin = await freePort();
   const own = port ?? (await freePort());
   const config = {
-    ...{ address: "127.0.0.1", port: own, mgmt_address: "127.0.0.1", mgmt_port: admin },
+    ...(socket === undefined ? { address: "127.0.0.1", port: own } : { server: "./servers/tcp", socket }),
+    ...{ mgmt_address: "127.0.0.1", mgmt_port: admin },
     ...{ backends: [], flushInterval: 3_600_000 },
   };
   const folder = await writeFolder({ "config.js": JSON.stringify(config) });

@@ -1,8 +1,13 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import test from "ava";
 import { createClient } from "../../src/client/index.ts";
 import { until } from "./clients.ts";
-import { startHub } from "./hub.ts";
+import { freePort } from "./free-port.ts";
+import { startHub, writeFolder } from "./hub.ts";
+import { peers } from "./peers.ts";
 import { notRun } from "./programs.ts";
+import { startProxy } from "./proxied-service.ts";
 import { startStatsd, type StatsdServer } from "./statsd-server.ts";
 
 const started = await startStatsd();
@@ -88,4 +93,92 @@ adapters:
     const metrics = await (await fetch(`http://${hub.admin}/metrics`)).text();
     t.regex(metrics, /weir_adapter_events_total\{adapter="plain",event="datagram_failed"\} [1-9]/);
   });
+
+  test("a real statsd server on a Unix socket gets all that is reported, also after it was killed", async (t) => {
+    const folder = await writeFolder({});
+    t.teardown(() => rm(folder, { recursive: true }));
+    const socket = join(folder, "statsd.sock");
+    let onSocket = await startStatsd(undefined, socket);
+    if ("gap" in onSocket) return notRun(t, onSocket);
+    t.teardown(() => (onSocket as StatsdServer).dispose());
+    const hub = await startHub({
+      "weir.yaml": `
+policies: ./policies
+adapters:
+  plain: { adapter: statsd, address: "unixstream://${socket}", interval: 100ms }
+`,
+      "policies/plain.yaml": policy("plain"),
+    });
+    t.teardown(() => hub.dispose());
+    const client = createClient({ address: hub.grpc });
+    t.teardown(() => client.close());
+    const report = (times: number) =>
+      client.report(
+        Array.from({ length: times }, () => ({ "destination.workload.name": "reviews", "response.code": 200 })),
+      );
+    const counted = async (key: string): Promise<unknown> => (await (onSocket as StatsdServer).shown("counters"))[key];
+
+    await report(7);
+    await until(async () => (await counted("plain_requests.reviews.200")) === 7);
+    t.is(await counted("statsd.bad_lines_seen"), 0);
+    t.is((await onSocket.shown("gauges"))["plain_balance"], -2.5);
+
+    onSocket.dispose();
+    await until(async () => hub.stderr().includes("there is no connection to the statsd server"));
+    // The socket of a server that was killed stays, and statsd does not begin on it.
+    await rm(socket, { force: true });
+    await report(5);
+    onSocket = await startStatsd(undefined, socket);
+    if ("gap" in onSocket) return t.fail(onSocket.gap);
+    await until(async () => (await counted("plain_requests.reviews.200")) === 5);
+    t.is(await counted("statsd.bad_lines_seen"), 0);
+  });
 }
+
+test("Prometheus's statsd_exporter takes tags on a Unix datagram socket, also after it was killed", async (t) => {
+  const found = await peers.statsdExporter();
+  if ("gap" in found) return notRun(t, found);
+  const folder = await writeFolder({});
+  t.teardown(() => rm(folder, { recursive: true }));
+  const socket = join(folder, "statsd.sock");
+  const start = async () => {
+    const port = await freePort();
+    const listen = ["tcp", "udp"].map((kind) => `--statsd.listen-${kind}=`);
+    const running = await startProxy(
+      found,
+      [`--web.listen-address=127.0.0.1:${port}`, ...listen, `--statsd.listen-unixgram=${socket}`],
+      { port, folder: await writeFolder({}) },
+    );
+    t.teardown(() => running.dispose());
+    return { running, metrics: async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text() };
+  };
+  const hub = await startHub({
+    "weir.yaml": `
+policies: ./policies
+adapters:
+  plain: { adapter: statsd, address: "unixgram://${socket}", dialect: dogstatsd, interval: 100ms }
+`,
+    "policies/plain.yaml": policy("plain"),
+  });
+  t.teardown(() => hub.dispose());
+  const client = createClient({ address: hub.grpc });
+  t.teardown(() => client.close());
+  const report = (times: number) =>
+    client.report(
+      Array.from({ length: times }, () => ({ "destination.workload.name": "reviews", "response.code": 200 })),
+    );
+
+  // Nobody is there yet: what was counted waits.
+  await report(3);
+  const first = await start();
+  const line = (count: number): string => `plain_requests{code="200",service="reviews"} ${count}\n`;
+  await until(async () => (await first.metrics()).includes(line(3)));
+  await report(4);
+  await until(async () => (await first.metrics()).includes(line(7)));
+  first.running.dispose();
+  await until(async () => hub.stderr().includes("datagrams do not reach the statsd server"));
+  await report(5);
+  const second = await start();
+  await until(async () => (await second.metrics()).includes(line(5)));
+  t.notRegex(await second.metrics(), /statsd_exporter_tag_errors_total [1-9]/);
+});
