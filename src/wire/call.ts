@@ -19,8 +19,8 @@ export interface Call {
 }
 
 /**
- * A unary method: the message's bytes in, the answer's bytes out. The message's memory is used again once it has
- * answered: what it keeps it copies. Throws a `WeirError` for a call that fails as a whole.
+ * A unary method: the message's bytes in, the answer's bytes out. The message's memory is used again as soon as this has
+ * returned, be it a promise: what it keeps it copies, and its answer lies elsewhere. Throws a `WeirError` for a call that fails as a whole.
  */
 export type Unary = (message: Uint8Array, call: Call) => Uint8Array | Promise<Uint8Array>;
 
@@ -40,8 +40,8 @@ export interface Outgoing {
 /** The receiving side, as a door implements it. */
 export interface Incoming {
   /**
-   * One message, whose memory is used again as soon as this has returned, or its promise is kept. While that promise is
-   * pending, no further message is read from the wire.
+   * One message, whose memory is used again as soon as this has returned, be it a promise. While that promise is pending,
+   * no further message is read from the wire.
    */
   message(message: Uint8Array): void | Promise<void>;
   /** The peer has sent all it will; the door answers what is left and ends. */

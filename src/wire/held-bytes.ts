@@ -1,6 +1,3 @@
-/** What bytes may hold of other memory: as much as Node's pool of small buffers has. */
-const slackBytes = 8 * 1024;
-
 /** Who holds bytes of a message that has not come whole, was not taken yet, or is not answered. */
 export interface Holder {
   /** Lets go of everything and ends: too much is held. */
@@ -42,9 +39,4 @@ export class HeldBytes {
       first.refuse();
     }
   }
-}
-
-/** The same bytes, copied when they are a small part of the memory that they lie in, all of which they would hold. */
-export function ownBytes(bytes: Buffer): Buffer {
-  return bytes.buffer.byteLength > 2 * bytes.length + slackBytes ? Buffer.from(bytes) : bytes;
 }

@@ -1,5 +1,5 @@
 import { uint32At } from "./http2/frame.ts";
-import type { MessagePool } from "./message-pool.ts";
+import type { PiecePool } from "./piece-pool.ts";
 
 /** A flag and a length of four bytes (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
 export const prefixBytes = 5;
@@ -17,13 +17,13 @@ export interface MessageSink {
 }
 
 /**
- * Cuts the data of one call into messages. A message that comes whole is not copied. What comes in parts is copied into
+ * Cuts the data of one call into messages. A message that comes whole is handed on where it lies. What comes in parts is copied into
  * one piece: one of the pool, or one that grows with what has come and not with what was announced.
  */
 export class MessageReader {
   readonly #maxBytes: number;
   readonly #sink: MessageSink;
-  readonly #pool: MessagePool;
+  readonly #pool: PiecePool;
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixLength = 0;
   /** The beginning of a message, its prefix left out. */
@@ -34,7 +34,7 @@ export class MessageReader {
   #isClosed = false;
 
   /** `maxBytes` is the largest message taken. */
-  constructor(maxBytes: number, sink: MessageSink, pool: MessagePool) {
+  constructor(maxBytes: number, sink: MessageSink, pool: PiecePool) {
     this.#maxBytes = maxBytes;
     this.#sink = sink;
     this.#pool = pool;
@@ -65,9 +65,14 @@ export class MessageReader {
     this.#part = nothing;
   }
 
+  /** Whether a message lies in a piece of its own, which stays as it is until it is released. */
+  holds(message: Uint8Array): boolean {
+    return message.buffer === this.#handed.buffer;
+  }
+
   /** Says that nobody looks at a message any more that was handed on: its memory is used again. */
   release(message: Uint8Array): void {
-    if (message.buffer !== this.#handed.buffer) return;
+    if (!this.holds(message)) return;
     this.#pool.give(this.#handed);
     this.#handed = nothing;
   }

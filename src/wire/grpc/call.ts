@@ -5,11 +5,11 @@ import type { Client } from "../client.ts";
 import type { Deadlines, Expiring } from "../deadlines.ts";
 import { fieldOf, type GrpcHead, type Method } from "./head.ts";
 import { okTrailers, responseHeaders, statusFrame } from "./status.ts";
-import { ownBytes, type HeldBytes, type Holder } from "../held-bytes.ts";
+import type { HeldBytes, Holder } from "../held-bytes.ts";
 import { uint32At } from "../http2/frame.ts";
 import type { Stream, StreamHandler } from "../http2/stream.ts";
 import type { Inflater, InflateFailure } from "../inflater.ts";
-import type { MessagePool } from "../message-pool.ts";
+import type { PiecePool } from "../piece-pool.ts";
 import { MessageReader, type MessageSink, prefixBytes } from "../message-reader.ts";
 import { grpcCodeName, statusOf, toStatus, type Status } from "../status.ts";
 
@@ -29,7 +29,7 @@ export interface CallOwner {
   readonly maxMessageBytes: number;
   /** Bounds what is held of messages that have not come whole, were not taken yet, or are not answered. */
   readonly held: HeldBytes;
-  readonly messages: MessagePool;
+  readonly messages: PiecePool;
   readonly deadlines: Deadlines;
   readonly inflater: Inflater;
   readonly streams: Set<OpenStream>;
@@ -147,7 +147,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
   message(bytes: Buffer, flag: number): void {
     if (this.ended) return;
     if (!this.#isBusy && this.#waiting === undefined) return this.#hand(bytes, flag);
-    (this.#waiting ??= []).push({ bytes: ownBytes(bytes), flag });
+    (this.#waiting ??= []).push({ bytes: this.own(bytes), flag });
     this.#waitingBytes += waitingCost + bytes.length;
   }
 
@@ -190,6 +190,11 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
     if (!this.stream.isWaiting) this.#reader?.release(message);
   }
 
+  /** A message for longer than the turn that it came in: what sockets read into is written again. */
+  protected own(message: Buffer): Buffer {
+    return this.#reader?.holds(message) === true ? message : Buffer.from(message);
+  }
+
   /** More is to come: what the call keeps is kept for longer. */
   protected keep(): void {}
 
@@ -208,7 +213,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
     }
     this.#isBusy = true;
     this.#waitingBytes += waitingCost + bytes.length;
-    this.owner.inflater.inflate(ownBytes(bytes), encoding, (outcome) => {
+    this.owner.inflater.inflate(this.own(bytes), encoding, (outcome) => {
       this.#isBusy = false;
       this.#waitingBytes -= waitingCost + bytes.length;
       if (this.ended) return;

@@ -40,7 +40,7 @@ export class DuplexCall extends ServedCall {
   protected override take(message: Uint8Array): void | Promise<void> {
     if (this.#halfClosed) return;
     const taken = this.#incoming!.message(message);
-    if (taken === undefined) this.release(message);
+    this.release(message);
     return taken;
   }
 

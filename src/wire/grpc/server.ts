@@ -15,7 +15,8 @@ import { HeldBytes } from "../held-bytes.ts";
 import { Connection, type ConnectionOptions } from "../http2/connection.ts";
 import { ChunkPool } from "../http2/outbox.ts";
 import { Inflater } from "../inflater.ts";
-import { MessagePool } from "../message-pool.ts";
+import { PiecePool } from "../piece-pool.ts";
+import { ReadMemory } from "../read-memory.ts";
 import { createReflection } from "../reflection.ts";
 
 export interface GrpcServerOptions {
@@ -87,7 +88,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     monotonic,
     maxMessageBytes: messageBytes,
     held: new HeldBytes(maxHeldBytes(messageBytes), dropped("call", "messages_unfinished")),
-    messages: new MessagePool(),
+    messages: new PiecePool(),
     deadlines: new Deadlines(timers, monotonic),
     inflater: new Inflater(messageBytes),
     streams,
@@ -98,6 +99,8 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   const connectionOptions: ConnectionOptions = {
     maxStreams: streamsPerConnection,
     pool: new ChunkPool(),
+    memory: new ReadMemory(),
+    pieces: new PiecePool(),
     frames: new HeldBytes(maxFrameBytes, dropped("connection", "frames_unfinished")),
     unread: new HeldBytes(maxUnreadBytes, dropped("connection", "answers_unread")),
     observer,

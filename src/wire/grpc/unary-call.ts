@@ -1,10 +1,10 @@
 import { ServedCall } from "./call.ts";
-import { ownBytes } from "../held-bytes.ts";
 import { statusOf } from "../status.ts";
 
 /** A call with one message each way. A handler that answers at once costs no promise. */
 export class UnaryCall extends ServedCall {
   #message: Buffer | undefined;
+  #isOwn = false;
 
   protected override take(message: Buffer): void {
     if (this.#message !== undefined) {
@@ -15,7 +15,9 @@ export class UnaryCall extends ServedCall {
   }
 
   protected override keep(): void {
-    if (this.#message !== undefined) this.#message = ownBytes(this.#message);
+    if (this.#message === undefined || this.#isOwn) return;
+    this.#message = this.own(this.#message);
+    this.#isOwn = true;
   }
 
   protected override finish(): void {

@@ -3,6 +3,8 @@ import type { Log } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Timers } from "../../util/timers.ts";
 import type { HeldBytes } from "../held-bytes.ts";
+import type { PiecePool } from "../piece-pool.ts";
+import type { ReadMemory } from "../read-memory.ts";
 import { ClosedStreams, ending } from "./closed-streams.ts";
 import { FloodMeter } from "./flood-meter.ts";
 import {
@@ -45,6 +47,9 @@ export interface ConnectionOptions {
   /** Streams that may be open at the same time. */
   readonly maxStreams: number;
   readonly pool: ChunkPool;
+  /** What sockets read into, and what frames that come in parts are put together in. */
+  readonly memory: ReadMemory;
+  readonly pieces: PiecePool;
   /** Bounds what is held of frames that have not come whole, over all connections. */
   readonly frames: HeldBytes;
   /** Bounds what is held of answers that peers do not take, over all connections. */
@@ -106,7 +111,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   readonly #socket: Duplex;
   readonly #requests: Requests<Head>;
   readonly #options: ConnectionOptions;
-  readonly #reader = new FrameReader(this);
+  readonly #reader: FrameReader;
   readonly #decoder = new HeaderDecoder(maxHeaderListBytes);
   readonly #heads = new HeadCache<KnownHead<Head>>();
   readonly #block = new HeaderBlock();
@@ -143,6 +148,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     this.#requests = requests;
     this.#options = options;
     this.#nowMs = options.monotonic();
+    this.#reader = new FrameReader(this, options.pieces);
     this.#meter = new FloodMeter(this.#nowMs);
     this.#outbox = new Outbox(socket, options.pool);
     this.sender = new Sender(this.#outbox, () => this.#touched());
@@ -152,7 +158,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
       (why) => this.#giveUp(why),
     );
     this.sender.control(settings(options.maxStreams));
-    socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    options.memory.serve(socket, (bytes) => this.#read(bytes));
     socket.on("drain", () => this.#drained());
     // The end of a socket by an error is an end like any other.
     socket.on("error", (error) => options.log.debug({ err: error }, "a connection ended with an error"));

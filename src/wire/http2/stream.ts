@@ -8,8 +8,8 @@ const lowWater = 16 * 1024;
 /** Who serves a stream. No method throws. */
 export interface StreamHandler {
   /**
-   * A part of what the peer sends: `bytes[start]` to `bytes[end - 1]`, in memory that is never written again. `end` is
-   * called right after the last.
+   * A part of what the peer sends: `bytes[start]` to `bytes[end - 1]`, in memory that is written again as soon as this
+   * and, after the last part, `end` have returned. `end` is called right after the last.
    */
   data(bytes: Buffer, start: number, end: number, isLast: boolean): void;
   /** The peer has sent all it will. */

@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import { MessagePool } from "../../../src/wire/message-pool.ts";
+import { PiecePool } from "../../../src/wire/piece-pool.ts";
 import { MessageReader, type MessageSink } from "../../../src/wire/message-reader.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
 
@@ -40,7 +40,7 @@ test("messages are the same however their bytes are cut into parts, and nothing 
         );
         const bytes = Buffer.concat(frames);
         const sink = recordingSink();
-        const reader = new MessageReader(20_000, sink, new MessagePool());
+        const reader = new MessageReader(20_000, sink, new PiecePool());
         for (let at = 0, i = 0; at < bytes.length; i++) {
           const start = at;
           at = Math.min(bytes.length, at + cuts[i % cuts.length]!);
@@ -59,7 +59,7 @@ test("messages are the same however their bytes are cut into parts, and nothing 
 test("a message that is too large is refused by its head, whole or in parts, and nothing is read after it", (t) => {
   for (const cut of [1, 4, 5, 100]) {
     const sink = recordingSink();
-    const reader = new MessageReader(10, sink, new MessagePool());
+    const reader = new MessageReader(10, sink, new PiecePool());
     const bytes = Buffer.concat([framed(Buffer.alloc(10)), framed(Buffer.alloc(11)), framed(Buffer.alloc(1))]);
     for (let at = 0; at < bytes.length; at += cut) reader.write(bytes, at, Math.min(bytes.length, at + cut));
     t.deepEqual(sink.refused, [11]);
@@ -70,7 +70,7 @@ test("a message that is too large is refused by its head, whole or in parts, and
 
 test("what is set aside grows with what has come, not with what was announced", (t) => {
   const sink = recordingSink();
-  const reader = new MessageReader(1 << 20, sink, new MessagePool());
+  const reader = new MessageReader(1 << 20, sink, new PiecePool());
   const bytes = framed(Buffer.alloc(1 << 20));
   reader.write(bytes, 0, 6);
   t.true(reader.heldBytes <= 4096);
@@ -85,7 +85,7 @@ test("what is set aside grows with what has come, not with what was announced", 
 
 test("the memory of a message in parts is used again once it is released, and not before", (t) => {
   const handed: Buffer[] = [];
-  const pool = new MessagePool();
+  const pool = new PiecePool();
   const reader = new MessageReader(
     1 << 20,
     { message: (bytes) => void handed.push(bytes), tooLarge: () => t.fail() },
@@ -107,7 +107,7 @@ test("the memory of a message in parts is used again once it is released, and no
 });
 
 test("a pool keeps a few buffers, the larger ones, and none that is huge", (t) => {
-  const pool = new MessagePool();
+  const pool = new PiecePool();
   for (const kB of [20, 1000, 20, 30, 30, 30, 30, 30, 30, 40]) pool.give(Buffer.allocUnsafeSlow(kB * 1000));
   t.is(pool.take(300_000), undefined);
   const taken = Array.from({ length: 9 }, () => pool.take(25_000)?.length);

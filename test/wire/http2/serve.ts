@@ -5,6 +5,8 @@ import { Connection, type ConnectionOptions, type Requests } from "../../../src/
 import { headersFrame } from "../../../src/wire/http2/header-encoder.ts";
 import { ChunkPool } from "../../../src/wire/http2/outbox.ts";
 import type { RequestFields } from "../../../src/wire/http2/request-fields.ts";
+import { PiecePool } from "../../../src/wire/piece-pool.ts";
+import { ReadMemory } from "../../../src/wire/read-memory.ts";
 import { systemTimers } from "../../../src/util/timers.ts";
 import { recordingLog, recordingObserver } from "../grpc/harness.ts";
 
@@ -48,6 +50,8 @@ export async function serveHttp2<Head>(
     const connection = new Connection(socket, requests, {
       maxStreams: 100,
       pool: new ChunkPool(),
+      memory: new ReadMemory(),
+      pieces: new PiecePool(),
       frames: new HeldBytes(1e6, () => observer.dropped("connection", "frames_unfinished", 1)),
       unread: new HeldBytes(1e7, () => observer.dropped("connection", "answers_unread", 1)),
       observer,

@@ -4,6 +4,8 @@ import { Connection, type ConnectionOptions, type Requests } from "../../../src/
 import { frame, frameType, preface, settingsFrame } from "../../../src/wire/http2/frame.ts";
 import { headersFrame } from "../../../src/wire/http2/header-encoder.ts";
 import { ChunkPool } from "../../../src/wire/http2/outbox.ts";
+import { PiecePool } from "../../../src/wire/piece-pool.ts";
+import { ReadMemory } from "../../../src/wire/read-memory.ts";
 import type { Timers } from "../../../src/util/timers.ts";
 import { recordingLog, recordingObserver } from "../grpc/harness.ts";
 
@@ -90,7 +92,8 @@ export function wire<Head>(
   const frames = new HeldBytes(1e6, () => observer.dropped("connection", "frames_unfinished", 1));
   const unread = new HeldBytes(8e6, () => observer.dropped("connection", "answers_unread", 1));
   const connection = new Connection(socket, requests, {
-    ...{ maxStreams: 100, pool: new ChunkPool(), frames, unread, observer, log, timers },
+    ...{ maxStreams: 100, pool: new ChunkPool(), memory: new ReadMemory(), pieces: new PiecePool() },
+    ...{ frames, unread, observer, log, timers },
     monotonic: () => timers.nowMs,
     ...options,
   });
@@ -98,8 +101,11 @@ export function wire<Head>(
   return {
     ...{ connection, observer, log, timers, frames, unread, socket },
     async bring(...bytes) {
-      if (!socket.destroyed) socket.push(Buffer.concat(bytes));
+      const read = Buffer.concat(bytes);
+      if (!socket.destroyed) socket.push(read);
       await new Promise(setImmediate);
+      // The memory of a read is written again by the next.
+      read.fill(0xee);
     },
     written() {
       const all = framesOf(Buffer.concat(out));

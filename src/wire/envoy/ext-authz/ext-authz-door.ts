@@ -40,7 +40,8 @@ export function createExtAuthzDoor({ open, observer }: Pick<DoorOptions, "open" 
       const asker = { isHttp, isGrpc };
       if (decision instanceof Promise) {
         pending = true;
-        return decision.then((decided) => answers.answer(decided, asker, doors, buffer)).finally(() => session.end());
+        const kept = Buffer.from(buffer);
+        return decision.then((decided) => answers.answer(decided, asker, doors, kept)).finally(() => session.end());
       }
       spare = bag;
       return answers.answer(decision, asker, doors, buffer);

@@ -4,10 +4,11 @@ const minBytes = 16 * 1024;
 const maxBytes = 256 * 1024;
 
 /**
- * Buffers that messages were put together in, kept for the next. V8 counts such memory apart from its heap and collects
- * all of the heap when much of it comes and goes: under a load of large messages that would cost more than they do.
+ * Buffers that messages, or frames, were put together in, kept for the next. V8 counts such memory apart from its heap
+ * and collects all of the heap when much of it comes and goes: under a load of large messages that would cost more than
+ * they do.
  */
-export class MessagePool {
+export class PiecePool {
   readonly #free: Buffer[] = [];
 
   /** A buffer of at least so many bytes, if there is one. */
