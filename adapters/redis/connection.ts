@@ -13,16 +13,16 @@ import {
   prolongScript,
   refundScript,
   shareScript,
-  takeScript,
   usageScript,
 } from "./scripts.ts";
+import { takeScript } from "./take-script.ts";
 
 /** Redis, as the limits need it. Each call is one round trip. */
 export interface Store {
   readonly isCluster: boolean;
   /** The slot of a key; the same for all keys where there is but one node. */
   slotOf(key: string): number;
-  take(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly number[]>;
+  take(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly (number | string)[]>;
   refund(keys: readonly string[], args: readonly (string | number)[]): Promise<void>;
   /** Lists an entry under a key that is kept for so many milliseconds at least. */
   list(key: string, entry: string, forMs: number): Promise<void>;
@@ -127,7 +127,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   return {
     isCluster,
     slotOf: (key) => (isCluster ? calculateSlot(key) : 0),
-    take: async (keys, args) => (await run(take, keys, args)) as number[],
+    take: async (keys, args) => (await run(take, keys, args)) as (number | string)[],
     refund: async (keys, args) => void (await run(refund, keys, args)),
     list: async (key, entry, forMs) => void (await run(list, [key], [entry, forMs])),
     async listed(key) {

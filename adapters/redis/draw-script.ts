@@ -29,14 +29,14 @@ local width = 5
 local number, leased, used, returned, ends = 1, 2, 3, 4, 5
 local maxLeases = 256
 
-local c, l = counters[ARGV[2]], limit(2)
+local c, l = counterOf(ARGV[2]), limit(2)
 local wanted, needed, how, back = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
 local id, usedNow, usedKnown, returnedNow = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 local share, lasting = tonumber(ARGV[14]), tonumber(ARGV[15])
 
 if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then wanted, needed = 0, 0 end
 local held = redis.call('GET', KEYS[1])
-local s = read(held, c.width)
+local s = read(held, c)
 local leases, over = {}, {}
 if held then
   for at = c.width * 8 + 1, #held, width * 8 do
@@ -129,7 +129,7 @@ end
 
 local others = outstanding - (mine and out(mine) or 0)
 if taken > 0 or back > 0 or id ~= 0 then
-  local parts, last = { struct.pack('>' .. string.rep('d', c.width), unpack(s)) }, now
+  local parts, last = { struct.pack(c.format, unpack(s)) }, now
   for _, each in ipairs(leases) do
     if out(each) > 0 then
       parts[#parts + 1] = struct.pack('>ddddd', unpack(each))

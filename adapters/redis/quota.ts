@@ -2,6 +2,7 @@ import { calendarWindow, type Algorithm, type CalendarPeriod, type Charge, type 
 import type { Store } from "./connection.ts";
 import { counterKeys, escaped } from "./counter-key.ts";
 import { entryOf, listOf } from "./hold-list.ts";
+import { createTake } from "./take-batch.ts";
 
 export interface QuotaOptions {
   /** Put before every key. */
@@ -29,12 +30,6 @@ export const codes: Readonly<Record<Algorithm, string>> = {
   concurrency: "l",
 };
 
-const numbersPerGrant = 5;
-
-/** Outcomes that the script tells; 1 is a grant. */
-const refused = 0;
-const repeated = 2;
-
 /**
  * Judges charges by counters in Redis: one script and one round trip for all charges that one node can answer for. On a
  * cluster, charges of several slots are taken slot by slot at the same time; when one of them refuses or fails, what the
@@ -57,7 +52,6 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
     (dedupOf(charge) === undefined ? 0 : 1) + (charge.hold === undefined ? 0 : lists ? 6 : 2);
   const keysOf = (charge: Charge, follows: number): string[] => {
     const counter = counterOf(charge);
-    if (follows === 0) return [counter];
     const keys = [counter];
     const dedupId = dedupOf(charge);
     if (dedupId !== undefined) keys.push(counter + escaped(dedupId));
@@ -66,19 +60,19 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
     return keys;
   };
 
-  async function take(charges: readonly Charge[]): Promise<readonly Grant[]> {
-    const follows = charges.map((charge) => followsOf(charge, charge.hold !== undefined && listsAtOnce(charge)));
-    const keys = charges.flatMap((charge, i) => keysOf(charge, follows[i]!));
-    const args = charges.flatMap((charge, i) => [
-      ...limitArgs(charge.limit, now),
-      charge.amount,
-      Math.max(charge.amount, charge.atLeast ?? 0),
-      charge.spent === true ? 2 : charge.bestEffort ? 1 : 0,
-      follows[i]!,
-      ...(charge.hold === undefined ? [] : [charge.hold.id, charge.hold.forMs, entry(charge)]),
-    ]);
-    const numbers = await store.take(keys, [time(), dedupMs, ...args]);
-    return charges.map((charge, i) => grantOf(charge, numbers, i * numbersPerGrant));
+  const takeBatched = createTake({ dedupMs, tell, send: store.take });
+  const take = (charges: readonly Charge[]): Promise<readonly Grant[]> =>
+    takeBatched(charges, slotOf(charges[0]!), time());
+
+  /** Writes a charge down as the script reads it. */
+  function tell(charge: Charge, keys: string[], args: (string | number)[]): void {
+    const { limit, hold, amount, atLeast = 0, spent, bestEffort } = charge;
+    const follows = followsOf(charge, hold !== undefined && listsAtOnce(charge));
+    if (follows === 0) keys.push(counterOf(charge));
+    else keys.push(...keysOf(charge, follows));
+    args.push(codes[limit.algorithm], limit.amount, windowOf(limit, now), limit.burst);
+    args.push(amount, Math.max(amount, atLeast), spent === true ? 2 : bestEffort ? 1 : 0, follows);
+    if (hold !== undefined) args.push(hold.id, hold.forMs, entry(charge));
   }
 
   function entry(charge: Charge): string {
@@ -161,25 +155,15 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
 
 /** A limit, as the scripts are told of it. */
 export function limitArgs(limit: Limit, now: () => number): (string | number)[] {
-  const { algorithm, amount, windowMs, calendar, burst } = limit;
-  return [codes[algorithm], amount, calendar === undefined ? windowMs : windowsText(calendar, now()), burst];
+  return [codes[limit.algorithm], limit.amount, windowOf(limit, now), limit.burst];
+}
+
+function windowOf({ calendar, windowMs }: Limit, now: () => number): string | number {
+  return calendar === undefined ? windowMs : windowsText(calendar, now());
 }
 
 /** The window of a calendar by the hub's clock, and the end of the next one for a Redis whose clock is a little ahead. */
 function windowsText(period: CalendarPeriod, nowMs: number): string {
   const { startMs, endMs, nextEndMs } = calendarWindow(period, nowMs);
   return `${startMs} ${endMs} ${nextEndMs}`;
-}
-
-function grantOf(charge: Charge, numbers: readonly number[], at: number): Grant {
-  const outcome = numbers[at]!;
-  const remaining = numbers[at + 2]!;
-  const resetMs = numbers[at + 3]!;
-  const retryAfterMs = numbers[at + 4]!;
-  if (outcome === refused) {
-    const grant = { allowed: false, granted: 0, remaining, resetMs, validForMs: 0 };
-    return retryAfterMs < 0 ? grant : { ...grant, retryAfterMs };
-  }
-  const grant = { allowed: true, granted: numbers[at + 1]!, remaining, resetMs, validForMs: charge.limit.windowMs };
-  return outcome === repeated ? { ...grant, repeated: true } : grant;
 }

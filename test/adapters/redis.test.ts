@@ -65,7 +65,8 @@ else {
     });
     const step = fc.record({
       passMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 }), fc.constant(20_000)),
-      charges: fc.array(charge, { minLength: 1, maxLength: 4 }),
+      // Those of one step begin in the same turn.
+      decisions: fc.array(fc.array(charge, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 }),
       refund: fc.boolean(),
       changes: fc.array(change, { maxLength: 2 }),
       granted: fc.option(
@@ -81,7 +82,7 @@ else {
         const one = await opened(t, memory, { dedup: "1h" });
         const other = await opened(t, virtual, { url, timeout: "5s" });
         const keyOf = (limit: Limit, key: string): string => `${run}/${limit.algorithm}/${key}`;
-        for (const { passMs, charges, refund, changes, granted, reset } of steps) {
+        for (const { passMs, decisions, refund, changes, granted, reset } of steps) {
           await Promise.all([one.host.advance(passMs), other.host.advance(passMs)]);
           for (const { instance, host } of [one, other]) {
             const { usage } = instance;
@@ -90,23 +91,25 @@ else {
             const { limit, extra, forMs } = granted;
             await usage!.grant({ limit, key: keyOf(limit, "one") }, extra, host.now() + forMs, fakeCall());
           }
-          const ids = new Set<string>();
-          const wanted = charges.map(({ id: anyId, more, hold, ...rest }): Charge => {
-            const key = keyOf(rest.limit, rest.key);
-            // A decision makes no two charges of one id.
-            const id = anyId === undefined || ids.has(key + anyId) ? undefined : anyId;
-            if (id !== undefined) ids.add(key + id);
-            return {
-              ...rest,
-              key,
-              ...(more === undefined ? {} : { atLeast: more }),
-              ...(id === undefined ? {} : { dedupId: `${run}/${key}/${id}` }),
-              ...(hold === undefined ? {} : { hold: { ...hold, id: run + hold.id } }),
-            };
+          const wanted = decisions.map((charges) => {
+            const ids = new Set<string>();
+            return charges.map(({ id: anyId, more, hold, ...rest }): Charge => {
+              const key = keyOf(rest.limit, rest.key);
+              // A decision makes no two charges of one id.
+              const id = anyId === undefined || ids.has(key + anyId) ? undefined : anyId;
+              if (id !== undefined) ids.add(key + id);
+              return {
+                ...rest,
+                key,
+                ...(more === undefined ? {} : { atLeast: more }),
+                ...(id === undefined ? {} : { dedupId: `${run}/${key}/${id}` }),
+                ...(hold === undefined ? {} : { hold: { ...hold, id: run + hold.id } }),
+              };
+            });
           });
-          const expected = await one.quota(wanted);
-          const found = await other.quota(wanted);
-          t.deepEqual(found, expected);
+          const expected: (readonly Grant[])[] = [];
+          for (const charges of wanted) expected.push(await one.quota(charges));
+          t.deepEqual(await Promise.all(wanted.map((charges) => other.quota(charges))), expected);
           for (const { id, kind, number } of changes) {
             const rest =
               kind === "renew"
@@ -123,9 +126,10 @@ else {
             );
           }
           if (!refund) continue;
-          const taken = wanted.flatMap((each, i) => {
-            const grant = expected[i]!;
-            return grant.granted > 0 && grant.repeated !== true ? [{ ...each, amount: grant.granted }] : [];
+          const grants = expected.flat();
+          const taken = wanted.flat().flatMap((each, i) => {
+            const { granted: units, repeated } = grants[i]!;
+            return units > 0 && repeated !== true ? [{ ...each, amount: units }] : [];
           });
           await one.instance.refund!(taken, fakeCall());
           await other.instance.refund!(taken, fakeCall());
@@ -225,6 +229,23 @@ else {
     await hub.take();
     await server.client.script("FLUSH");
     t.true((await hub.take()).allowed);
+    await hub.close();
+  });
+
+  test("a key that holds something else fails only the decisions that need it", async (t) => {
+    const hub = await opened(t, redis, { url, prefix: "else:", timeout: "5s" });
+    await server.client.rpush("else:{list}", "no counter");
+    await server.client.set("else:{short}", "short");
+    const keys = Array.from({ length: 200 }, (_, i) => (i % 50 === 7 ? "list" : i % 50 === 9 ? "short" : `key-${i}`));
+    const answers = await Promise.allSettled(keys.map((key) => hub.take({ key })));
+    for (const [i, answer] of answers.entries()) {
+      const good = keys[i]!.startsWith("key-");
+      t.is(answer.status, good ? "fulfilled" : "rejected");
+      if (answer.status === "rejected") t.regex(String(answer.reason), /WRONGTYPE|data string too short/);
+    }
+    const both = [chargeOf({ key: "other" }), chargeOf({ key: "list" })];
+    await t.throwsAsync(hub.quota(both), { message: /WRONGTYPE/ });
+    t.is((await hub.take({ key: "other", amount: 0 })).remaining, 10);
     await hub.close();
   });
 
@@ -501,8 +522,8 @@ function heldForNothing(limit: Limit) {
   const heldBy = (id: "x" | "y") => [{ ...charge, hold: { id, forMs: 15_000 as const } }];
   const endOf = (id: "x" | "y") => ({ id, kind: "end" as const, number: 3 });
   return [
-    { ...step, charges: heldBy("x"), changes: [] },
-    { ...step, charges: heldBy("y"), changes: [endOf("x"), endOf("y")] },
+    { ...step, decisions: [heldBy("x")], changes: [] },
+    { ...step, decisions: [heldBy("y")], changes: [endOf("x"), endOf("y")] },
   ];
 }
 

@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import redis from "../../adapters/redis/index.ts";
-import { takeScript } from "../../adapters/redis/scripts.ts";
+import { takeScript } from "../../adapters/redis/take-script.ts";
 import type { Charge, Instance, Limit } from "../../src/sdk/index.ts";
 import { fakeCall, fakeHost, makeInstance } from "../../src/sdk/testing.ts";
 import { startRedis } from "../adapters/redis-server.ts";
@@ -72,7 +72,7 @@ const sha = String(await server.client.script("LOAD", takeScript));
 const bulk = (part: string | number): string => `$${Buffer.byteLength(String(part))}\r\n${part}\r\n`;
 const frames = charges.map(([charge]) => {
   const key = `weir:{${charge!.key}}`;
-  const parts = ["EVALSHA", sha, 1, key, "", 10_000, "b", 1e9, 1000, 1e9, 1, 1, 0, 0];
+  const parts = ["EVALSHA", sha, 1, key, "", 10_000, 1, "b", 1e9, 1000, 1e9, 1, 1, 0, 0];
   return Buffer.from(`*${parts.length}\r\n${parts.map(bulk).join("")}`);
 });
 
