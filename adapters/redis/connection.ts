@@ -102,6 +102,11 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     // ioredis connects to a node with the first command for it, and fails those that come meanwhile.
     const reach = async (node: Redis): Promise<void> => {
       if (node.status === "wait") await node.connect().catch(() => undefined);
+      // It may have begun to by itself, as it asks one of them for the slots.
+      else if (node.status === "connecting" || node.status === "connect")
+        await new Promise<void>((resolve) => {
+          for (const event of ["ready", "close"] as const) node.once(event, () => resolve());
+        });
     };
     client.on("+node", (node: Redis) => void reach(node));
     await Promise.all(client.nodes("master").map(reach));
