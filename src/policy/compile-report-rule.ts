@@ -1,3 +1,4 @@
+import type { Vocabulary } from "../attributes/vocabulary.ts";
 import type { Value } from "../attributes/value.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { Type } from "../expression/index.ts";
@@ -115,7 +116,9 @@ function compileLog(context: RuleContext, raw: RawReportRule, head: RuleHead, to
     const expression = expressions.compile(reading, value, "report", showable);
     if (expression === undefined) continue;
     fields.push(
-      tellsSecret(expression, reveal) ? { name, value: expression, masked: true } : { name, value: expression },
+      tellsSecret(expression, reveal, expressions.vocabulary)
+        ? { name, value: expression, masked: true }
+        : { name, value: expression },
     );
   }
   if (raw.log === undefined) return undefined;
@@ -126,7 +129,11 @@ function compileLog(context: RuleContext, raw: RawReportRule, head: RuleHead, to
 const harmless: ReadonlySet<Type["kind"]> = new Set(["bool", "int64", "double", "timestamp", "duration", "null"]);
 
 /** Whether an expression's value may hold the text of something that is called as secrets are. */
-function tellsSecret({ type, uses }: Expression, reveal: ReadonlySet<string>): boolean {
+function tellsSecret({ type, uses, source }: Expression, reveal: ReadonlySet<string>, vocabulary: Vocabulary): boolean {
   if (harmless.has(type.kind)) return false;
-  return uses.some(({ name, key = name }) => isSecretName(key) && !reveal.has(key.toLowerCase()));
+  return uses.some(({ name, key }) => {
+    // By a key that is only known with the request, any entry of the map may be shown.
+    const isAny = key === undefined && source.trim() !== name && vocabulary.get(name)?.type === "string_map";
+    return (isAny || isSecretName(key ?? name)) && !reveal.has((key ?? name).toLowerCase());
+  });
 }

@@ -1,4 +1,5 @@
-const pattern = /pass(word|wd|phrase)?$|secret|token|credential|(api|private|shared)[_-]?key|auth(orization)?$|cookie/i;
+const pattern =
+  /pass(word|wd|phrase)?$|secret|token|credential|(api|private|shared)[_-]?key|auth(orization)?$|cookie|jwt|bearer|signature|(csrf|xsrf|session([_-]?id)?|(^|[_-])(sig|sid|otp|pin))$/i;
 
 /** Whether what bears this name (a header, a key of a configuration) is likely to be a secret. */
 export function isSecretName(name: string): boolean {

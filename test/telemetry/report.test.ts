@@ -401,11 +401,20 @@ report:
       cookie: request.headers["cookie"]
       all: request.headers
       path: request.path
+      any: request.headers[request.host]
+      made: '{"a": request.headers[request.host]}'
+      count: size(request.headers)
 `);
   const reporter = hub.reporter(snapshot);
   const headers = { authorization: "Bearer abc", cookie: "c", "x-csrf-token": "t", accept: "*/*" };
   const path = "/a?id=1&access_token=t&cookie=c&api%5fkey=k#x";
-  reporter.report(recordOf(snapshot, { "request.api_key": "k", "request.path": path, "request.headers": headers }));
+  const present = {
+    "request.api_key": "k",
+    "request.path": path,
+    "request.host": "accept",
+    "request.headers": headers,
+  };
+  reporter.report(recordOf(snapshot, present));
   await hub.clock.advance(1000);
   t.deepEqual(hub.entries[0]!.fields, {
     key: "***",
@@ -415,5 +424,8 @@ report:
     cookie: "c",
     all: { authorization: "***", cookie: "c", "x-csrf-token": "***", accept: "*/*" },
     path: "/a?id=1&access_token=***&cookie=c&api%5fkey=***#x",
+    any: "***",
+    made: "***",
+    count: 4,
   });
 });
