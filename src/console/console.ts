@@ -10,7 +10,7 @@ import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
 import { listen } from "../util/listen.ts";
 import type { Timers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
-import { findPage, type PageAnswer } from "./pages.ts";
+import { findPage, type PageAnswer, type Page } from "./pages.ts";
 import type { HubView } from "./view.ts";
 
 export interface ConsoleOptions {
@@ -33,13 +33,16 @@ export interface Console {
   close(): Promise<void>;
 }
 
-/** Scrapes and listings under way at once; each may take a while and none may starve the checks. */
+/**
+ * Scrapes and listings under way at once, of each page: they may take a while and must not starve the checks, and whoever
+ * sends slowly to one page must not keep scrapers from another.
+ */
 const maxLongAnswers = 8;
 
 export function createConsole(options: ConsoleOptions): Console {
   const { log, gate = openGate, tokens } = options;
   const guestOf = rememberGuests(gate);
-  let longAnswers = 0;
+  const longAnswers = new Map<Page, number>();
 
   const limits = { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 10_000 };
   const server = gatedHttpServer(gate, limits, (request, response) => {
@@ -87,15 +90,16 @@ export function createConsole(options: ConsoleOptions): Console {
     const answering = (): PageAnswer | Promise<PageAnswer> =>
       isChange ? page.change!({ ...asked, request, who }) : page.answer(asked);
     if (!page.long) return send(await answering(), request, response);
-    if (longAnswers >= maxLongAnswers) {
+    const underWay = longAnswers.get(page) ?? 0;
+    if (underWay >= maxLongAnswers) {
       response.setHeader("retry-after", "1");
-      return sendError(response, "WEIR_CONSOLE_BUSY", `${maxLongAnswers} long answers are under way`);
+      return sendError(response, "WEIR_CONSOLE_BUSY", `${underWay} answers of this page are under way`);
     }
-    longAnswers++;
+    longAnswers.set(page, underWay + 1);
     try {
       await send(await answering(), request, response);
     } finally {
-      longAnswers--;
+      longAnswers.set(page, longAnswers.get(page)! - 1);
     }
   }
 

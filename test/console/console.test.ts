@@ -225,6 +225,7 @@ test("few scrapes run at once, and more are told to come again", async (t) => {
   t.is(refused.status, 503);
   t.is(refused.headers["retry-after"], "1");
   t.like(refused.json(), { error: { code: "WEIR_CONSOLE_BUSY" } });
+  t.is((await ask("/limits")).status, 200, "other pages are answered");
   t.is((await ask("/healthz")).status, 200, "health does not wait");
   release();
   t.deepEqual(
