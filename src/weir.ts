@@ -18,6 +18,7 @@ import { createRecentRefusals } from "./telemetry/decisions/recent-refusals.ts";
 import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
 import { createHubMetrics } from "./telemetry/hub-metrics.ts";
 import { createQueues } from "./telemetry/queues.ts";
+import type { ExportingInstance } from "./telemetry/cargo.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
 import { createTraceIds } from "./util/trace-ids.ts";
@@ -98,9 +99,9 @@ export async function createWeir(
     rules: () => runtime.ruleTotals(),
     limitKeys: () => keysHeld(snapshot, runtime.instances()),
     adapters: () =>
-      runtime.instances().map(({ entry: { name, adapter }, instance, isLeftAlone }) => ({
+      adapterViews().map(({ entry: { name, adapter }, isLeftAlone, ...view }) => ({
         adapter: name,
-        ready: unreadyReason(instance) === undefined,
+        ready: unreadyReason(view) === undefined,
         ...(adapter.provides.some((capability) => decides.has(capability)) && { breakerOpen: isLeftAlone }),
       })),
     caches: () => caches,
@@ -190,6 +191,8 @@ export async function createWeir(
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
   const grpc = createGrpcServer({ doors: doors.grpc, gate: gates.grpc, ...serverOptions });
   const http = createHttpServer({ doors: doors.http, gate: gates.http, ...serverOptions });
+  const adapterViews = () =>
+    runtime.instances().map((each) => ({ ...each, undelivered: queues.problem(each.instance as ExportingInstance) }));
   let draining = false;
   const listening = { grpc: "", http: "", admin: "" };
   const console = createConsole({
@@ -200,7 +203,7 @@ export async function createWeir(
       credentials: credentials.states,
       loaded: () => snapshot,
       lastReload: () => lastReload,
-      adapters: () => runtime.instances(),
+      adapters: adapterViews,
       limits: createLimitDesk({ acquire: () => runtime.acquire(), log, now, timers: systemTimers }),
       draining: () => draining,
       metrics: metrics.render,

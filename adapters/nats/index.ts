@@ -44,6 +44,7 @@ export default defineAdapter({
         host,
       }),
       journal: () => journal,
+      unready: () => (connection.current() === undefined ? connection.reason() : undefined),
       async close() {
         journal.close();
         await connection.close();

@@ -66,6 +66,10 @@ export default defineAdapter({
         encode: (spans, from) => spanEncoder.encode(spans, from),
         ...{ transport, host, notices },
       }),
+      unready() {
+        const reason = notices.failing("metrics");
+        return reason === undefined ? undefined : `the receiver does not take metrics: ${reason}`;
+      },
       async close() {
         await exporter.close();
         transport.close();

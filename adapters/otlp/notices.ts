@@ -5,6 +5,8 @@ export interface Notices {
   /** Tells of the first failure of a row of them, and of its end. */
   failed(what: string, reason: string): void;
   worked(what: string): void;
+  /** Why it does not take something, while it does not. */
+  failing(what: string): string | undefined;
   /** Tells that part of a request was not taken, once a minute at most. */
   partial(what: string, rejected: number, message: string): void;
 }
@@ -12,17 +14,19 @@ export interface Notices {
 const quietMs = 60_000;
 
 export function createNotices(host: Host): Notices {
-  const failing = new Set<string>();
+  const failing = new Map<string, string>();
   const told = new Map<string, number>();
   return {
     failed(what, reason) {
-      if (failing.has(what)) return;
-      failing.add(what);
+      const known = failing.has(what);
+      failing.set(what, reason);
+      if (known) return;
       host.log.warn({ reason }, `the receiver does not take ${what}`);
     },
     worked(what) {
       if (failing.delete(what)) host.log.info({}, `the receiver takes ${what} again`);
     },
+    failing: (what) => failing.get(what),
     partial(what, rejected, message) {
       const now = host.now();
       const before = told.get(what);

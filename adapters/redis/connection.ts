@@ -52,6 +52,8 @@ export interface Store {
   draw(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly (number | string)[]>;
   /** The fields of a hash and their values, in turn, some at a time (HSCAN). A field may come twice. */
   fields(key: string): AsyncIterable<readonly string[]>;
+  /** Why there is no connection; `undefined` while there is one. */
+  unready(): string | undefined;
   close(): Promise<void>;
 }
 
@@ -73,7 +75,9 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   const client = await open(config, host);
   const isCluster = client instanceof Cluster;
   let down = false;
+  let lastError = "";
   client.on("error", (error: Error) => {
+    lastError = error.message;
     if (down) return;
     down = true;
     host.log.warn({ err: error }, "there is no connection to redis");
@@ -81,6 +85,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   client.on("ready", () => {
     if (down) host.log.info({}, "redis is connected again");
     down = false;
+    lastError = "";
     warnOfEviction(client, host).catch((error: unknown) =>
       host.log.debug({ err: error }, "redis does not tell how it evicts"),
     );
@@ -172,6 +177,10 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
       await client.unlink(key);
     },
     draw: async (keys, args) => (await run(draw, keys, args)) as (number | string)[],
+    unready() {
+      if (client.status === "ready") return undefined;
+      return `there is no connection to redis${lastError === "" ? "" : `: ${lastError}`}`;
+    },
     async close() {
       // What is under way has ended by now, so there is nothing to wait for.
       client.disconnect();

@@ -57,6 +57,7 @@ export function redisAdapter(
         apportion: createShares(store, options),
         table: await readTable(store, config, host),
         peers,
+        unready: () => store.unready(),
         timeoutMs: config.timeout,
         async close() {
           await Promise.all([shared.close(), leave()]);

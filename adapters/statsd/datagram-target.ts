@@ -33,6 +33,7 @@ export async function openDatagramTarget({ path, timeoutMs, hub }: DatagramTarge
 
   return {
     isKnown: () => true,
+    unready: () => (told ? `nobody takes datagrams at ${path}` : undefined),
     async send(datagram) {
       const problem = await sendBy(socket, datagram, path, timeoutMs);
       if (problem === undefined) {

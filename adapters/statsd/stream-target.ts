@@ -65,6 +65,7 @@ export async function openStreamTarget({ path, framing, timeoutMs, hub }: Stream
 
   return {
     isKnown: () => usable() !== undefined,
+    unready: () => (usable() === undefined ? `nobody takes datagrams at ${path}` : undefined),
     async send(datagram) {
       const socket = usable();
       if (socket === undefined) return "refused";

@@ -8,6 +8,8 @@ export type Sent = "sent" | "lost" | "refused";
 export interface Target {
   /** Whether there is somebody to send to. */
   isKnown(): boolean;
+  /** Why nobody takes datagrams at the moment, as far as can be told. */
+  unready(): string | undefined;
   /** Hands a datagram on, waiting while there is no room for it. Never rejects: one that is not sent is counted. */
   send(datagram: Uint8Array): Promise<Sent>;
   close(): Promise<void>;

@@ -87,6 +87,7 @@ export async function openUdpTarget(options: UdpTargetOptions): Promise<Target> 
 
   return {
     isKnown: () => current !== undefined,
+    unready: () => (current === undefined ? `${host} has no address` : undefined),
     async send(datagram) {
       let error = await sendBy(current?.socket, datagram);
       if (error?.code === "ECONNREFUSED") {

@@ -51,31 +51,36 @@ export function whyNotReady(hub: HubView): string[] {
   const reasons: string[] = [];
   if (hub.draining()) reasons.push("the hub is stopping");
   if (hub.loaded() === undefined) reasons.push("no policies are loaded yet");
-  for (const { entry, instance } of hub.adapters()) {
-    const reason = unreadyReason(instance);
-    if (reason !== undefined) reasons.push(`adapter ${entry.name}: ${reason}`);
+  for (const adapter of hub.adapters()) {
+    const reason = adapter.entry.required ? unreadyReason(adapter) : undefined;
+    if (reason !== undefined) reasons.push(`adapter ${adapter.entry.name}: ${reason}`);
   }
   return reasons;
 }
 
-export function describeAdapter({ entry, instance }: AdapterView): Described {
-  const { name, adapter, config } = entry;
-  const reason = unreadyReason(instance);
+export function describeAdapter(view: AdapterView): Described {
+  const { name, adapter, config, required } = view.entry;
+  const reason = unreadyReason(view);
   return {
     name,
     adapter: adapter.name,
     provides: adapter.provides,
+    required,
     ready: reason === undefined,
     reason,
     config: maskConfig(config),
   };
 }
 
-/** Why an adapter says that it cannot serve; `undefined` when it can. */
-export function unreadyReason(instance: AdapterView["instance"]): string | undefined {
+/** Why an adapter cannot serve, as it says or as what it was last offered tells; `undefined` when it can, as far as is known. */
+export function unreadyReason({
+  instance,
+  undelivered,
+}: Pick<AdapterView, "instance" | "undelivered">): string | undefined {
   try {
     const reason: unknown = instance.unready?.();
-    if (reason === undefined || typeof reason === "string") return reason;
+    if (reason === undefined) return undelivered;
+    if (typeof reason === "string") return reason;
     return `it cannot say whether it is ready: unready answers ${typeof reason === "object" ? "an object" : typeof reason}`;
   } catch (error) {
     return `it cannot say whether it is ready: ${error instanceof Error ? error.message : String(error)}`;

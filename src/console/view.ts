@@ -47,6 +47,8 @@ export interface ReloadView {
 
 /** One running adapter instance, and what `weir.yaml` says of it. Its configuration is shown with secrets masked. */
 export interface AdapterView {
-  readonly entry: Pick<AdapterEntry, "name" | "adapter" | "config">;
+  readonly entry: Pick<AdapterEntry, "name" | "adapter" | "config" | "required">;
   readonly instance: Pick<Instance, "expose" | "unready">;
+  /** Why it does not take what it is to export, while that is offered again. */
+  readonly undelivered?: string | undefined;
 }

@@ -52,6 +52,9 @@ const defaults: readonly (readonly [name: string, adapter: string])[] = [
   ["stdout", "log"],
 ];
 
+/** The keys of an entry that are not the adapter's. */
+const ownKeys: readonly string[] = ["adapter", "required"];
+
 /** The place of what no file says. */
 const nowhere: Place = { file: "(built in)", line: 1, column: 1 };
 
@@ -72,7 +75,7 @@ export async function readAdapterEntries(
     if (adapter === undefined || entries.has(name)) continue;
     const validated = await adapter.config["~standard"].validate({});
     if (validated.issues !== undefined) throw new Error(`the adapter "${adapterName}" needs a configuration`);
-    entries.set(name, entryOf(name, adapter, adapterName, {}, validated.value, nowhere));
+    entries.set(name, entryOf({ name, adapter, module: adapterName, input: {}, config: validated.value }, nowhere));
   }
   return entries;
 }
@@ -95,7 +98,8 @@ async function readEntry(
   const found = await findDefinition(specifier, kind ?? key, kind === undefined, reading, options);
   if (found === undefined) return undefined;
   const { adapter, version } = found;
-  const config: MapNode = { ...node, entries: node.entries.filter((entry) => entry.key.text !== "adapter") };
+  const required = readRequired(node, reading);
+  const config: MapNode = { ...node, entries: node.entries.filter((entry) => !ownKeys.includes(entry.key.text)) };
   const input = plainValue(config);
   let validated: Awaited<ReturnType<Adapter["config"]["~standard"]["validate"]>>;
   try {
@@ -121,20 +125,30 @@ async function readEntry(
     }
   }
   const place = placeAt(reading.source, key.start);
-  const entry = entryOf(name, adapter, specifier + version, input, validated.value, place);
-  return { ...entry, line: lineShown(reading.source, key.start) };
+  const entry = entryOf({ name, adapter, module: specifier + version, input, config: validated.value }, place);
+  return { ...entry, required, line: lineShown(reading.source, key.start) };
 }
 
-function entryOf(
-  name: string,
-  adapter: Adapter,
-  module: string,
-  input: unknown,
-  config: unknown,
-  place: Place,
-): AdapterEntry {
+function readRequired(node: MapNode, reading: Reading): boolean {
+  const value = valueOf(node, "required");
+  if (value === undefined) return false;
+  if (value.kind === "scalar" && typeof value.value === "boolean") return value.value;
+  reading.mismatch(value, "true or false: whether the hub is ready only while the adapter can serve");
+  return false;
+}
+
+interface EntrySource {
+  readonly name: string;
+  readonly adapter: Adapter;
+  /** What the adapter was found by, and in which version. */
+  readonly module: string;
+  readonly input: unknown;
+  readonly config: unknown;
+}
+
+function entryOf({ name, adapter, module, input, config }: EntrySource, place: Place): AdapterEntry {
   const fingerprint = new ContentHash().add(adapter.name).add(module).add(canonicalJson(input)).digest();
-  return { name, adapter, config, fingerprint, place };
+  return { name, adapter, config, required: false, fingerprint, place };
 }
 
 async function findDefinition(
@@ -224,7 +238,7 @@ function tellIssue(
         near !== undefined
           ? `did you mean "${near}"?`
           : known.length > 0
-            ? `known keys are ${["adapter", ...known].join(", ")}`
+            ? `known keys are ${[...ownKeys, ...known].join(", ")}`
             : undefined;
       const message = `unknown key "${unknown}" for the adapter "${adapter.name}"`;
       reading.tell(keyNode(node, unknown) ?? key, { code: "WEIR_POLICY_UNKNOWN_KEY", message, hint });

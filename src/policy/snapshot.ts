@@ -53,6 +53,8 @@ export interface AdapterEntry {
   readonly adapter: Adapter;
   /** Validated, with defaults. */
   readonly config: unknown;
+  /** Whether the hub is ready only while the adapter can serve. */
+  readonly required: boolean;
   /** The same for the same adapter and configuration: an instance stays over a reload while it does not change. */
   readonly fingerprint: string;
   readonly place: Place;

@@ -196,6 +196,10 @@ const adapterShape = anything("an adapter's configuration", {
       description:
         "A built-in adapter's name, or the path or package of one of your own. Default: the name of the entry.",
     },
+    required: {
+      type: "boolean",
+      description: "Whether the hub is ready only while the adapter can serve. Default: false.",
+    },
   },
 });
 

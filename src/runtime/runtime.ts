@@ -255,7 +255,11 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     },
 
     instances: () =>
-      current?.held.map(({ entry, instance, calls }) => ({ entry, instance, isLeftAlone: calls.isLeftAlone })) ?? [],
+      current?.held.map(({ entry: made, instance, calls }) => {
+        // An instance that was kept over a reload was made with the entry of then.
+        const entry = current!.snapshot.adapters.get(made.name) ?? made;
+        return { entry, instance, isLeftAlone: calls.isLeftAlone };
+      }) ?? [],
 
     ruleTotals: () => ruleUses.totals(),
 
@@ -288,5 +292,5 @@ async function fallbackEntry(adapter: Adapter): Promise<AdapterEntry> {
   const config = await adapter.config["~standard"].validate({});
   if (config.issues) throw new WeirError("WEIR_ADAPTER_CONFIG", `${adapter.name} cannot be made without configuration`);
   const place = { file: "", line: 1, column: 1 };
-  return { name: "local", adapter, config: config.value, fingerprint: "", place };
+  return { name: "local", adapter, config: config.value, required: false, fingerprint: "", place };
 }

@@ -103,7 +103,10 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
   leases?(): Iterable<LeaseState>;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
-  /** Why the instance cannot serve at the moment, or `undefined` when it can; asked by the readiness probe. */
+  /**
+   * Why the instance cannot serve at the moment, or `undefined` when it can, as far as is known. Asked often: it only
+   * looks. With `required: true` it keeps the hub from being ready. That entries or spans are not taken is known without.
+   */
   unready?(): string | undefined;
   /** Flushes and lets go of what it holds. Called once, after the last call has returned. */
   close?(): Awaitable<void>;

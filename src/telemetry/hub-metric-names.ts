@@ -86,7 +86,7 @@ export const hubMetricNames = {
   weir_adapter_ready: {
     type: "gauge",
     labels: ["adapter"],
-    help: "1 when an adapter says that it can serve, 0 when it is a reason not to be ready.",
+    help: "1 when an adapter says that it can serve, 0 when it says why it cannot or does not take what is offered to it again.",
   },
   weir_limit_units_total: {
     type: "counter",

@@ -86,6 +86,8 @@ export class ExportQueue<T> {
   #failingSinceMs = 0;
   /** Whether the last offer failed: an operator is told of the first of a row of failures, and of its end. */
   #failing = false;
+  /** Why the last offer failed. */
+  #reason: unknown;
   /** The offer under way. */
   #delivering: AbortController | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -118,6 +120,13 @@ export class ExportQueue<T> {
 
   get capacity(): number {
     return this.#options.limits.entries;
+  }
+
+  /** Why a batch was not taken that is to be offered again; `undefined` where none is. */
+  get problem(): string | undefined {
+    if (this.#attempts === 0) return undefined;
+    const reason = this.#reason instanceof Error ? this.#reason.message : String(this.#reason ?? "it says not why");
+    return `it does not take ${this.#options.cargo.noun}: ${reason.slice(0, 300)}`;
   }
 
   /** How many entries may be put in now. The last of them may go beyond the limit of bytes. */
@@ -193,6 +202,7 @@ export class ExportQueue<T> {
     const began = now();
     const { delivered, retry, outcome, reason, retryAfterMs } = await this.#offer(batch, this.#delivering);
     this.#delivering = undefined;
+    this.#reason = reason;
     this.#tell(outcome === "ok", reason);
     observer.adapterCall(adapter, cargo.capability, outcome, now() - began);
     // The deadline of close has passed meanwhile, and what was left is dropped and counted.

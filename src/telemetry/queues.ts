@@ -50,6 +50,8 @@ export interface Queues {
   /** When nobody holds the queue any more: delivers what waits, for at most `deadlineMs`. The instance must live until then. */
   release(queue: AnyQueue, deadlineMs: number): Promise<void>;
   states(): readonly QueueState[];
+  /** Why an instance does not take what waits for it; `undefined` when it does, or nothing waits. */
+  problem(instance: ExportingInstance): string | undefined;
 }
 
 export function createQueues(options: QueuesOptions): Queues {
@@ -98,6 +100,10 @@ export function createQueues(options: QueuesOptions): Queues {
           if (queues.size === 0) held.delete(instance);
         }
       }
+    },
+    problem(instance) {
+      for (const { queue } of held.get(instance)?.values() ?? []) if (queue.problem !== undefined) return queue.problem;
+      return undefined;
     },
     states: () =>
       [...held.values()]

@@ -27,7 +27,7 @@ policy: empty
 `;
 
 const exposing = (name: string, pieces: readonly unknown[]): AdapterView => ({
-  entry: { name, adapter: prometheus, config: { maxSeries: 5 } },
+  entry: { name, adapter: prometheus, config: { maxSeries: 5 }, required: true },
   instance: {
     async *expose() {
       for (const piece of pieces) {
@@ -258,6 +258,11 @@ test("ready says why not, each reason", async (t) => {
       { adapters: () => [unready("no connection"), throwing] },
       ["adapter redis: no connection", "adapter bad: it cannot say whether it is ready: oops"],
     ],
+    [{ adapters: () => [{ ...unready("no connection"), entry: { ...unready("").entry, required: false } }] }, []],
+    [
+      { adapters: () => [{ ...unready(undefined), undelivered: "it does not take spans: away" }] },
+      ["adapter redis: it does not take spans: away"],
+    ],
     [
       { adapters: () => [unready(Promise.resolve("later"))] },
       ["adapter redis: it cannot say whether it is ready: unready answers an object"],
@@ -354,13 +359,22 @@ test("adapters shows configurations without secrets", async (t) => {
     deep: { a: { b: { c: { d: { e: { f: { g: { h: "hunter2" } } } } } } } },
   };
   const { ask } = await start(t, {
-    adapters: () => [{ entry: { name: "redis", adapter: prometheus, config }, instance: { unready: () => "down" } }],
+    adapters: () => [
+      { entry: { name: "redis", adapter: prometheus, config, required: false }, instance: { unready: () => "down" } },
+    ],
   });
   const { body, json } = await ask("/adapters");
   t.false(body.includes("hunter2"));
   t.false(body.includes("abc"));
   const [adapter] = json()["adapters"] as [Record<string, unknown>];
-  t.like(adapter, { name: "redis", adapter: "prometheus", provides: ["metrics"], ready: false, reason: "down" });
+  t.like(adapter, {
+    name: "redis",
+    adapter: "prometheus",
+    provides: ["metrics"],
+    required: false,
+    ready: false,
+    reason: "down",
+  });
   const shown = adapter["config"] as Record<string, unknown>;
   t.like(shown, {
     url: "redis://***@redis:6379/0?***",

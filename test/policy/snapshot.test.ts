@@ -398,6 +398,20 @@ test("an adapter's fingerprint changes with what it is and how it is configured,
   );
 });
 
+test("an adapter is required where weir.yaml says so, which makes it no other adapter", async (t) => {
+  const { adapters: found } = await compile(
+    t,
+    {},
+    "adapters: { a: { adapter: memory, required: true }, b: { adapter: memory, required: false }, memory: {} }",
+  );
+  t.deepEqual(
+    ["a", "b", "memory"].map((name) => found.get(name)!.required),
+    [true, false, false],
+  );
+  t.is(found.get("a")!.fingerprint, found.get("memory")!.fingerprint);
+  t.deepEqual(found.get("a")!.config, found.get("memory")!.config);
+});
+
 test("keys of a configuration mean nothing to the language", async (t) => {
   const compiled = await compilePolicies({
     config: { path: "weir.yaml", text: "adapters: { memory: { __proto__: { maxKeys: 1 }, constructor: 5 } }" },

@@ -338,3 +338,35 @@ test("whatever the adapter answers, entries arrive in order and each is delivere
     { numRuns: fuzzRuns(50) },
   );
 });
+
+test("the queue says why a batch is offered again, until it is taken or given up", async (t) => {
+  const { queue, push, clock } = setUp(
+    [failed(0), new Error("it broke"), undefined, failed(0), failed(0), failed(0), failed(0, false)],
+    { delayMs: 0, attempts: 3, backoffMs: 10 },
+  );
+  const problems: (string | undefined)[] = [queue.problem];
+  push("a");
+  for (let i = 0; i < 3; i++) {
+    await clock.advance(i === 0 ? 0 : 10 * i);
+    problems.push(queue.problem);
+  }
+  push("b");
+  await clock.advance(0);
+  problems.push(queue.problem);
+  await clock.advance(10 + 20);
+  problems.push(queue.problem);
+  push("c");
+  await clock.advance(0);
+  problems.push(queue.problem);
+  t.deepEqual(problems, [
+    undefined,
+    "it does not take log entries: backend is down",
+    "it does not take log entries: it broke",
+    undefined,
+    "it does not take log entries: backend is down",
+    // Given up after three attempts.
+    undefined,
+    // Refused for good.
+    undefined,
+  ]);
+});
