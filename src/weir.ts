@@ -174,7 +174,10 @@ export async function createWeir(
   await policies.accepted();
   let lastReload = { ok: true, timeMs: now(), problems: [] as readonly string[] };
 
-  const doors = createDoors({ acquire: () => runtime.acquire(), observer, log, now, monotonic, timers: systemTimers });
+  const doors = createDoors({
+    ...{ acquire: () => runtime.acquire(), observer, log, now, monotonic, timers: systemTimers },
+    afterStart: settings.doors.ratelimitQuota.afterStart,
+  });
   caches = doors.caches;
   const credentials = await readCredentials({
     listeners: settings.listen,
@@ -204,7 +207,13 @@ export async function createWeir(
       loaded: () => snapshot,
       lastReload: () => lastReload,
       adapters: adapterViews,
-      limits: createLimitDesk({ acquire: () => runtime.acquire(), log, now, timers: systemTimers }),
+      limits: createLimitDesk({
+        acquire: () => runtime.acquire(),
+        divided: doors.divided,
+        log,
+        now,
+        timers: systemTimers,
+      }),
       draining: () => draining,
       metrics: metrics.render,
       graph: () => graph?.view(),

@@ -98,7 +98,7 @@ function printEnvoy(options: EnvoyOptions, snapshot: Snapshot, io: Io): void {
   const settings = settingsOf(options, snapshot, service.attributes);
   const descriptor = descriptorFor(reads.limits, settings);
   const { grpc } = snapshot.settings.listen;
-  const quota = settings.quota ? quotaWarnings(descriptor) : [];
+  const quota = settings.quota ? quotaWarnings(descriptor, reads) : [];
   const warnings = [...service.warnings, ...descriptor.warnings, ...quota, ...tlsWarnings(options, grpc, "Envoy")];
   warn(io, warnings);
   const { what, make } = pieces[options.fragment];

@@ -2,6 +2,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import { WeirError } from "../util/weir-error.ts";
 import { addConsoleOptions, askConsole, type ConsoleOptions } from "./console-client.ts";
 import type { Io } from "./io.ts";
+import { dividedRows, proxyRows, type DividedAnswer } from "./divided-rows.ts";
 import { tellingFaults } from "./telling-faults.ts";
 
 interface LimitsOptions extends ConsoleOptions {
@@ -27,6 +28,7 @@ interface Answer {
     readonly via: string;
     readonly mode: string;
     readonly keys?: number;
+    readonly divided?: { readonly keys: number; readonly buckets: number };
     readonly used: number;
     readonly remaining: number;
     readonly reset_ms: number;
@@ -41,6 +43,8 @@ interface Answer {
   readonly key: Readonly<Record<string, string>> | string;
   readonly seen: number;
   readonly complete: boolean;
+  /** What is divided among proxies; of a reset, of how many keys. */
+  readonly divided?: number | readonly DividedAnswer[];
   readonly reset: number;
   readonly granted: number;
   readonly until: string;
@@ -135,9 +139,13 @@ async function showLimits(...[rule, key, options, io]: Given): Promise<void> {
   const answer = (await askConsole(options, io, { path: pathOf(rule) + search })) as Answer;
   if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
   if (rule === undefined) return io.out(tableText(listRows(answer), "no policy has a limit"));
-  if (asksKey) return io.out(tableText(standRows(answer), ""));
-  io.out(tableText(topRows(answer), "nothing is taken of this limit"));
-  if (!answer.complete) io.out(`of the first ${answer.seen} keys; there are more\n`);
+  const divided = typeof answer.divided === "object" ? answer.divided : [];
+  if (asksKey) io.out(tableText(standRows(answer), ""));
+  else io.out(tableText(topRows(answer), divided.length === 0 ? "nothing is taken of this limit" : ""));
+  if (!asksKey && !answer.complete) io.out(`of the first ${answer.seen} keys; there are more\n`);
+  if (divided.length === 0) return;
+  io.out(`\ndivided among proxies by this hub, a second and at once:\n`);
+  io.out(tableText(asksKey ? proxyRows(divided) : dividedRows(divided, answer.by), ""));
 }
 
 async function resetLimit(...[rule, key, options, io]: Given): Promise<void> {
@@ -147,6 +155,8 @@ async function resetLimit(...[rule, key, options, io]: Given): Promise<void> {
   if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
   const what = typeof answer.key === "string" ? `every key, ${answer.reset} in use` : keyText(answer.key);
   io.out(`reset ${answer.rule}: ${what}\n`);
+  if (typeof answer.divided === "number")
+    io.out(`of ${answer.divided} divided among proxies the burst is there anew; what proxies have stays theirs\n`);
 }
 
 async function grantUnits(...[rule, key, options, io]: Given): Promise<void> {
@@ -170,7 +180,8 @@ function pathOf(rule: string | undefined): string {
 }
 
 function listRows({ limits }: Answer): string[][] {
-  const rows = limits.flatMap(({ rule, limit, overrides = [], algorithm, by, via, mode, keys }) => [
+  const isDivided = limits.some(({ divided }) => divided !== undefined);
+  const rows = limits.flatMap(({ rule, limit, overrides = [], algorithm, by, via, mode, keys, divided }) => [
     [
       mode === "observe" ? `${rule} (observes)` : rule,
       limit,
@@ -178,10 +189,21 @@ function listRows({ limits }: Answer): string[][] {
       Object.values(by).join(", ") || "-",
       via,
       keys === undefined ? "-" : String(keys),
+      ...(isDivided ? [divided === undefined ? "-" : `${divided.keys} (${divided.buckets} buckets)`] : []),
     ],
-    ...overrides.map((override) => ["", override.limit, `when ${override.when}`, "", "", ""]),
+    ...overrides.map((override) => [
+      "",
+      override.limit,
+      `when ${override.when}`,
+      "",
+      "",
+      "",
+      ...(isDivided ? [""] : []),
+    ]),
   ]);
-  return rows.length === 0 ? [] : [["LIMIT", "RATE", "ALGORITHM", "BY", "VIA", "KEYS"], ...rows];
+  return rows.length === 0
+    ? []
+    : [["LIMIT", "RATE", "ALGORITHM", "BY", "VIA", "KEYS", ...(isDivided ? ["DIVIDED"] : [])], ...rows];
 }
 
 function topRows({ keys, by }: Answer): string[][] {
@@ -209,7 +231,7 @@ function standRows({ limits }: Answer): string[][] {
 
 /** Rows in columns; the first is the head. */
 function tableText(rows: readonly (readonly string[])[], otherwise: string): string {
-  if (rows.length === 0) return `${otherwise}\n`;
+  if (rows.length === 0) return otherwise === "" ? "" : `${otherwise}\n`;
   const shown = rows.map((row) => row.map(printable));
   const widths = shown[0]!.map((_, i) => Math.min(60, Math.max(...shown.map((row) => row[i]!.length))));
   const lines = shown.map((row) =>

@@ -1,4 +1,5 @@
 import { WeirError } from "../util/weir-error.ts";
+import { describeDivided, describeDividedKey, shownParts } from "./divided.ts";
 import { maskValue } from "./mask.ts";
 import type { LimitsView } from "./view.ts";
 
@@ -37,27 +38,23 @@ export async function describeLimits(request: LimitsRequest): Promise<Described>
         remaining,
         reset_ms: resetMs,
       })),
+      divided: describeDividedKey(limits.divided(rule, key)),
     };
   }
-  const { keys, seen, complete } = await limits.top(rule, readTop(query.get("top")));
+  const most = readTop(query.get("top"));
+  const { keys, seen, complete } = await limits.top(rule, most);
   return {
     rule: rule.id,
     by: rule.by.map(({ name }) => name),
     keys: keys.map(({ parts, used, resetMs, text }) => ({
-      key:
-        parts &&
-        Object.fromEntries(
-          rule.by.map(({ name, value }, i) => {
-            const part = parts[i]!;
-            return [name, typeof part === "string" ? `(${part})` : maskValue(part.text, [name, value.source])];
-          }),
-        ),
+      key: shownParts(rule.by, parts),
       used: Math.ceil(used),
       reset_ms: resetMs,
       limit: text,
     })),
     seen,
     complete,
+    divided: describeDivided(limits.divided(rule, undefined), rule.by, most),
   };
 }
 
@@ -75,7 +72,10 @@ export async function changeLimit({ limits, path }: LimitsRequest, body: Describ
     throw malformed(`expected a key, by its ${namesOf(rule)}${action === "reset" ? ", or all keys" : ""}`);
   const key = every ? undefined : bodyKey(rule, body);
   const change = { rule, shown: key === undefined ? "every key" : shownKey(rule, key), who };
-  if (action === "reset") return { rule: rule.id, key: change.shown, reset: await limits.reset(change, key) };
+  if (action === "reset") {
+    const { keys, divided } = await limits.reset(change, key);
+    return { rule: rule.id, key: change.shown, reset: keys, ...(divided > 0 && { divided }) };
+  }
   const { amount } = body;
   if (typeof amount !== "number" || !Number.isInteger(amount) || amount < 0 || amount > maxUnits)
     throw malformed(`expected an "amount" of 0 to ${maxUnits} units, got ${shortened(amount)}`);
@@ -83,7 +83,7 @@ export async function changeLimit({ limits, path }: LimitsRequest, body: Describ
   return { rule: rule.id, key: change.shown, granted: amount, until: new Date(until).toISOString() };
 }
 
-function describeListing({ rule, text, overrides, held }: ReturnType<LimitsView["list"]>[number]): Described {
+function describeListing({ rule, text, overrides, held, divided }: ReturnType<LimitsView["list"]>[number]): Described {
   return {
     rule: rule.id,
     limit: text,
@@ -94,6 +94,7 @@ function describeListing({ rule, text, overrides, held }: ReturnType<LimitsView[
     at: rule.at,
     mode: rule.policy.mode,
     keys: held,
+    divided: divided.keys === 0 ? undefined : divided,
   };
 }
 

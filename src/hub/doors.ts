@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Apportioner } from "../runtime/quota/apportioner.ts";
 import type { QuotaLimits } from "../runtime/quota/bucket-limits.ts";
+import type { DividedCounts } from "../runtime/quota/divided-count.ts";
 import type { Serving } from "../runtime/runtime.ts";
 import type { Log } from "../sdk/index.ts";
 import type { Reporter } from "../telemetry/report.ts";
@@ -25,6 +26,8 @@ export interface Doors {
   readonly http: readonly HttpDoor[];
   /** What the caches of each door did. */
   readonly caches: readonly (readonly [door: string, cache: string, counts: CacheCounts])[];
+  /** What is divided among proxies that keep to limits by themselves. */
+  readonly divided: DividedCounts;
 }
 
 export interface DoorsOptions {
@@ -36,10 +39,13 @@ export interface DoorsOptions {
   readonly now: () => number;
   readonly monotonic: () => number;
   readonly timers: Timers;
+  /** What becomes at first of limits that proxies keep to by themselves (`doors.ratelimitQuota`). */
+  readonly afterStart: "wait" | "assign";
 }
 
 /** Makes every door of a hub, each on the policies that serve when a call comes. */
-export function createDoors({ acquire, observer, log, now, monotonic, timers }: DoorsOptions): Doors {
+export function createDoors(options: DoorsOptions): Doors {
+  const { acquire, observer, log, now, monotonic, timers } = options;
   const doorFor = (name: string): DoorOptions => {
     // One session object serves all requests of a door on a snapshot.
     let session: { readonly serving: Serving<Reporter>; readonly session: Session } | undefined;
@@ -54,7 +60,9 @@ export function createDoors({ acquire, observer, log, now, monotonic, timers }: 
     const serving = acquire();
     return {
       layout: serving.snapshot.layout,
+      bounds: serving.snapshot.settings.doors.ratelimitQuota,
       limitsOf: serving.quotas.limitsOf,
+      observedOf: serving.quotas.observedOf,
       end: () => serving.release(),
     };
   };
@@ -64,17 +72,19 @@ export function createDoors({ acquire, observer, log, now, monotonic, timers }: 
     observer,
     stores: storesOf(acquire),
     ttlMs: assignmentMs,
+    holdsBack: options.afterStart === "wait",
   });
   const grpc = [
     createMixerDoor(doorFor("mixer")),
     createStreamDoor(doorFor("stream")),
     createExtAuthzDoor(doorFor("ext_authz")),
     createRateLimitDoor(doorFor("ratelimit")),
-    createRateLimitQuotaDoor({ open: openQuotas, apportioner, observer, timers }),
+    createRateLimitQuotaDoor({ open: openQuotas, apportioner, observer, log, timers }),
     createAccessLogDoor({ ...doorFor("access_log"), now, timers }),
   ];
   return {
     grpc,
+    divided: apportioner.divided,
     http: [createHttpDoor(doorFor("http")), createAuthzDoor({ ...doorFor("authz"), now })],
     caches: grpc.flatMap(({ name, caches = {} }: GrpcDoor) =>
       Object.entries(caches).map(([cache, counts]) => [name, cache, counts] as const),

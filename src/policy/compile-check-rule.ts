@@ -9,14 +9,16 @@ import { checkHeaderValue, readHeaderName } from "./header-name.ts";
 import { inputOf, textual } from "./rule-expressions.ts";
 import type { AskRule, CheckRule, DenyRule, DirectResponse, HeaderEdit, HeadersRule, LimitRule } from "./snapshot.ts";
 import { shaped } from "./shaped.ts";
-import { warnOfCheckRule, warnOfNeverEnded } from "./warnings.ts";
+import { warnOfCheckRule, warnOfNeverEnded, warnOfNotDivided } from "./warnings.ts";
 import { keyNode } from "./yaml/node.ts";
 
 /** Compiles one check rule, yet without its ordinal. `undefined` when it cannot be used, which is told. */
 export function compileCheckRule(context: RuleContext, raw: RawCheckRule): CheckRule | undefined {
   const rule = compileKind(context, raw);
   if (rule !== undefined) warnOfCheckRule(context.reading, raw, rule);
-  if (rule?.kind === "limit") warnOfNeverEnded(context, raw, rule);
+  if (rule?.kind !== "limit") return rule;
+  warnOfNeverEnded(context, raw, rule);
+  warnOfNotDivided(context, raw.node, rule);
   return rule;
 }
 

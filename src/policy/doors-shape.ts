@@ -1,7 +1,7 @@
 import { Cidr } from "../attributes/ip.ts";
 import { list, record } from "./shape/collections.ts";
 import { bytes } from "./shape/quantities.ts";
-import { choice, parsedText } from "./shape/scalars.ts";
+import { choice, integer, parsedText } from "./shape/scalars.ts";
 import type { Read } from "./shape/shape.ts";
 
 export const rateLimitFieldsShape = record("the header fields that tell of limits", {
@@ -33,6 +33,26 @@ export const ratelimitDoorShape = record("settings of the rate limit door", {
   },
 });
 
+export const ratelimitQuotaDoorShape = record("settings of the rate limit quota door", {
+  buckets: {
+    shape: integer("a number of buckets", 1, 1_000_000),
+    description: "The most buckets of all proxies. Those beyond get no assignment and are counted.",
+    default: "`20000`",
+  },
+  perClient: {
+    shape: integer("a number of buckets", 1, 1_000_000),
+    description:
+      "The most buckets of one client: one that the listener names, however many proxies have its name, else one address.",
+    default: "a quarter of `buckets`",
+  },
+  afterStart: {
+    shape: choice("what a hub does that has just started", ["wait", "assign"]),
+    description:
+      "What becomes of limits that the hub counts alone while proxies may still hold what was assigned before it started: `wait` 11 seconds, so that never more than the limit is out, or `assign` at once. Read at the start.",
+    default: "`wait`",
+  },
+});
+
 const network = parsedText({
   expected: "a network such as 10.0.0.0/8, or an address",
   parse(text) {
@@ -58,6 +78,7 @@ export const doorsShape = record("settings of doors", {
     default: "below",
   },
   ratelimit: { shape: ratelimitDoorShape, description: "Envoy's rate limit door.", default: "below" },
+  ratelimitQuota: { shape: ratelimitQuotaDoorShape, description: "Envoy's rate limit quota door.", default: "below" },
   encodedSlash: {
     shape: choice("what becomes of a path with an encoded slash", ["keep", "refuse"]),
     description:
@@ -86,6 +107,14 @@ export interface DoorSettings {
     /** Whose descriptors may say another amount and window. Default: every caller's. */
     readonly overrides: "all" | "clients" | "none";
   };
+  readonly ratelimitQuota: {
+    /** The most buckets of all proxies. Default 20,000. */
+    readonly buckets: number;
+    /** The most buckets of one client. Default: a quarter of those. */
+    readonly perClient: number;
+    /** Whether a hub that starts waits until nothing can be out that was assigned before. Default: it does. */
+    readonly afterStart: "wait" | "assign";
+  };
   /** Whether a path with an encoded slash or a backslash is judged or refused. Default: judged. */
   readonly encodedSlash: "keep" | "refuse";
   /** The largest body of a request that becomes an attribute. Default 64 KiB. */
@@ -99,6 +128,7 @@ export interface DoorSettings {
 const loopback: readonly Cidr[] = ["127.0.0.0/8", "::1"].map((text) => Cidr.parse(text)!);
 
 export function doorSettings(raw: Read<typeof doorsShape> | undefined): DoorSettings {
+  const buckets = raw?.ratelimitQuota?.buckets?.value ?? 20_000;
   return {
     rateLimitFields: {
       style: raw?.rateLimitFields?.style?.value ?? "draft",
@@ -107,6 +137,11 @@ export function doorSettings(raw: Read<typeof doorsShape> | undefined): DoorSett
     ratelimit: {
       charge: raw?.ratelimit?.charge?.value ?? "all-or-nothing",
       overrides: raw?.ratelimit?.overrides?.value ?? "all",
+    },
+    ratelimitQuota: {
+      buckets,
+      perClient: raw?.ratelimitQuota?.perClient?.value ?? Math.ceil(buckets / 4),
+      afterStart: raw?.ratelimitQuota?.afterStart?.value ?? "wait",
     },
     encodedSlash: raw?.encodedSlash?.value ?? "keep",
     bodyBytes: raw?.body?.value ?? 64 * 1024,

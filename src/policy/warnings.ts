@@ -5,7 +5,7 @@ import type { Reading } from "./shape/shape.ts";
 import type { CheckRule, LimitRule } from "./snapshot.ts";
 import { whyNeverEnded } from "./ending-doors.ts";
 import type { RuleContext } from "./compile-rules.ts";
-import { keyNode } from "./yaml/node.ts";
+import { keyNode, type MapNode } from "./yaml/node.ts";
 
 /**
  * Attributes that a proxy gives for every HTTP request, so that a rule may rest on them. All others depend on who
@@ -68,6 +68,20 @@ export function warnOfNeverEnded({ reading, listen }: RuleContext, raw: RawCheck
   const hint = "let the proxies use these doors, in clients: under listen: in weir.yaml";
   const node = keyNode(raw.node, isLease ? "algorithm" : "settle")!;
   reading.tell(node, { code: "WEIR_POLICY_NEVER_ENDS", message: `${what}: ${why}`, hint, severity: "warning" });
+}
+
+/** Warns of a limit of which a proxy that keeps to limits by itself is told to refuse everything. */
+export function warnOfNotDivided({ reading, listen }: RuleContext, node: MapNode, rule: LimitRule): void {
+  if (rule.at !== "ratelimit" || rule.limit.algorithm !== "concurrency" || rule.policy.mode === "observe") return;
+  const { clients } = listen.grpc;
+  if (clients?.some(({ doors }) => doors?.includes("ratelimit_quota") !== false) === false) return;
+  reading.tell(keyNode(node, "algorithm") ?? node, {
+    code: "WEIR_POLICY_NOT_DIVIDED",
+    message:
+      "what is at work at once cannot be divided: a proxy with rate limit quotas refuses all that this limit is for",
+    hint: "where both kinds of proxies ask, let it read what buckets lack, or leave ratelimit_quota out of clients' doors",
+    severity: "warning",
+  });
 }
 
 /** Warns of a header that is looked up by a name with upper case letters, and so never found. */

@@ -48,6 +48,12 @@ export const errorCodes = {
     http: 500,
     retry: false,
   },
+  WEIR_POLICY_NOT_DIVIDED: {
+    summary: "a warning: a limit that proxies with rate limit quotas cannot keep to, so that they refuse all",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
   WEIR_RELOAD_EMPTY: {
     summary: "a reload that would leave no policy where there were some",
     grpc: 9,

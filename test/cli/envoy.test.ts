@@ -479,6 +479,13 @@ test("what is not assigned is refused, or passes where that is asked for", async
   }
 });
 
+test("a limit that no proxy can keep to by itself is said where buckets are printed", async (t) => {
+  const rules = ["name: l, limit: 3, algorithm: concurrency, at: ratelimit"];
+  const { err } = await printed(t, rules, ["--quota"]);
+  t.regex(err, /shop\/l limits what is at work at once, to which no proxy can keep by itself: its buckets refuse all/);
+  t.notRegex((await printed(t, rules)).err, /refuse all/);
+});
+
 test("what a bucket cannot hold is said", async (t) => {
   const reads = ["connection.mtls", ...["a", "b", "c", "d", "e"].map((name) => `request.headers["${name}"]`)];
   const rules = reads.map((read, i) => limit(read).replace("it", `l${i}`));

@@ -45,7 +45,8 @@ const noLimits: LimitsView = {
   },
   top: async (rule) => ({ rule, keys: [], seen: 0, complete: true }),
   look: async () => [],
-  reset: async () => 0,
+  divided: () => [],
+  reset: async () => ({ keys: 0, divided: 0 }),
   grant: async () => 0,
 };
 

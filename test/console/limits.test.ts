@@ -3,9 +3,11 @@ import test, { type ExecutionContext } from "ava";
 import { addLimitsCommand } from "../../src/cli/limits.ts";
 import { createConsole } from "../../src/console/console.ts";
 import type { HubView } from "../../src/console/view.ts";
+import { Apportioner } from "../../src/runtime/quota/apportioner.ts";
 import { createLimitDesk } from "../../src/runtime/limits/limit-desk.ts";
 import type { TokenCheck } from "../../src/listen/credentials.ts";
 import type { Adapter } from "../../src/sdk/index.ts";
+import { silentObserver } from "../bench/silent.ts";
 import { runCommand } from "../cli/run-command.ts";
 import { stub, world, type World } from "../runtime/world.ts";
 
@@ -42,7 +44,14 @@ async function start(
     ...(options.adapters === undefined ? { config } : {}),
   });
   const { log, lines } = { log: hub.log, lines: hub.lines };
-  const limits = createLimitDesk({ acquire: () => hub.runtime.acquire(), log, now: hub.clock.now, timers: hub.clock });
+  const { quotas } = hub.runtime.acquire();
+  const apportioner = new Apportioner({
+    ...{ member: "hub", now: hub.clock.now, observer: silentObserver, stores: quotas, ttlMs: 10_000 },
+  });
+  const limits = createLimitDesk({
+    ...{ acquire: () => hub.runtime.acquire(), log, now: hub.clock.now, timers: hub.clock },
+    divided: apportioner.divided,
+  });
   const admin = createConsole({
     hub: { limits, version: "1" } as unknown as HubView,
     log,
@@ -72,7 +81,7 @@ async function start(
       asked.end(body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body));
     });
   const weir = (...args: string[]) => runCommand(addLimitsCommand, ["limits", ...args, "--admin", address]);
-  return { ...hub, lines, ask, weir };
+  return { ...hub, lines, ask, weir, apportioner, quotas };
 }
 
 const acme = { "tenant.id": "acme", "tenant.seat": 7, "request.api_key": "sk_live_0123456789abcdef" };

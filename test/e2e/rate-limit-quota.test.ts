@@ -89,7 +89,10 @@ test.serial("two Envoys of one hub keep to a limit together while load moves fro
   if (missing !== undefined && "gap" in missing) return notRun(t, missing);
   const service = await startService();
   t.teardown(service.close);
-  const hub = await startHub({ "weir.yaml": "policies: ./policies\n", "policies/edge.yaml": policy("memory") });
+  const hub = await startHub({
+    "weir.yaml": "doors: { ratelimitQuota: { afterStart: assign } }\n",
+    "policies/edge.yaml": policy("memory"),
+  });
   t.teardown(() => hub.dispose());
   const [one, other] = await Promise.all((programs as Program[]).map((program) => envoyFor(t, program, hub, service)));
   await moveLoad(t, one!, other!);

@@ -25,7 +25,13 @@ import {
   tlsShape,
 } from "../../src/policy/listen-shape.ts";
 import { policyShape } from "../../src/policy/policy-shape.ts";
-import { authzShape, doorsShape, rateLimitFieldsShape, ratelimitDoorShape } from "../../src/policy/doors-shape.ts";
+import {
+  authzShape,
+  doorsShape,
+  rateLimitFieldsShape,
+  ratelimitDoorShape,
+  ratelimitQuotaDoorShape,
+} from "../../src/policy/doors-shape.ts";
 import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy/report-rule-shape.ts";
 import { samplingShape } from "../../src/policy/span-rule-shape.ts";
 import type { Fields } from "../../src/policy/shape/collections.ts";
@@ -108,6 +114,7 @@ const pages: Readonly<Record<string, readonly Fields[]>> = {
     doorsShape.fields,
     rateLimitFieldsShape.fields,
     ratelimitDoorShape.fields,
+    ratelimitQuotaDoorShape.fields,
     authzShape.fields,
     checkDefaultsShape.fields,
     telemetryShape.fields,

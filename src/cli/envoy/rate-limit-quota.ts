@@ -1,4 +1,5 @@
 import { bucketEntries, type BucketEntry } from "./bucket-entries.ts";
+import type { PolicyReads } from "../proxy/reads.ts";
 import { said, type Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { hubStream } from "./hub-cluster.ts";
@@ -29,8 +30,17 @@ export function rateLimitQuotaFilter(settings: EnvoySettings, descriptor: Descri
 }
 
 /** What an operator should know of that filter, in whole sentences. */
-export function quotaWarnings(descriptor: Descriptor): readonly string[] {
-  const { entries, warnings } = bucketEntries(descriptor);
+export function quotaWarnings(
+  descriptor: Descriptor,
+  { undivided }: Pick<PolicyReads, "undivided">,
+): readonly string[] {
+  const { entries, warnings: lacking } = bucketEntries(descriptor);
+  const warnings = [
+    ...lacking,
+    ...undivided.map(
+      (rule) => `${rule} limits what is at work at once, to which no proxy can keep by itself: its buckets refuse all`,
+    ),
+  ];
   const optional = entries.filter(isOptional);
   if (optional.length <= maxOptional) return warnings;
   const left = optional.slice(maxOptional).map(({ key }) => key);

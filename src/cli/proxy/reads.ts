@@ -9,6 +9,8 @@ export interface PolicyReads {
   readonly check: readonly AttributeUse[];
   /** What the rules read that reports feed. */
   readonly report: readonly AttributeUse[];
+  /** Limits, `policy/rule`, to which no proxy can keep by itself. */
+  readonly undivided: readonly string[];
   /** The limits of the rate limit filter. */
   readonly limits: readonly LimitReads[];
   /** Whether reports end what requests hold of limits: the sooner they come the better. */
@@ -43,6 +45,10 @@ export function readsOfPolicies(snapshot: Snapshot): PolicyReads {
       uses: distinct(expressionsOfCheck(rule)),
       equals: equalsOf([rule.policy.match, rule.when], snapshot.layout),
     })),
+    undivided: snapshot.checks
+      .filter(isLimit)
+      .filter(({ limit, policy }) => limit.algorithm === "concurrency" && policy.mode === "enforce")
+      .map(({ id }) => id),
     checks: judged.length > 0,
   };
 }

@@ -9,6 +9,7 @@ import { late, within } from "../../util/within.ts";
 import { keyedLimit, rowLimit, type KeyedLimit } from "./limit-choice.ts";
 import { keyOf, keyParts, type KeyPart } from "./limit-key.ts";
 import { groupOf, limitText } from "./limit-wishes.ts";
+import type { DividedCount, DividedCounts } from "../quota/divided-count.ts";
 import type { Serving } from "../serving.ts";
 
 /** A key as people say it: texts by the names of `by:`, and names whose value is absent. */
@@ -25,6 +26,8 @@ export interface LimitListing {
   readonly overrides: readonly { readonly when: string; readonly text: string }[];
   /** How many counts its store holds, where that is known. */
   readonly held: number | undefined;
+  /** How many counts this hub divides among proxies that keep to the limit by themselves, and among how many buckets. */
+  readonly divided: { readonly keys: number; readonly buckets: number };
 }
 
 /** Where a key stands under a limit of its rule. */
@@ -51,6 +54,12 @@ export interface TopListing {
   readonly keys: readonly KeyListing[];
   readonly seen: number;
   readonly complete: boolean;
+}
+
+/** A key whose budget is divided among proxies. `parts` is as in {@link KeyListing}. */
+export interface DividedListing extends DividedCount {
+  readonly parts: readonly KeyPart[] | undefined;
+  readonly text: string;
 }
 
 /** A change that somebody makes. */
@@ -81,9 +90,17 @@ export interface LimitDesk {
   find(rule: string): LimitRule;
   top(rule: LimitRule, most: number): Promise<TopListing>;
   look(rule: LimitRule, key: KeyText): Promise<readonly KeyStand[]>;
-  /** Forgets what is taken of a key, or of every key. Answers of how many. */
-  reset(change: LimitChange, key: KeyText | undefined): Promise<number>;
-  /** Lets `extra` units more be taken of a key, 0 none any more. Answers until when, in milliseconds since 1970. */
+  /** What this hub divides among proxies of a limit, or of one key of it: those that need most first. */
+  divided(rule: LimitRule, key: KeyText | undefined): readonly DividedListing[];
+  /**
+   * Forgets what is taken of a key, or of every key. Answers of how many in the limit's store, and how many that this hub
+   * divides among proxies: of those the burst is there anew, but for what proxies have of it.
+   */
+  reset(change: LimitChange, key: KeyText | undefined): Promise<{ readonly keys: number; readonly divided: number }>;
+  /**
+   * Lets `extra` units more be taken of a key, 0 none any more. Answers until when, in milliseconds since 1970. A key that
+   * is divided among proxies has no such thing: WEIR_NOT_SUPPORTED.
+   */
   grant(change: LimitChange, key: KeyText, extra: number, span: GrantSpan): Promise<number>;
 }
 
@@ -93,11 +110,15 @@ export interface LimitDeskOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly timers: Timers;
+  /** What is divided among proxies. */
+  readonly divided: DividedCounts;
   /** How long an adapter may take. Default 10 s. */
   readonly deadlineMs?: number;
 }
 
-export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000 }: LimitDeskOptions): LimitDesk {
+export function createLimitDesk(options: LimitDeskOptions): LimitDesk {
+  const { acquire, log, now, timers, divided, deadlineMs = 10_000 } = options;
+
   /** Asks the adapter of a limit, whose instance stays open meanwhile. */
   async function ask<T>(rule: LimitRule, question: (instance: Instance, call: Call) => Promise<T>): Promise<T> {
     const serving = acquire();
@@ -123,6 +144,11 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
       throw new WeirError("WEIR_NOT_SUPPORTED", `the adapter ${rule.via} does not tell its counts`);
     });
 
+  /** The keys of the counts that a key of a rule has, one for each window. */
+  function keysOf(rule: LimitRule, values: readonly (Value | undefined)[]): ReadonlySet<string> {
+    return new Set(countsOf(rule, rowOf(rule, values)).map((counts) => countedAs(rule, counts, values).key));
+  }
+
   /** What the table of a rule says of a key, where its rows are found by the value of `by`. */
   function rowOf(rule: LimitRule, values: readonly (Value | undefined)[]): Limit | undefined {
     const [value] = values;
@@ -145,6 +171,7 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
           text: fullText(rule.limit),
           overrides: (rule.overrides ?? []).map(({ when, limit }) => ({ when: when.source, text: fullText(limit) })),
           held: serving.instanceOf(rule.via).usage?.held?.(rule.limit),
+          divided: divided.sizeOf(rule.id),
         }));
       } finally {
         serving.release();
@@ -202,6 +229,15 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
       });
     },
 
+    divided(rule, key) {
+      const keys = key && keysOf(rule, valuesOf(rule, key));
+      return divided
+        .of(rule.id)
+        .filter((count) => keys?.has(count.key) !== false)
+        .map((count) => ({ ...count, parts: keyParts(count.keyPrefix, count.key), text: fullText(count.limit) }))
+        .sort((a, b) => b.needed - a.needed);
+    },
+
     async reset({ rule, shown, who }, key) {
       const values = key && valuesOf(rule, key);
       const keys = await askUsage(rule, async (usage, call) => {
@@ -212,8 +248,10 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
         }
         return values === undefined ? total : 1;
       });
-      log.info({ who, rule: rule.id, key: shown, keys }, "a limit was reset");
-      return keys;
+      const meant = values && keysOf(rule, values);
+      const share = divided.reset(rule.id, (each) => meant?.has(each) !== false);
+      log.info({ who, rule: rule.id, key: shown, keys, ...(share > 0 && { divided: share }) }, "a limit was reset");
+      return { keys, divided: share };
     },
 
     async grant({ rule, shown, who }, key, extra, span) {
@@ -223,9 +261,16 @@ export function createLimitDesk({ acquire, log, now, timers, deadlineMs = 10_000
           "WEIR_NOT_SUPPORTED",
           `${rule.id} is ${consistency}: only exact limits take grants beyond them`,
         );
+      const values = valuesOf(rule, key);
+      const keys = keysOf(rule, values);
+      const proxies = divided.of(rule.id).filter((count) => keys.has(count.key) && count.proxies.length > 0);
+      if (proxies.length > 0)
+        throw new WeirError(
+          "WEIR_NOT_SUPPORTED",
+          `this key of ${rule.id} is divided among proxies, which keep to their parts by themselves: raise the limit`,
+        );
       const nowMs = now();
       const untilMs = extra === 0 ? nowMs : (untilOf(span, nowMs) ?? windowEnd(rule.limit, nowMs));
-      const values = valuesOf(rule, key);
       await askUsage(rule, async (usage, call) => {
         for (const counts of countsOf(rule, rowOf(rule, values)))
           await usage.grant(countedAs(rule, counts, values), extra, untilMs, call);

@@ -3,9 +3,12 @@ import type { Observer } from "../../util/observer.ts";
 import { Failure } from "../failure.ts";
 import { budgetOfTokens, tokensOf, type Assignment, type Tokens } from "./assignment.ts";
 import type { BucketLimit, BucketLimits, QuotaLimits } from "./bucket-limits.ts";
+import { BucketPlaces, type BucketBounds } from "./bucket-places.ts";
+import { dividedCounts, type DividedCounts } from "./divided-count.ts";
 import { nothing } from "./claim.ts";
 import { Count } from "./count.ts";
 import { couldUseMore, lacksBurst, worthwhile } from "./ledger.ts";
+import { ObservedBucket } from "./observed-bucket.ts";
 import { ProxyBucket, type BucketUse, type Part } from "./proxy-bucket.ts";
 
 /** What limits are counted in, as the policies that serve name it. */
@@ -22,8 +25,11 @@ export interface ApportionerOptions {
   readonly ttlMs: number;
   /** How long an idle bucket is kept. Default 10 minutes. */
   readonly idleMs?: number;
-  /** The most buckets of all proxies. Default 20,000. */
-  readonly maxBuckets?: number;
+  /**
+   * Whether nothing is assigned at first of limits that this hub counts alone, for as long as proxies may hold what was
+   * assigned before it started. Default: no.
+   */
+  readonly holdsBack?: boolean;
   /** The most counts. Default 50,000. */
   readonly maxCounts?: number;
 }
@@ -49,20 +55,26 @@ export class Apportioner {
   readonly #counts = new Map<string, Count>();
   readonly #idleMs: number;
   readonly #holdMs: number;
+  readonly #holdBackUntilMs: number;
   readonly #asking = new Set<string>();
-  #buckets = 0;
+  readonly #places = new BucketPlaces<ProxyBucket>();
+  readonly #observed = new BucketPlaces<ProxyBucket>();
+  /** For people. */
+  readonly divided: DividedCounts;
 
   constructor(options: ApportionerOptions) {
     this.#options = options;
     this.ttlMs = options.ttlMs;
     this.graceMs = Math.min(1000, options.ttlMs / 4);
     this.#idleMs = options.idleMs ?? 600_000;
+    this.divided = dividedCounts(this.#counts, [this.#places, this.#observed], options.now);
     this.#holdMs = 3 * (this.ttlMs + this.graceMs);
+    this.#holdBackUntilMs = options.holdsBack === true ? options.now() + this.ttlMs + this.graceMs : -Infinity;
   }
 
   /** How many buckets there are. */
   get buckets(): number {
-    return this.#buckets;
+    return this.#places.size;
   }
 
   /** How many counts there are. */
@@ -70,17 +82,30 @@ export class Apportioner {
     return this.#counts.size;
   }
 
-  /** A bucket of a proxy, or `undefined` where there is no room for more. */
-  subscribe(limits: BucketLimits): ProxyBucket | undefined {
-    const { maxBuckets = 20_000, maxCounts = 50_000, now, observer } = this.#options;
-    if (this.#buckets >= maxBuckets || this.#counts.size >= maxCounts) {
-      observer.dropped("quota_bucket", "full", 1);
-      return undefined;
-    }
-    this.#buckets++;
-    const bucket = new ProxyBucket(now());
+  /** Whether a client may have one bucket more; if not, that is counted. */
+  hasRoom(client: string, bounds: BucketBounds, places = this.#places): boolean {
+    const { maxCounts = 50_000, observer } = this.#options;
+    const refusal = this.#counts.size >= maxCounts ? "full" : places.refusal(client, bounds);
+    if (refusal !== undefined) observer.dropped("quota_bucket", refusal, 1);
+    return refusal === undefined;
+  }
+
+  /** A bucket of a client that has room for it. */
+  subscribe(limits: BucketLimits, client: string): ProxyBucket {
+    const bucket = new ProxyBucket(client, this.#options.now());
+    this.#places.add(bucket);
     this.rebase(bucket, limits);
     return bucket;
+  }
+
+  /** A bucket's part in a limit that observes; `undefined` where there is no room for it, which is counted. */
+  observe(limit: BucketLimit, client: string, bounds: BucketBounds): ObservedBucket | undefined {
+    if (!this.hasRoom(client, bounds, this.#observed)) return undefined;
+    const { now } = this.#options;
+    const bucket = new ProxyBucket(client, now());
+    this.#observed.add(bucket);
+    this.rebase(bucket, [limit]);
+    return new ObservedBucket(this, limit, bucket, now);
   }
 
   /** Says which limits hold for a bucket now. */
@@ -123,7 +148,8 @@ export class Apportioner {
 
   /** The proxy's stream is gone, or it was told to abandon the bucket. What it was assigned counts until it runs out. */
   leave(bucket: ProxyBucket): void {
-    this.#buckets--;
+    this.#places.delete(bucket);
+    this.#observed.delete(bucket);
     for (const { count, claim } of bucket.parts) count.ledger.leave(claim);
     bucket.parts = [];
   }
@@ -143,6 +169,17 @@ export class Apportioner {
     }
   }
 
+  /** Whether a bucket has no assignment only until a store has answered. */
+  isAwaited(bucket: ProxyBucket): boolean {
+    return bucket.assignment === undefined && bucket.parts.some(({ count }) => count.state === "awaited");
+  }
+
+  /** Whether a bucket has no assignment since proxies may hold what was assigned before this hub started. */
+  isHeldBack(bucket: ProxyBucket): boolean {
+    const nowMs = this.#options.now();
+    return bucket.parts.some(({ count }) => count.isHeldBack(nowMs));
+  }
+
   /** What is to be sent to the proxy now; it counts as sent. `undefined`: nothing. */
   assign(bucket: ProxyBucket): Assignment | undefined {
     const nowMs = this.#options.now();
@@ -152,7 +189,7 @@ export class Apportioner {
     const binding: Part[] = [];
     for (const part of bucket.parts) {
       const { count } = part;
-      if (count.state === "awaited") return undefined;
+      if (count.state === "awaited" || count.isHeldBack(nowMs)) return undefined;
       if (count.state !== "lost" || count.rule.onError === "local") binding.push(part);
       else if (count.rule.onError === "deny") return this.#blanket(bucket, "deny", nowMs);
     }
@@ -195,7 +232,8 @@ export class Apportioner {
     let count = this.#counts.get(name);
     if (count === undefined) {
       const isShared = this.#options.stores.isShared(via);
-      this.#counts.set(name, (count = new Count(limit, isShared, nowMs)));
+      const holdBackUntilMs = isShared ? undefined : this.#holdBackUntilMs;
+      this.#counts.set(name, (count = new Count(limit, isShared, nowMs, holdBackUntilMs)));
     } else count.renew(limit);
     return count;
   }

@@ -1,7 +1,7 @@
 import type { Bag } from "../../attributes/bag.ts";
 import { completionOf } from "../../attributes/derived.ts";
 import type { LimitRule } from "../../policy/snapshot.ts";
-import type { Budget, Share, Stake } from "../../sdk/index.ts";
+import type { Budget, Limit, Share, Stake } from "../../sdk/index.ts";
 import { Failure } from "../failure.ts";
 import { limitApplies } from "../limits/judge-limits.ts";
 import type { CheckContext } from "../judgement.ts";
@@ -15,6 +15,8 @@ import { budgetOf } from "./budget.ts";
 /** A limit that holds for a bucket, and whose count of it. */
 export interface BucketLimit {
   readonly rule: LimitRule;
+  /** The limit that was chosen, its count as charges have it, and what keys of that limit begin with. */
+  readonly counted: { readonly limit: Limit; readonly key: string; readonly keyPrefix: string };
   readonly key: string;
   readonly budget: Budget;
   /** Units of one request, above 0. */
@@ -28,6 +30,8 @@ export type BucketLimits = readonly BucketLimit[] | "refused";
 export interface QuotaLimits {
   /** What holds for a bucket. The bag may be filled anew as soon as it returns. Never throws. */
   limitsOf(bag: Bag): BucketLimits;
+  /** The limits of policies that observe, which are to be divided as if they held. `undefined` where there are none. */
+  readonly observedOf: ((bag: Bag) => readonly BucketLimit[]) | undefined;
   /** Whether the hubs share what an adapter counts; else each hub has the whole. */
   isShared(adapter: string): boolean;
   /** Asks a shared store for this hub's shares. Never throws, never rejects. */
@@ -40,13 +44,15 @@ export interface QuotaLimits {
 /** The most limits of one bucket. */
 const maxLimits = 16;
 
+/** The limits of some rules that a bucket has, and whether it cannot be said of one. */
+type Find = (bag: Bag) => { readonly limits: readonly BucketLimit[]; readonly isUnclear: boolean };
+
 /**
- * Prepares the limits that buckets have: those of the rate limit doors that are enforced, each where everything is there
- * that it reads, as with a descriptor.
+ * Prepares the limits that buckets have: those of the rate limit doors, each where everything is there that it reads, as
+ * with a descriptor.
  */
-export function createQuotaLimits(context: CheckContext): QuotaLimits {
-  const { snapshot, observer, log } = context;
-  const rules = snapshot.checks.filter(isAtRateLimit).filter(({ policy }) => policy.mode === "enforce");
+function finding(rules: readonly LimitRule[], context: CheckContext): Find {
+  const { snapshot, observer } = context;
   const index = new RuleIndex(rules);
   const prepared = new Map<number, { readonly limit: PreparedRule; readonly needs: Int32Array }>(
     rules.map((rule) => [
@@ -56,9 +62,10 @@ export function createQuotaLimits(context: CheckContext): QuotaLimits {
   );
   const complete = completionOf(snapshot.layout);
 
-  function limitsOf(bag: Bag): BucketLimits {
+  return (bag) => {
     complete?.(bag);
     const limits: BucketLimit[] = [];
+    let isUnclear = false;
     const count = index.find(bag);
     const found = index.found.slice(0, count);
     for (const ordinal of found) {
@@ -70,28 +77,48 @@ export function createQuotaLimits(context: CheckContext): QuotaLimits {
       const cost = costOf(rule, bag, observer);
       const { limit: chosen, keyPrefix } = chosenLimit(limit, bag, context);
       const budget = budgetOf(chosen);
-      if (applies === "unknown" || cost === undefined || budget === undefined) return "refused";
+      if (applies === "unknown" || cost === undefined || budget === undefined) {
+        isUnclear = true;
+        continue;
+      }
       if (cost === 0) continue;
       if (limits.length === maxLimits) {
         observer.dropped("quota_bucket", "limits", 1);
-        return "refused";
+        isUnclear = true;
+        break;
       }
       // What an override allows is divided by itself: a budget has one size.
       const own = chosen === rule.limit ? "" : `${chosen.amount}/${chosen.burst}`;
-      limits.push({ rule, key: `quota ${own} ${countOf(rule, keyPrefix, bag, observer)}`, budget, cost });
+      const counted = { limit: chosen, key: countOf(rule, keyPrefix, bag, observer), keyPrefix };
+      limits.push({ rule, counted, key: `quota ${own} ${counted.key}`, budget, cost });
     }
-    return limits;
-  }
+    return { limits, isUnclear };
+  };
+}
+
+/** What buckets have of a snapshot. */
+export function createQuotaLimits(context: CheckContext): QuotaLimits {
+  const { snapshot, log } = context;
+  const rules = snapshot.checks.filter(isAtRateLimit);
+  const observing = rules.filter(({ policy }) => policy.mode !== "enforce");
+  const enforced = finding(
+    rules.filter(({ policy }) => policy.mode === "enforce"),
+    context,
+  );
+  const observed = finding(observing, context);
+  const guarded = <T>(bag: Bag, find: Find, read: (found: ReturnType<Find>) => T, otherwise: T): T => {
+    try {
+      return read(find(bag));
+    } catch (error) {
+      log.error({ code: "WEIR_INTERNAL", err: error }, "it could not be told which limits a bucket has");
+      return otherwise;
+    }
+  };
 
   return {
-    limitsOf(bag) {
-      try {
-        return limitsOf(bag);
-      } catch (error) {
-        log.error({ code: "WEIR_INTERNAL", err: error }, "it could not be told which limits a bucket has");
-        return "refused";
-      }
-    },
+    limitsOf: (bag) =>
+      guarded<BucketLimits>(bag, enforced, ({ limits, isUnclear }) => (isUnclear ? "refused" : limits), "refused"),
+    observedOf: observing.length === 0 ? undefined : (bag) => guarded(bag, observed, ({ limits }) => limits, []),
     isShared: (adapter) => snapshot.adapters.has(adapter) && context.callsOf(adapter).canApportion,
     // What was assigned by a limit of earlier policies may count in an adapter that a reload has taken away.
     apportion(adapter, stakes) {

@@ -10,28 +10,47 @@ export type CountState = "awaited" | "whole" | "shared" | "lost";
 export class Count {
   readonly key: string;
   readonly ledger: Ledger;
-  rule: LimitRule;
+  /** The limit, as the bucket that came last has it. */
+  of: BucketLimit;
   state: CountState;
   /** Until when this hub's part is kept for it. */
   holdUntilMs = Infinity;
   /** What all hubs may have. */
   #budget: Budget;
+  /** Until then others may use what is not known here. */
+  readonly #holdBackUntilMs: number;
 
   /** @param isShared whether the part of this hub is to be asked for */
-  constructor({ key, rule, budget }: BucketLimit, isShared: boolean, nowMs: number) {
+  constructor(of: BucketLimit, isShared: boolean, nowMs: number, holdBackUntilMs = -Infinity) {
+    this.#holdBackUntilMs = holdBackUntilMs;
+    const { key, budget } = of;
     this.key = key;
-    this.rule = rule;
+    this.of = of;
     this.state = isShared ? "awaited" : "whole";
     this.#budget = budget;
     this.ledger = new Ledger(isShared ? { rate: 0, burst: 0 } : budget, !isShared, nowMs);
   }
 
+  get rule(): LimitRule {
+    return this.of.rule;
+  }
+
+  /** What all hubs may have. */
+  get budget(): Budget {
+    return this.#budget;
+  }
+
   /** The limit as it is loaded now. */
-  renew({ rule, budget }: BucketLimit): void {
-    this.rule = rule;
+  renew(of: BucketLimit): void {
+    const { budget } = of;
+    this.of = of;
     this.#budget = budget;
     const { ledger } = this;
     ledger.budget = this.state === "whole" ? budget : least(ledger.budget, budget);
+  }
+
+  isHeldBack(nowMs: number): boolean {
+    return nowMs < this.#holdBackUntilMs;
   }
 
   stake(member: string, ttlMs: number): Stake {

@@ -72,6 +72,16 @@ export class Ledger {
     return this.claims.size === 0 && this.#pool >= this.budget.burst;
   }
 
+  /** What is granted. */
+  get granted(): Budget {
+    return { rate: this.#granted.rate, burst: this.#granted.burst };
+  }
+
+  /** Forgets what has passed: the pool holds what of the burst nobody has. */
+  refill(): void {
+    this.#pool = Math.max(this.#pool, this.budget.burst - this.#granted.burst);
+  }
+
   /** Gives the pool its burst, where it turns out that nobody has any of it. */
   fill(): void {
     if (this.#granted.burst === 0) this.#pool = this.budget.burst;

@@ -29,6 +29,8 @@ const headroom = 1.2;
 
 /** One bucket of one proxy: what it needs, and what it was told. */
 export class ProxyBucket {
+  /** Whose it is: the name of a client, or its address. */
+  readonly client: string;
   limits: BucketLimits = [];
   parts: readonly Part[] = [];
   /** What the proxy was told last. */
@@ -47,7 +49,8 @@ export class ProxyBucket {
   #fromMs: number;
   #elapsedMs = 0;
 
-  constructor(nowMs: number) {
+  constructor(client: string, nowMs: number) {
+    this.client = client;
     this.reportedMs = this.usedMs = this.#fromMs = nowMs;
   }
 
@@ -89,6 +92,11 @@ export class ProxyBucket {
       claim.demand = demand * claim.cost;
       claim.isNew = false;
     }
+  }
+
+  /** Requests a second, as it reported. */
+  get demand(): number {
+    return this.#demand;
   }
 
   /** What passes now, in requests. */

@@ -3,7 +3,7 @@ import { Apportioner, type QuotaStores } from "../../../src/runtime/quota/apport
 import { budgetOfTokens, type Assignment } from "../../../src/runtime/quota/assignment.ts";
 import type { BucketLimit } from "../../../src/runtime/quota/bucket-limits.ts";
 import type { ProxyBucket } from "../../../src/runtime/quota/proxy-bucket.ts";
-import type { Budget, Share, Stake } from "../../../src/sdk/index.ts";
+import type { Budget, Limit, Share, Stake } from "../../../src/sdk/index.ts";
 import { silentObserver } from "../../bench/silent.ts";
 
 /** Numbers from a seed (mulberry32): the same seed gives the same schedule. */
@@ -146,6 +146,8 @@ export interface Scene {
   /** The longest that a message takes. Default: what the hub reckons with. */
   readonly delayMs?: number;
   readonly reportMs?: number;
+  /** Whether a hub that comes in the place of another waits until what that one assigned has run out. */
+  readonly holdsBack?: boolean;
 }
 
 /** Proxies and hubs on a clock that is moved by hand. */
@@ -165,7 +167,8 @@ export class Simulation {
     const { budget, cost = 1 } = scene;
     this.meter = new Meter(budget, this.nowMs);
     const rule = { id: "p/l", via: "store", onError: "deny" } as LimitRule;
-    this.#limit = { rule, key: "k", budget, cost };
+    const counted = { limit: {} as Limit, key: "k", keyPrefix: "" };
+    this.#limit = { rule, counted, key: "k", budget, cost };
     this.#stores = scene.store?.(() => this.nowMs) ?? { isShared: () => false, apportion: () => [] };
     for (let i = 0; i < scene.hubs; i++) this.hubs.push(this.#hub());
   }
@@ -177,6 +180,7 @@ export class Simulation {
       observer: silentObserver,
       stores: this.#stores,
       ttlMs: this.scene.ttlMs ?? 4000,
+      holdsBack: this.scene.holdsBack === true && this.#members > this.scene.hubs,
     });
     return { apportioner, isDown: false, nextTickMs: this.nowMs + this.scene.random() * 1000 };
   }
@@ -190,7 +194,7 @@ export class Simulation {
 
   join(proxy: SimulatedProxy, hub: SimulatedHub): Stream {
     this.proxies.add(proxy);
-    const bucket = hub.apportioner.subscribe([this.#limit])!;
+    const bucket = hub.apportioner.subscribe([this.#limit], "proxy");
     const stream: Stream = { proxy, hub, bucket, down: [], read: [], up: [], unread: false, isCut: false };
     this.streams.add(stream);
     this.#report(stream);

@@ -21,19 +21,21 @@ export function controlled<T>(): {
 }
 
 /** An observer that remembers calls and drops. */
-export function recordingObserver(): Observer & { calls: string[]; drops: string[] } {
+export function recordingObserver(): Observer & { calls: string[]; drops: string[]; uses: string[] } {
   const calls: string[] = [];
   const drops: string[] = [];
+  const uses: string[] = [];
   return {
     calls,
     drops,
+    uses,
     call: (door, method, code) => void calls.push(`${door} ${method} ${code}`),
     decision() {},
     refusal() {},
     ruleFault() {},
     limitDegraded() {},
     adapterCall() {},
-    quotaUse() {},
+    quotaUse: (rule, allowed, denied) => void uses.push(`${rule} ${allowed} ${denied}`),
     adapterEvent() {},
     dropped: (what, reason, by) => void drops.push(`${what} ${reason} ${by}`),
     callerRefused: (at, reason) => void drops.push(`caller ${at} ${reason}`),

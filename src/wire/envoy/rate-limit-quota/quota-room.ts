@@ -1,16 +1,27 @@
 import { Bag } from "../../../attributes/bag.ts";
 import type { Layout } from "../../../attributes/layout.ts";
 import type { Apportioner } from "../../../runtime/quota/apportioner.ts";
-import type { BucketLimits } from "../../../runtime/quota/bucket-limits.ts";
+import type { ObservedBucket } from "../../../runtime/quota/observed-bucket.ts";
 import type { Observer } from "../../../util/observer.ts";
 import type { Timers } from "../../../util/timers.ts";
+import type { ProxyBucket } from "../../../runtime/quota/proxy-bucket.ts";
+import type { Call } from "../../call.ts";
 import type { Client } from "../../client.ts";
 import { notPermitted } from "../../permit.ts";
 import { Reader } from "../../protobuf/reader.ts";
 import { DescriptorTable } from "../ratelimit/descriptor-table.ts";
 import { QuotaAnswer } from "./quota-answer.ts";
 import type { QuotaStream } from "./quota-stream.ts";
-import type { RateLimitQuotaOptions } from "./rate-limit-quota-door.ts";
+import type { QuotaSession, RateLimitQuotaOptions } from "./rate-limit-quota-door.ts";
+import type { UsageReport } from "./usage-reports.ts";
+
+type Entries = NonNullable<UsageReport["entries"]>;
+
+/** A bucket of a proxy, and what limits that observe would have of it. */
+export interface RoomBucket {
+  readonly bucket: ProxyBucket;
+  readonly observed: readonly ObservedBucket[];
+}
 
 /** How often it is looked whether assignments are to be changed or sent again. */
 const tickMs = 500;
@@ -34,6 +45,7 @@ export class QuotaRoom {
   #cancelTick: (() => void) | undefined;
   #isTicking = false;
   #isSoon = false;
+  #isHeldBackTold = false;
 
   constructor(name: string, options: RateLimitQuotaOptions) {
     const { apportioner, observer, timers } = options;
@@ -54,8 +66,9 @@ export class QuotaRoom {
     this.#streams.delete(stream);
   }
 
-  /** Asks stores before the next tick. */
-  soon(): void {
+  /** Asks stores before the next tick, where a bucket waits for one. */
+  soon(bucket: ProxyBucket): void {
+    if (!this.apportioner.isAwaited(bucket)) return this.#tellHeldBack(bucket);
     if (this.#isSoon || this.#isTicking) return;
     this.#isSoon = true;
     this.#cancelTick?.();
@@ -63,38 +76,77 @@ export class QuotaRoom {
   }
 
   /**
-   * The limits that hold for a bucket, by the policies that serve.
+   * A bucket of a client, by the policies that serve; `undefined` where there is no room for it.
    *
    * @throws WeirError WEIR_NOT_PERMITTED for an entry that the client may not set
    */
-  limitsOf(
-    domain: string,
-    entries: readonly (readonly [key: string, value: string])[],
-    client: Client | undefined,
-  ): BucketLimits {
+  subscribe(domain: string, entries: Entries, call: Call): RoomBucket | undefined {
+    const { apportioner } = this;
     const session = this.#options.open();
+    const owner = ownerOf(call);
     try {
-      const { layout } = session;
-      if (this.#layout !== layout) {
-        this.#layout = layout;
-        this.#table = new DescriptorTable(layout);
-        this.#bag = new Bag(layout);
-      }
-      const bag = this.#bag!;
-      const table = this.#table!;
-      bag.clear();
-      table.begin(bag, domain);
-      for (const [key, value] of entries) {
-        const known = table.find(key);
-        if (known === undefined) continue;
-        if (client !== undefined && known.target !== undefined && !client.maySet(known.target.name))
-          throw notPermitted(client, this.name, this.observer, "attribute", known.target.name);
-        table.put(bag, known, key, value);
-      }
-      return session.limitsOf(bag);
+      // Said before the policies are asked, which costs more.
+      if (!apportioner.hasRoom(owner, session.bounds)) return undefined;
+      const bag = this.#bagOf(session, domain, entries, call.client);
+      const bucket = apportioner.subscribe(session.limitsOf(bag), owner);
+      return { bucket, observed: this.#observe(session, bag, owner) };
     } finally {
       session.end();
     }
+  }
+
+  /** Looks up anew which limits hold for a bucket, by the policies that serve. Answers its parts in those that observe. */
+  rebase({ bucket, observed }: RoomBucket, domain: string, entries: Entries, call: Call): RoomBucket["observed"] {
+    for (const each of observed) each.leave();
+    const session = this.#options.open();
+    try {
+      const bag = this.#bagOf(session, domain, entries, call.client);
+      this.apportioner.rebase(bucket, session.limitsOf(bag));
+      return this.#observe(session, bag, ownerOf(call));
+    } catch {
+      // The policies read now what this client may not set: that was counted and logged.
+      this.apportioner.rebase(bucket, "refused");
+      return [];
+    } finally {
+      session.end();
+    }
+  }
+
+  #observe({ observedOf, bounds }: QuotaSession, bag: Bag, owner: string): RoomBucket["observed"] {
+    if (observedOf === undefined) return [];
+    return observedOf(bag).flatMap((limit) => this.apportioner.observe(limit, owner, bounds) ?? []);
+  }
+
+  /** What a bucket's id says, where policies read it. */
+  #bagOf(session: QuotaSession, domain: string, entries: Entries, client: Client | undefined): Bag {
+    const { layout } = session;
+    if (this.#layout !== layout) {
+      this.#layout = layout;
+      this.#table = new DescriptorTable(layout);
+      this.#bag = new Bag(layout);
+    }
+    const bag = this.#bag!;
+    const table = this.#table!;
+    bag.clear();
+    table.begin(bag, domain);
+    for (const [key, value] of entries) {
+      const known = table.find(key);
+      if (known === undefined) continue;
+      if (client !== undefined && known.target !== undefined && !client.maySet(known.target.name))
+        throw notPermitted(client, this.name, this.observer, "attribute", known.target.name);
+      table.put(bag, known, key, value);
+    }
+    return bag;
+  }
+
+  /** Says once why proxies get nothing at first. */
+  #tellHeldBack(bucket: ProxyBucket): void {
+    if (this.#isHeldBackTold || !this.apportioner.isHeldBack(bucket)) return;
+    this.#isHeldBackTold = true;
+    this.#options.log.info(
+      { door: this.name },
+      "assignments wait until none of those can be out that were made before this hub started",
+    );
   }
 
   #tick(): void {
@@ -130,4 +182,9 @@ export class QuotaRoom {
     if (this.#layout !== undefined && this.#layout !== layout) for (const stream of this.#streams) stream.rebase();
     return true;
   }
+}
+
+/** Who has a bucket: a client by its name, however many connections it has, else an address. */
+function ownerOf({ client, peer }: Call): string {
+  return client?.name ?? peer;
 }

@@ -1,10 +1,9 @@
-import type { BucketLimits } from "../../../runtime/quota/bucket-limits.ts";
 import type { ProxyBucket } from "../../../runtime/quota/proxy-bucket.ts";
 import { WeirError } from "../../../util/weir-error.ts";
 import type { Call, Incoming, Outgoing } from "../../call.ts";
 import { notPermitted } from "../../permit.ts";
 import { asBuffer } from "../../protobuf/reader.ts";
-import type { QuotaRoom } from "./quota-room.ts";
+import type { QuotaRoom, RoomBucket } from "./quota-room.ts";
 import { readUsageReports, type UsageReport } from "./usage-reports.ts";
 
 /** The most buckets of one stream. */
@@ -16,6 +15,7 @@ interface Subscription {
   /** The BucketId as it came. */
   readonly id: Uint8Array;
   readonly bucket: ProxyBucket;
+  observed: RoomBucket["observed"];
 }
 
 /**
@@ -50,7 +50,9 @@ export class QuotaStream implements Incoming {
     const fresh: Subscription[] = [];
     for (const report of reports) {
       const subscription = this.#subscription(report, fresh);
-      if (subscription !== undefined) this.#room.apportioner.report(subscription.bucket, report);
+      if (subscription === undefined) continue;
+      this.#room.apportioner.report(subscription.bucket, report);
+      for (const observed of subscription.observed) observed.report(report);
     }
     if (fresh.length > 0) this.#send(fresh);
   }
@@ -71,21 +73,14 @@ export class QuotaStream implements Incoming {
 
   /** Sends what is due. */
   flush(): void {
+    for (const { observed } of this.#buckets.values()) for (const each of observed) each.follow();
     this.#send(this.#buckets.values());
   }
 
   /** Other policies serve: the limits of buckets are looked up anew. */
   rebase(): void {
-    for (const { entries, bucket } of this.#buckets.values()) {
-      let limits: BucketLimits;
-      try {
-        limits = this.#room.limitsOf(this.#domain, entries, this.#call.client);
-      } catch {
-        // The policies read now what this client may not set: that was counted and logged.
-        limits = "refused";
-      }
-      this.#room.apportioner.rebase(bucket, limits);
-    }
+    for (const subscription of this.#buckets.values())
+      subscription.observed = this.#room.rebase(subscription, this.#domain, subscription.entries, this.#call);
   }
 
   /** The first message says the domain; others may say it again. */
@@ -103,7 +98,7 @@ export class QuotaStream implements Incoming {
   }
 
   #subscription({ entries, id }: UsageReport, fresh: Subscription[]): Subscription | undefined {
-    const { observer, apportioner } = this.#room;
+    const { observer } = this.#room;
     if (entries === undefined) {
       observer.dropped("quota_bucket", "id", 1);
       return undefined;
@@ -111,16 +106,14 @@ export class QuotaStream implements Incoming {
     const key = JSON.stringify(entries);
     const known = this.#buckets.get(key);
     if (known !== undefined) return known;
-    // Said before the policies are asked, which costs more.
     if (this.#buckets.size >= maxBuckets) {
       observer.dropped("quota_bucket", "full", 1);
       return undefined;
     }
-    const limits = this.#room.limitsOf(this.#domain, entries, this.#call.client);
-    const bucket = apportioner.subscribe(limits);
-    if (bucket === undefined) return undefined;
+    const room = this.#room.subscribe(this.#domain, entries, this.#call);
+    if (room === undefined) return undefined;
     // The message's memory is used again.
-    const subscription = { entries, id: Uint8Array.from(id), bucket };
+    const subscription: Subscription = { entries, id: Uint8Array.from(id), ...room };
     this.#buckets.set(key, subscription);
     fresh.push(subscription);
     return subscription;
@@ -137,7 +130,7 @@ export class QuotaStream implements Incoming {
       const { id, bucket, entries } = subscription;
       if (apportioner.isIdle(bucket)) {
         answer.add(id, { kind: "abandon" });
-        apportioner.leave(bucket);
+        this.#part(subscription);
         this.#buckets.delete(JSON.stringify(entries));
         count++;
         continue;
@@ -147,7 +140,7 @@ export class QuotaStream implements Incoming {
         answer.add(id, assignment);
         sent.push(bucket);
         count++;
-      } else if (bucket.assignment === undefined) this.#room.soon();
+      } else if (bucket.assignment === undefined) this.#room.soon(bucket);
     }
     if (count === 0) return;
     if (!this.#out.send(answer.finish())) this.#isSlow = true;
@@ -169,7 +162,12 @@ export class QuotaStream implements Incoming {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#room.leave(this);
-    for (const { bucket } of this.#buckets.values()) this.#room.apportioner.leave(bucket);
+    for (const subscription of this.#buckets.values()) this.#part(subscription);
     this.#buckets.clear();
+  }
+
+  #part({ bucket, observed }: Subscription): void {
+    this.#room.apportioner.leave(bucket);
+    for (const each of observed) each.leave();
   }
 }

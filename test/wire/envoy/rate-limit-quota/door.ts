@@ -1,4 +1,6 @@
 import { Apportioner } from "../../../../src/runtime/quota/apportioner.ts";
+import { doorSettings } from "../../../../src/policy/doors-shape.ts";
+import type { BucketBounds } from "../../../../src/runtime/quota/bucket-places.ts";
 import type { Call, Incoming } from "../../../../src/wire/call.ts";
 import type { Client } from "../../../../src/wire/client.ts";
 import { createRateLimitQuotaDoor } from "../../../../src/wire/envoy/rate-limit-quota/rate-limit-quota-door.ts";
@@ -8,7 +10,7 @@ import {
 } from "../../../../src/wire/gen/envoy/service/rate_limit_quota/v3/rlqs.ts";
 import type { Adapter } from "../../../../src/sdk/index.ts";
 import { compiled, world } from "../../../runtime/world.ts";
-import { recordingObserver } from "../../grpc/harness.ts";
+import { recordingLog, recordingObserver } from "../../grpc/harness.ts";
 
 /** What a test says of a report. */
 export interface Usage {
@@ -51,19 +53,27 @@ export function shown(answer: RateLimitQuotaResponse): string[] {
 }
 
 /** The door before a hub with these policies. */
-export async function doorTo(policies: string, adapters: readonly Adapter[] = []) {
+export async function doorTo(
+  policies: string,
+  adapters: readonly Adapter[] = [],
+  { bounds = {}, holdsBack = false }: { bounds?: Partial<BucketBounds>; holdsBack?: boolean } = {},
+) {
   const { runtime, clock } = await world(policies, adapters);
   const observer = recordingObserver();
   let open = 0;
   const { quotas } = runtime.acquire();
-  const apportioner = new Apportioner({ member: "hub", now: clock.now, observer, stores: quotas, ttlMs: 10_000 });
+  const shared = { member: "hub", now: clock.now, observer, stores: quotas, ttlMs: 10_000 };
+  const apportioner = new Apportioner({ ...shared, holdsBack });
+  const log = recordingLog();
   const door = createRateLimitQuotaDoor({
     open() {
       open++;
       const serving = runtime.acquire();
       return {
         layout: serving.snapshot.layout,
+        bounds: { ...doorSettings(undefined).ratelimitQuota, ...bounds },
         limitsOf: serving.quotas.limitsOf,
+        observedOf: serving.quotas.observedOf,
         end() {
           open--;
           serving.release();
@@ -72,14 +82,15 @@ export async function doorTo(policies: string, adapters: readonly Adapter[] = []
     },
     apportioner,
     observer,
+    log,
     timers: clock,
   });
   const [method] = door.duplex.values();
 
-  function connect(client?: Client): QuotaClient {
+  function connect(client?: Client, peer = "10.0.0.9"): QuotaClient {
     const came: string[] = [];
     let mark: (() => void) | undefined;
-    const call: Call = { peer: "10.0.0.9", signal: new AbortController().signal, header: () => undefined, client };
+    const call: Call = { peer, signal: new AbortController().signal, header: () => undefined, client };
     const proxy = {
       reads: true,
       slow: false,
@@ -126,6 +137,7 @@ export async function doorTo(policies: string, adapters: readonly Adapter[] = []
     connect,
     clock,
     observer,
+    log,
     apportioner,
     sessions: () => open,
     reload: async (text: string) => runtime.activate(await compiled(text, adapters)),

@@ -1,0 +1,50 @@
+/** Units a second and at once. */
+interface Budget {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+/** A key that is divided among proxies, in the JSON of the admin listener. */
+export interface DividedAnswer {
+  readonly key?: Readonly<Record<string, string>>;
+  readonly limit: string;
+  readonly budget: Budget;
+  readonly share: Budget;
+  readonly assigned: Budget;
+  readonly needed: number;
+  /** How many, or each of them where one key is asked for. */
+  readonly proxies:
+    number | readonly { readonly client: string; readonly assigned: Budget | string; readonly needed: number }[];
+}
+
+/** Keys of a limit, and how their budgets are divided. */
+export function dividedRows(divided: readonly DividedAnswer[], by: readonly string[]): string[][] {
+  return [
+    [...by.map((name) => name.toUpperCase()), "BUDGET", "THIS HUB", "ASSIGNED", "NEEDED", "PROXIES"],
+    ...divided.map(({ key, budget, share, assigned, needed, proxies }) => [
+      ...by.map((name, i) => key?.[name] ?? (i === 0 ? "(too long to be kept)" : "")),
+      ...[budget, share, assigned].map(budgetText),
+      `${needed}/s`,
+      String(proxies),
+    ]),
+  ];
+}
+
+/** The proxies of one key, after what is divided among them. */
+export function proxyRows(divided: readonly DividedAnswer[]): string[][] {
+  return [
+    ["PROXY", "ASSIGNED", "NEEDED"],
+    ...divided.flatMap(({ share, assigned, needed, proxies }) => [
+      ["(this hub)", `${budgetText(assigned)} of ${budgetText(share)}`, `${needed}/s`],
+      ...(typeof proxies === "number" ? [] : proxies).map((proxy) => [
+        proxy.client,
+        typeof proxy.assigned === "string" ? proxy.assigned : budgetText(proxy.assigned),
+        `${proxy.needed}/s`,
+      ]),
+    ]),
+  ];
+}
+
+function budgetText({ rate, burst }: Budget): string {
+  return `${rate}/s, ${burst}`;
+}
