@@ -10,11 +10,11 @@ const minuteMs = 60_000;
 
 const age = duration(minuteMs, 3650 * 86_400_000);
 
-/** Writes log entries as JSON lines, to standard output, standard error or a file that is rotated by size and age. */
+/** Writes log entries and spans as JSON lines, to standard output, standard error or a file that is rotated by size and age. */
 export default defineAdapter({
   name: "log",
-  description: "JSON lines to standard output, standard error or a file",
-  provides: ["logs"],
+  description: "log entries and spans as JSON lines to standard output, standard error or a file",
+  provides: ["logs", "spans"],
   config: z.strictObject({
     /** `stdout`, `stderr`, or a file's path; a relative one is meant from the folder of `weir.yaml`. */
     to: z.string().min(1).default("stdout"),

@@ -1,4 +1,5 @@
-import type { Exported, LogEntry } from "weir/sdk";
+import type { Exported, LogEntry, Span } from "weir/sdk";
+import { formatEntry, formatSpan } from "./format-line.ts";
 
 /** Where lines go. */
 export interface Sink {
@@ -10,50 +11,60 @@ export interface Sink {
   close(): Promise<void>;
 }
 
+/** Takes batches of one kind, one at a time. */
+type Batches<T> = (batch: readonly T[]) => Promise<Exported>;
+
 /**
- * Writes entries to a sink, one JSON line each, so that no line is torn and none is written twice:
+ * Writes entries and spans to a sink, one JSON line each, so that no line is torn and none is written twice:
  *
  * - When writing fails in the middle of a line, the line counts as delivered, and its end is written first the next time.
  * - A batch that is offered again while its first writing goes on (the hub waits only so long) gets that one's answer.
+ * - Entries and spans, which come by themselves, wait for each other.
  */
 export class LineWriter {
   readonly #sink: Sink;
   #rest: Buffer = Buffer.alloc(0);
-  #underway: { readonly first: LogEntry | undefined; readonly delivered: Promise<Delivered> } | undefined;
+  /** Ends with the last write that was asked for. It never rejects. */
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly logs: Batches<LogEntry> = this.#batches(formatEntry);
+  readonly spans: Batches<Span> = this.#batches(formatSpan);
 
   constructor(sink: Sink) {
     this.#sink = sink;
   }
 
-  async logs(entries: readonly LogEntry[]): Promise<Exported> {
-    if (this.#underway !== undefined && this.#underway.first !== entries[0]) {
-      return { delivered: 0, retry: true, reason: "an earlier batch is still being written" };
-    }
-    this.#underway ??= { first: entries[0], delivered: this.#write(entries) };
-    const { count, reason } = await this.#underway.delivered;
-    return count === entries.length ? undefined : { delivered: count, retry: true, reason: reason ?? "more has come" };
-  }
-
   async close(): Promise<void> {
-    await this.#underway?.delivered;
+    await this.#turn;
     await this.#writeRest();
     await this.#sink.close();
   }
 
-  async #write(entries: readonly LogEntry[]): Promise<Delivered> {
-    try {
-      const torn = await this.#writeRest();
-      if (torn !== undefined) return { count: 0, reason: torn };
-      const lines = entries.map((entry) => Buffer.from(formatLine(entry)));
-      const { written, reason } = await this.#sink.write(Buffer.concat(lines));
-      let count = 0;
-      let end = 0;
-      while (count < lines.length && end < written) end += lines[count++]!.length;
-      if (end > written) this.#rest = lines[count - 1]!.subarray(-(end - written));
-      return { count, reason };
-    } finally {
-      this.#underway = undefined;
-    }
+  #batches<T>(format: (entry: T) => string): Batches<T> {
+    let underway: { readonly first: T | undefined; readonly delivered: Promise<Delivered> } | undefined;
+    return async (batch) => {
+      if (underway !== undefined && underway.first !== batch[0])
+        return { delivered: 0, retry: true, reason: "an earlier batch is still being written" };
+      if (underway === undefined) {
+        const delivered = this.#turn.then(() => this.#write(batch, format));
+        underway = { first: batch[0], delivered };
+        const ended = (): void => void (underway = undefined);
+        this.#turn = delivered.then(ended, ended);
+      }
+      const { count, reason } = await underway.delivered;
+      return count === batch.length ? undefined : { delivered: count, retry: true, reason: reason ?? "more has come" };
+    };
+  }
+
+  async #write<T>(batch: readonly T[], format: (entry: T) => string): Promise<Delivered> {
+    const torn = await this.#writeRest();
+    if (torn !== undefined) return { count: 0, reason: torn };
+    const lines = batch.map((entry) => Buffer.from(format(entry)));
+    const { written, reason } = await this.#sink.write(Buffer.concat(lines));
+    let count = 0;
+    let end = 0;
+    while (count < lines.length && end < written) end += lines[count++]!.length;
+    if (end > written) this.#rest = lines[count - 1]!.subarray(-(end - written));
+    return { count, reason };
   }
 
   async #writeRest(): Promise<string | undefined> {
@@ -67,9 +78,4 @@ export class LineWriter {
 interface Delivered {
   readonly count: number;
   readonly reason?: string | undefined;
-}
-
-/** `{"time", "severity", "log"}`, the `id` of an entry that has one, and the fields, on one line. A field of one of these names stands in place of it. */
-export function formatLine({ name, timeMs, severity, fields, id }: LogEntry): string {
-  return `${JSON.stringify({ time: new Date(timeMs).toISOString(), severity, log: name, ...(id === undefined ? {} : { id }), ...fields })}\n`;
 }

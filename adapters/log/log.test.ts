@@ -17,11 +17,12 @@ import { setImmediate } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
-import type { JsonValue, LogEntry } from "weir/sdk";
+import type { JsonValue, LogEntry, Span } from "weir/sdk";
 import { fakeCall, fakeHost, makeInstance, testAdapter } from "weir/sdk/testing";
 import { createFileSink } from "./file-sink.ts";
 import log from "./index.ts";
-import { formatLine, LineWriter, type Sink } from "./line-writer.ts";
+import { formatEntry, formatSpan } from "./format-line.ts";
+import { LineWriter, type Sink } from "./line-writer.ts";
 import { createStreamSink } from "./stream-sink.ts";
 
 const contractFolder = mkdtempSync(join(tmpdir(), "weir-log-"));
@@ -42,6 +43,7 @@ testAdapter(test.serial, log, {
     { keepFor: "often" },
     { compression: "zstd" },
   ],
+  spans: { delivered: () => readLines(contractFile).map(({ span_id: id }) => id as string) },
   logs: {
     delivered: () =>
       readLines(contractFile).map(({ log: name, ...rest }) => {
@@ -89,10 +91,10 @@ function numbersIn(path: string): JsonValue[] {
 
 test("a line has time, severity, log and the fields, and a field of such a name stands in its place", (t) => {
   t.is(
-    formatLine(entry({ path: '/a"\n', code: 200 })),
+    formatEntry(entry({ path: '/a"\n', code: 200 })),
     '{"time":"2023-11-14T22:13:20.123Z","severity":"info","log":"access","path":"/a\\"\\n","code":200}\n',
   );
-  t.is(formatLine(entry({ time: "then" })), '{"time":"then","severity":"info","log":"access"}\n');
+  t.is(formatEntry(entry({ time: "then" })), '{"time":"then","severity":"info","log":"access"}\n');
 });
 
 test("relative files are meant from the host's folder, which is made when it is missing", async (t) => {
@@ -109,7 +111,7 @@ test("a file that cannot be opened is told when the instance is made", async (t)
 
 test("a full file is put aside, the oldest goes, and no line is torn, lost before its time or written twice", async (t) => {
   const path = join(folder(t), "access.log");
-  const line = Buffer.byteLength(formatLine(entry({ n: 10 })));
+  const line = Buffer.byteLength(formatEntry(entry({ n: 10 })));
   const sink = await createFileSink({ path, maxBytes: line * 4, maxFiles: 3, ...outside });
   const writer = new LineWriter(sink);
   for (const [from, count] of [
@@ -350,7 +352,7 @@ function failingSink(takes: number[]): Sink & { readonly text: () => string } {
 
 test("whatever part of a batch is written before a failure, each line comes once and whole in the end", async (t) => {
   const entries = numbered(0, 6);
-  const expected = entries.map(formatLine).join("");
+  const expected = entries.map(formatEntry).join("");
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat(expected.length), { maxLength: 6 }), async (takes) => {
       const sink = failingSink([...takes]);
@@ -387,12 +389,12 @@ test("a batch that is offered again while it is still being written is not writt
   finish(text.length);
   t.is(await first, undefined);
   t.like(await again, { delivered: 2, retry: true });
-  t.is(text, entries.slice(0, 2).map(formatLine).join(""));
+  t.is(text, entries.slice(0, 2).map(formatEntry).join(""));
   const rest = writer.logs(entries.slice(2));
   await setImmediate();
   finish(1000);
   t.is(await rest, undefined);
-  t.is(text, entries.map(formatLine).join(""));
+  t.is(text, entries.map(formatEntry).join(""));
 });
 
 test("standard output whose reader stays away holds neither the hub nor its exit", async (t) => {
@@ -442,4 +444,89 @@ test("the README has every key of the configuration", (t) => {
     ([, key]) => key,
   );
   t.deepEqual(documented, Object.keys(log.config.shape));
+});
+
+const span = (i: number): Span => ({
+  traceId: "4bf92f3577b34da6a3ce929d0e0e4736",
+  spanId: i.toString(16).padStart(16, "0"),
+  name: "GET",
+  kind: "server",
+  startMs: 1_700_000_000_123.25,
+  endMs: 1_700_000_000_135.7501,
+  failed: false,
+  service: { name: "reviews" },
+  attributes: {},
+});
+
+test("a span is a line with its identifiers in hexadecimal, and without what it has not", (t) => {
+  t.deepEqual(JSON.parse(formatSpan(span(1))), {
+    time: "2023-11-14T22:13:20.123Z",
+    span: "GET",
+    trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
+    span_id: "0000000000000001",
+    kind: "server",
+    duration_ms: 12.5,
+    failed: false,
+    service: { name: "reviews" },
+    attributes: {},
+  });
+  const whole: Span = {
+    ...span(2),
+    parentId: "00f067aa0ba902b7",
+    traceState: "a=b",
+    failed: true,
+    message: 'it broke\n"here"',
+    service: { name: "reviews", namespace: "bookinfo", instance: "reviews-1" },
+    peer: { name: "productpage", ip: "10.0.0.1", port: 80 },
+    attributes: { "http.response.status_code": 500, list: ["a", null] },
+  };
+  const line = formatSpan(whole);
+  t.is(line.indexOf("\n"), line.length - 1);
+  const { parentId: parent_id, traceState: trace_state, message, service, peer, attributes } = whole;
+  t.like(JSON.parse(line), { parent_id, trace_state, failed: true, message, service, peer, attributes });
+});
+
+test("entries and spans that are written at once wait for each other, and no line is torn", async (t) => {
+  let busy = false;
+  let text = "";
+  let room = 0;
+  const sink: Sink = {
+    async write(lines) {
+      t.false(busy, "the sink is asked for one thing at a time");
+      busy = true;
+      await setImmediate();
+      busy = false;
+      const taken = lines.subarray(0, Math.max(1, ++room * 100));
+      text += taken.toString();
+      return taken.length === lines.length ? { written: taken.length } : { written: taken.length, reason: "full" };
+    },
+    async close() {},
+  };
+  const writer = new LineWriter(sink);
+  const all = async <T>(write: LineWriter["logs"] | LineWriter["spans"], batch: readonly T[]): Promise<void> => {
+    for (let rest = batch; rest.length > 0;) {
+      const answer = await (write as (batch: readonly T[]) => ReturnType<LineWriter["logs"]>)(rest);
+      rest = answer === undefined ? [] : rest.slice(answer.delivered);
+    }
+  };
+  await Promise.all([
+    all(writer.logs, numbered(0, 40)),
+    all(
+      writer.spans,
+      Array.from({ length: 40 }, (_, i) => span(i + 1)),
+    ),
+  ]);
+  await writer.close();
+  const lines = text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Line);
+  t.deepEqual(
+    lines.filter(({ log: name }) => name === "access").map(({ n }) => n),
+    Array.from({ length: 40 }, (_, i) => i),
+  );
+  t.deepEqual(
+    lines.filter(({ span: name }) => name === "GET").map(({ span_id: id }) => Number.parseInt(id as string, 16)),
+    Array.from({ length: 40 }, (_, i) => i + 1),
+  );
 });
