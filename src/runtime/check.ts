@@ -26,9 +26,9 @@ const noQuotas: Decision["quotas"] = new Map();
 export function createCheck(context: CheckContext): Check {
   const { snapshot, observer, log, nextId, monotonic } = context;
   const { applied } = context.use;
-  const table = new RuleTable(snapshot, context.tables);
-  const names = limitNames(table.rules);
   const index = new RuleIndex(snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"));
+  const table = new RuleTable(snapshot, context.tables, index);
+  const names = limitNames(table.rules);
 
   const complete = completionOf(snapshot.layout);
   const mayHideSlash = snapshot.settings.doors.encodedSlash === "keep";
@@ -60,20 +60,21 @@ export function createCheck(context: CheckContext): Check {
     let asking: Promise<void>[] | undefined;
     for (let i = 0; i < count; i++) {
       const ordinal = found[i]!;
-      const kind = table.traits[ordinal]! & traits.kind;
+      const what = table.traits(ordinal);
+      const kind = what & traits.kind;
       if (kind === traits.limit) {
         (judgement.limits ??= []).push(rules[ordinal]!);
         continue;
       }
       // Rules of a policy follow each other, so its `match` is evaluated once.
-      if (table.policies[ordinal] !== policy) {
-        policy = table.policies[ordinal]!;
-        matched = index.provesMatch(ordinal) || matches(rules[ordinal]!, bag);
+      if (what >>> traits.policyShift !== policy) {
+        policy = what >>> traits.policyShift;
+        matched = ((what & traits.matched) !== 0 && !index.metFault) || matches(rules[ordinal]!, bag);
       }
       const answer = table.applies(ordinal, matched, bag);
       if (answer === false) continue;
       applied[ordinal]!++;
-      if (kind === traits.deny) judgeDeny(judgement, table, ordinal, answer);
+      if (kind === traits.deny) judgeDeny(judgement, table, ordinal, what, answer);
       else if (kind === traits.headers) noteHeaders(judgement, rules[ordinal]!, answer);
       else {
         const pending = judgeAsk(judgement, rules[ordinal]!, answer);

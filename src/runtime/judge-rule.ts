@@ -10,13 +10,19 @@ import { addOperations } from "./header-operations.ts";
 import type { Judgement } from "./judgement.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
-import type { RuleTable } from "./rule-table.ts";
+import { type RuleTable, traits } from "./rule-table.ts";
 
-/** A deny whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. */
-export function judgeDeny(judgement: Judgement, table: RuleTable, ordinal: number, applies: true | Fault): void {
+/** A deny whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. `what` are its traits. */
+export function judgeDeny(
+  judgement: Judgement,
+  table: RuleTable,
+  ordinal: number,
+  what: number,
+  applies: true | Fault,
+): void {
   const { rules } = table;
   if (applies !== true) judgement.fault(rules[ordinal]!.rule, "when", applies);
-  if (table.isUsual(ordinal)) judgement.validity.takePart(undefined);
+  if ((what & traits.usual) !== 0) judgement.validity.takePart(undefined);
   else judgement.takePart(rules[ordinal]!);
   const excuse = table.unless(ordinal, judgement.bag);
   if (excuse === true) return;

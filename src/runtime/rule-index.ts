@@ -20,14 +20,18 @@ interface SlotIndex {
  * not apply, whatever else it says. Where the attribute is a fault, every rule that rests on it is a candidate.
  */
 export class RuleIndex {
-  /** Lists of rules in one block, each of them how many there are and then their ordinals. */
+  /**
+   * Lists of rules in one block. Each is how many there are and then their ordinals; or, where those follow each other as
+   * those of a policy do, minus how many there are and then the first.
+   */
   readonly #lists: Int32Array;
   /** Rules without an equality test: the first list. */
   static readonly #always = 0;
   readonly #slots: readonly SlotIndex[];
   /** For each rule, whether the `match` of its policy is nothing but the test that the rule stands under. */
   readonly #isMatch: Uint8Array;
-  #metFault = false;
+  /** Whether the last call of {@link RuleIndex.find} came upon a fault, for which rules are found that may not match. */
+  metFault = false;
   #found: Int32Array;
   #spare: Int32Array;
 
@@ -63,12 +67,18 @@ export class RuleIndex {
       if (ordinals === undefined) byValue.set(best.value, [rule.ordinal]);
       else ordinals.push(rule.ordinal);
     }
-    const lists = [always.length, ...always];
+    const lists: number[] = [];
     const listed = (ordinals: readonly number[]): number => {
-      const start = lists.push(ordinals.length) - 1;
-      for (const ordinal of ordinals) lists.push(ordinal);
+      const start = lists.length;
+      const count = ordinals.length;
+      if (count > 0 && ordinals.every((ordinal, i) => ordinal === ordinals[0]! + i)) lists.push(-count, ordinals[0]!);
+      else {
+        lists.push(count);
+        for (const ordinal of ordinals) lists.push(ordinal);
+      }
       return start;
     };
+    listed(always);
     this.#slots = [...slots]
       .sort(([a], [b]) => a - b)
       .map(([slot, byValue]) => ({
@@ -88,30 +98,35 @@ export class RuleIndex {
 
   /** Looks up the rules that may apply and answers how many there are. The slots that were looked at count as read. */
   find(bag: Bag): number {
-    this.#metFault = false;
+    this.metFault = false;
     let count = this.#add(0, RuleIndex.#always);
     for (const { slot, byValue, all } of this.#slots) {
       const value = bag.get(slot);
       if (value === undefined) continue;
       const isFault = value instanceof Fault;
-      if (isFault) this.#metFault = true;
+      if (isFault) this.metFault = true;
       const list = isFault ? all : byValue.get(value as string);
       if (list !== undefined) count = this.#add(count, list);
     }
     return count;
   }
 
-  /** Whether the `match` of a rule that the last call of {@link RuleIndex.find} has found is known to hold by that. */
-  provesMatch(ordinal: number): boolean {
-    return this.#isMatch[ordinal] === 1 && !this.#metFault;
+  /**
+   * Whether the `match` of a rule's policy is nothing but the test that the rule stands under: where that is found without
+   * a {@link RuleIndex.metFault}, it is known to hold.
+   */
+  isMatch(ordinal: number): boolean {
+    return this.#isMatch[ordinal] === 1;
   }
 
   /** Merges a list into what was found, of which there is `count`, and answers how much there is now. */
   #add(count: number, list: number): number {
     const lists = this.#lists;
     const from = this.#found;
+    const size = lists[list]!;
+    if (size < 0) return this.#addRun(count, lists[list + 1]!, -size);
     let at = list + 1;
-    const end = at + lists[list]!;
+    const end = at + size;
     let n = 0;
     if (count === 0) {
       while (at < end) from[n++] = lists[at++]!;
@@ -122,6 +137,25 @@ export class RuleIndex {
     while (i < count && at < end) into[n++] = from[i]! < lists[at]! ? from[i++]! : lists[at++]!;
     while (i < count) into[n++] = from[i++]!;
     while (at < end) into[n++] = lists[at++]!;
+    this.#found = into;
+    this.#spare = from;
+    return n;
+  }
+
+  /** The same for ordinals that follow each other. */
+  #addRun(count: number, first: number, size: number): number {
+    const from = this.#found;
+    let n = 0;
+    if (count === 0) {
+      while (n < size) from[n] = first + n++;
+      return n;
+    }
+    const into = this.#spare;
+    const end = first + size;
+    let i = 0;
+    while (i < count && from[i]! < first) into[n++] = from[i++]!;
+    for (let ordinal = first; ordinal < end; ordinal++) into[n++] = ordinal;
+    while (i < count) into[n++] = from[i++]!;
     this.#found = into;
     this.#spare = from;
     return n;

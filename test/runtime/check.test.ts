@@ -61,6 +61,25 @@ check:
     ],
   },
   {
+    title: "a match that is a fault does not apply where one of its equality tests rests on what is not there",
+    policy: `
+policy: p
+match: source.namespace == "x" && destination.service.name == "ratings" && int(request.headers["x-n"]) > 5
+check:
+  - { name: r, deny: permission_denied }
+---
+policy: other
+match: destination.service.name == "details"
+check:
+  - { name: r, deny: permission_denied }`,
+    cases: [
+      [{ "source.namespace": "x", "destination.service.name": "ratings", "request.headers": { "x-n": "6" } }, "p/r"],
+      [{ "source.namespace": "x", "destination.service.name": "ratings", "request.headers": { "x-n": "many" } }, "p/r"],
+      [{ "source.namespace": "y", "destination.service.name": "ratings", "request.headers": { "x-n": "many" } }, ""],
+      [{ "destination.service.name": "ratings", "request.headers": { "x-n": "many" } }, ""],
+    ],
+  },
+  {
     title: "policies without match apply everywhere, and with a namespace only there",
     policy: `
 policy: everywhere

@@ -85,10 +85,10 @@ test("a table of conditions gives what each of them gives by itself, and reads w
         };
         for (const each of requests) {
           fill(bag, each);
-          for (const [i, condition] of conditions.entries())
+          for (const condition of conditions)
             if (
               !same(
-                outcome(() => table.evaluate(i, bag)),
+                outcome(() => table.evaluate(table.placeOf(condition), bag)),
                 outcome(() => condition.evaluate(bag)),
               )
             )

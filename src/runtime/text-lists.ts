@@ -1,0 +1,56 @@
+/** A text gets a row of bits when one list in so many has it: then the row takes no more memory than its places in them. */
+const listsARow = 32;
+
+/**
+ * Lists of texts, and what is in which. Lists of many rules have most of their texts in common: such a text has a row of
+ * bits, one a list, which requests for any of the rules look at and which therefore stays in the processor's caches. The
+ * few that a list has for itself stand in the list.
+ */
+export class TextLists {
+  /** The texts by numbers of their own; those with rows come first. */
+  readonly #numbers: ReadonlyMap<string, number>;
+  readonly #common: number;
+  readonly #rows: Int32Array;
+  readonly #rowWords: number;
+  /** For each list where its own texts begin in {@link TextLists.#own}, and at last where those of the last one end. */
+  readonly #starts: Int32Array;
+  readonly #own: Int32Array;
+
+  constructor(lists: readonly (readonly string[])[]) {
+    const counts = new Map<string, number>();
+    for (const texts of lists) for (const text of new Set(texts)) counts.set(text, (counts.get(text) ?? 0) + 1);
+    const isCommon = (text: string): boolean => counts.get(text)! * listsARow >= lists.length;
+    const common = [...counts.keys()].filter(isCommon);
+    const rest = [...counts.keys()].filter((text) => !isCommon(text));
+    const numbers = new Map([...common, ...rest].map((text, number) => [text, number]));
+    this.#numbers = numbers;
+    this.#common = common.length;
+    this.#rowWords = (lists.length + 31) >>> 5;
+    this.#rows = new Int32Array(common.length * this.#rowWords);
+    this.#starts = new Int32Array(lists.length + 1);
+    const own: number[] = [];
+    for (const [list, texts] of lists.entries()) {
+      for (const text of new Set(texts)) {
+        const number = numbers.get(text)!;
+        if (number < this.#common) this.#rows[this.#wordOf(number, list)]! |= 1 << (list & 31);
+        else own.push(number);
+      }
+      this.#starts[list + 1] = own.length;
+    }
+    this.#own = Int32Array.from(own);
+  }
+
+  /** Whether the list at this position has the text. */
+  has(list: number, text: string): boolean {
+    const number = this.#numbers.get(text);
+    if (number === undefined) return false;
+    if (number < this.#common) return (this.#rows[this.#wordOf(number, list)]! & (1 << (list & 31))) !== 0;
+    const end = this.#starts[list + 1]!;
+    for (let i = this.#starts[list]!; i < end; i++) if (this.#own[i] === number) return true;
+    return false;
+  }
+
+  #wordOf(number: number, list: number): number {
+    return number * this.#rowWords + (list >>> 5);
+  }
+}
