@@ -76,25 +76,38 @@ export function prepareMetrics(
 /** Evaluates the labels of a group into one array that is used again and again. */
 class LabelReader {
   readonly #texts: string[];
-  readonly #computed: { readonly position: number; readonly slot: number; readonly value: Expression }[] = [];
+  /** Labels that are attributes: their positions, and the slots in the same order. */
+  readonly #positions: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #computed: { readonly position: number; readonly value: Expression }[] = [];
   readonly #condition: Condition;
 
   constructor(labels: MetricRule["labels"], condition: Condition) {
     this.#condition = condition;
+    const attributes: { readonly position: number; readonly slot: number }[] = [];
     this.#texts = labels.map(({ value }, position) => {
       if (value.constant !== undefined) return labelText(value.constant.value);
-      this.#computed.push({ position, slot: value.slot ?? -1, value });
+      if (value.slot === undefined) this.#computed.push({ position, value });
+      else attributes.push({ position, slot: value.slot });
       return unknownLabel;
     });
+    this.#positions = Int32Array.from(attributes, ({ position }) => position);
+    this.#slots = Int32Array.from(attributes, ({ slot }) => slot);
   }
 
   read(bag: Bag): readonly string[] {
     const texts = this.#texts;
+    const positions = this.#positions;
+    const slots = this.#slots;
+    for (let i = 0; i < slots.length; i++) {
+      const value = bag.peek(slots[i]!);
+      texts[positions[i]!] = typeof value === "string" ? value : this.#text(value);
+    }
     const computed = this.#computed;
     for (let i = 0; i < computed.length; i++) {
-      const label = computed[i]!;
-      const value = label.slot < 0 ? label.value.evaluate(bag) : bag.peek(label.slot);
-      texts[label.position] = typeof value === "string" ? value : this.#text(value);
+      const { position, value } = computed[i]!;
+      const text = value.evaluate(bag);
+      texts[position] = typeof text === "string" ? text : this.#text(text);
     }
     return texts;
   }

@@ -126,7 +126,7 @@ async function reports(): Promise<void> {
   const decode = (buffer: Buffer, then: () => void): void => {
     request.read(reader.reset(buffer), words);
     bag.clear();
-    for (let i = 0; i < request.starts.length; i++) {
+    for (let i = 0; i < request.count; i++) {
       decoder.change(bag, buffer, request.starts[i]!, request.ends[i]!, words);
       then();
     }

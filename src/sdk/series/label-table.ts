@@ -60,7 +60,7 @@ export class LabelTable {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The row of a tuple, or -1. `hash` is {@link mix} over the tuple from 0 on. */
+  /** The row of a tuple, or -1. `hash` is the sum of its {@link labelHash}es, as 32 bits. */
   find(tuple: Int32Array, hash: number): number {
     const width = this.names.length;
     const mask = this.#index.length - 1;
@@ -85,7 +85,7 @@ export class LabelTable {
     for (let i = 0; i < this.names.length; i++) {
       const id = this.#interner.hold(values[i]!);
       this.#tuples[start + i] = id;
-      hash = mix(hash, id);
+      hash = (hash + labelHash(i, id)) | 0;
     }
     this.#hashes[row] = hash;
     this.#born[row] = scrape;
@@ -181,9 +181,10 @@ export class LabelTable {
 /** The most text of labels kept from one scrape to the next, in characters a table; beyond it text is made anew. */
 const maxKeptText = 16 * 1024 * 1024;
 
-/** Adds one value's integer to the hash of a tuple. */
-export function mix(hash: number, id: number): number {
-  return Math.imul(hash ^ id, 0x9e3779b1) ^ (hash >>> 15);
+/** What the integer of one label adds to the hash of a tuple: that is the sum over its labels, so it follows each that changes. */
+export function labelHash(label: number, id: number): number {
+  const mixed = Math.imul(id ^ Math.imul(label + 1, 0x9e3779b1), 0x85ebca6b);
+  return Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
 }
 
 /** Brings the high bits of a hash to where the index looks. */

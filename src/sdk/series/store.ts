@@ -2,7 +2,7 @@ import type { Log } from "../host.ts";
 import type { Exemplar, MetricGroup, MetricRecorder, MetricSpec } from "../metric.ts";
 import { SeriesFamily } from "./family.ts";
 import { Interner } from "./interner.ts";
-import { LabelTable, mix } from "./label-table.ts";
+import { labelHash, LabelTable } from "./label-table.ts";
 
 /** What every label of the series says that takes the samples which have no room; a family knows it by `overflowRow`. */
 export const overflowValue = "__overflow__";
@@ -99,26 +99,27 @@ export class SeriesStore {
     const table = this.#table(group.labels);
     const families = group.metrics.map((spec) => this.#open(spec, prefix + spec.name, table));
     const remembered = group.labels.map((): string | undefined => undefined);
-    const tuple = new Int32Array(group.labels.length);
-    let version = this.#interner.version;
+    const interner = this.#interner;
+    const width = group.labels.length;
+    const tuple = new Int32Array(width);
+    let hash = hashOf(tuple);
+    let version = interner.version;
     let closed = false;
 
     return {
       record: (labels, values, exemplar) => {
-        if (version !== this.#interner.version) {
+        if (version !== interner.version) {
           remembered.fill(undefined);
-          version = this.#interner.version;
+          version = interner.version;
         }
-        let hash = 0;
-        for (let i = 0; i < tuple.length; i++) {
+        for (let i = 0; i < width; i++) {
           const text = labels[i]!;
-          if (text !== remembered[i]) {
-            const id = this.#interner.find(text);
-            if (id === undefined) return this.#recordNew(table, families, labels, values, exemplar);
-            remembered[i] = text;
-            tuple[i] = id;
-          }
-          hash = mix(hash, tuple[i]!);
+          if (text === remembered[i]) continue;
+          const id = interner.find(text);
+          if (id === undefined) return this.#recordNew(table, families, labels, values, exemplar);
+          remembered[i] = text;
+          hash = (hash - labelHash(i, tuple[i]!) + labelHash(i, id)) | 0;
+          tuple[i] = id;
         }
         const row = table.find(tuple, hash);
         if (row < 0) return this.#recordNew(table, families, labels, values, exemplar);
@@ -202,14 +203,12 @@ export class SeriesStore {
 
   #find(table: LabelTable, labels: readonly string[]): number {
     const tuple = new Int32Array(labels.length);
-    let hash = 0;
     for (const [i, text] of labels.entries()) {
       const id = this.#interner.find(text);
       if (id === undefined) return -1;
       tuple[i] = id;
-      hash = mix(hash, id);
     }
-    return table.find(tuple, hash);
+    return table.find(tuple, hashOf(tuple));
   }
 
   /** Cuts what is too long and replaces what is no Unicode text, which would be one and the same on the wire. */
@@ -247,6 +246,10 @@ export class SeriesStore {
     family.recorders--;
     if (this.#options.linger !== true) this.drop([family]);
   }
+}
+
+function hashOf(tuple: Int32Array): number {
+  return tuple.reduce((hash, id, label) => (hash + labelHash(label, id)) | 0, 0);
 }
 
 function isDefinedAs(family: SeriesFamily, spec: MetricSpec, table: LabelTable): boolean {

@@ -86,7 +86,7 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
     const buffer = asBuffer(message);
     report.read(reader.reset(buffer), defaultWords);
     checkDictionary(report.globalWordCount);
-    if (report.starts.length === 0) return emptyAnswer;
+    if (report.count === 0) return emptyAnswer;
     const session = open();
     let pending = false;
     try {
@@ -110,8 +110,7 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
 
   /** Takes the records of a report. Answers what its caller is to be told when none is lost behind. */
   function takeRecords(session: Session, buffer: Buffer, call: Call): { readonly problem: WeirError | undefined } {
-    const { starts, ends, isIndependent } = report;
-    const records = starts.length;
+    const { count: records, starts, ends, isIndependent } = report;
     const bag = reported?.layout === session.reportLayout ? reported : new Bag(session.reportLayout);
     reported = bag;
     bag.clear();

@@ -7,7 +7,8 @@ const maxRecords = 65_536;
 
 /** An istio.mixer.v1.ReportRequest, used again for the next. */
 export class ReportRequest {
-  /** Where each record begins and ends in the message. */
+  /** How many records there are, and where each begins and ends in the message. */
+  count = 0;
   readonly starts: number[] = [];
   readonly ends: number[] = [];
   globalWordCount = 0;
@@ -16,8 +17,9 @@ export class ReportRequest {
 
   /** Reads a request; the records are left as bytes. `words` gets the default words. Throws a `WeirError`. */
   read(reader: Reader, words: Words): void {
-    this.starts.length = 0;
-    this.ends.length = 0;
+    // The lists keep their length: one that is cut gives its memory back, and is to grow anew each time.
+    const { starts, ends } = this;
+    let count = 0;
     this.globalWordCount = 0;
     this.isIndependent = false;
     words.reset(reader.buffer);
@@ -26,11 +28,11 @@ export class ReportRequest {
       switch (tag) {
         case 0x0a: {
           const stop = reader.delimited();
-          this.starts.push(reader.pos);
-          this.ends.push(stop);
-          if (this.starts.length > maxRecords) {
+          if (count === maxRecords) {
             throw new WeirError("WEIR_REQUEST_TOO_LARGE", `a report has at most ${maxRecords} records`);
           }
+          starts[count] = reader.pos;
+          ends[count++] = stop;
           reader.pos = stop;
           break;
         }
@@ -55,5 +57,6 @@ export class ReportRequest {
           reader.skip(tag);
       }
     }
+    this.count = count;
   }
 }

@@ -100,6 +100,7 @@ export class Words {
       this.#table = table;
     }
     const { count } = this;
+    if (this.#bound === count) return;
     const view = this.#view;
     const offset = this.#buffer.byteOffset;
     const starts = this.#starts;
