@@ -20,7 +20,7 @@ export function formatSpan(span: Span): string {
     failed,
     message,
     service,
-    peer: span.peer,
+    peer: span.peer !== undefined && Object.keys(span.peer).length > 0 ? span.peer : undefined,
     attributes: span.attributes,
   })}\n`;
 }

@@ -452,7 +452,7 @@ const span = (i: number): Span => ({
   name: "GET",
   kind: "server",
   startMs: 1_700_000_000_123.25,
-  endMs: 1_700_000_000_135.7501,
+  endMs: 1_700_000_000_135.75,
   failed: false,
   service: { name: "reviews" },
   attributes: {},
