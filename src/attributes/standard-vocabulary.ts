@@ -90,6 +90,7 @@ const words: readonly (readonly [name: string, type: AttributeType, known: Phase
   ["request.raw_body", "bytes", "check", "The request's body, where the proxy sends it."],
   ["request.size", "int64", "check", "Bytes of the request's body; at a check, as far as the proxy has it."],
   ["request.total_size", "int64", "report", "Bytes of the request with its headers and trailers."],
+  ["request.messages", "int64", "report", "Messages of gRPC that the caller sent."],
 
   ["api.service", "string", "check", "Public name of the API that is called."],
   ["api.version", "string", "check", "Version of the API."],
@@ -141,6 +142,7 @@ const words: readonly (readonly [name: string, type: AttributeType, known: Phase
   ["response.code_details", "string", "report", "Where the response's status came from, in the proxy's words."],
   ["response.size", "int64", "report", "Bytes of the response's body."],
   ["response.total_size", "int64", "report", "Bytes of the response with its headers and trailers."],
+  ["response.messages", "int64", "report", "Messages of gRPC that the server sent."],
   ["response.time", "timestamp", "report", "When the proxy sent the response."],
   ["response.duration", "duration", "report", "How long the response took, from the request's first byte."],
   ["response.grpc_status", "string", "report", "The `grpc-status` of the response."],

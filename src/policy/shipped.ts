@@ -27,8 +27,13 @@ export function ownPart({ policies, checks, reports }: Pick<Snapshot, "policies"
 }
 
 const files = {
-  istio: ["istio-http-metrics.yaml", "istio-tcp-metrics.yaml"],
-  "istio-mixer": ["istio-http-metrics.yaml", "istio-tcp-metrics.yaml", "istio-mixer-metrics.yaml"],
+  istio: ["istio-http-metrics.yaml", "istio-grpc-metrics.yaml", "istio-tcp-metrics.yaml"],
+  "istio-mixer": [
+    "istio-http-metrics.yaml",
+    "istio-grpc-metrics.yaml",
+    "istio-tcp-metrics.yaml",
+    "istio-mixer-metrics.yaml",
+  ],
   none: [],
 } as const;
 

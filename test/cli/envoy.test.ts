@@ -47,7 +47,7 @@ test("the whole is a listener before the service, with the hub in a cluster of i
   t.is(service.name, "inbound|9080||web.shop.svc.cluster.local");
   t.deepEqual(
     filters(whole).map(({ name }) => name),
-    ["envoy.filters.http.ext_authz", "envoy.filters.http.router"],
+    ["envoy.filters.http.ext_authz", "envoy.filters.http.grpc_stats", "envoy.filters.http.router"],
   );
 });
 
@@ -369,6 +369,7 @@ const fragments: readonly { fragment: string; holds: RegExp }[] = [
   { fragment: "ratelimit", holds: /^name: envoy\.filters\.http\.ratelimit$/m },
   { fragment: "rate-limit-quota", holds: /^name: envoy\.filters\.http\.rate_limit_quota$/m },
   { fragment: "route", holds: /^typed_per_filter_config:[^]*^rate_limits:/m },
+  { fragment: "grpc-stats", holds: /^name: envoy\.filters\.http\.grpc_stats$/m },
   { fragment: "access-log", holds: /^name: envoy\.access_loggers\.http_grpc$/m },
   { fragment: "tcp-access-log", holds: /^name: envoy\.access_loggers\.tcp_grpc$/m },
   { fragment: "cluster", holds: /^name: weir$[^]*grpc_health_check/m },

@@ -33,24 +33,29 @@ const cases: readonly (readonly [
   policies: readonly string[],
   counted: readonly string[],
 ])[] = [
-  ["hold without being asked for", {}, ["istio-http-metrics", "istio-tcp-metrics", "own"], [shipped]],
+  [
+    "hold without being asked for",
+    {},
+    ["istio-grpc-metrics", "istio-http-metrics", "istio-tcp-metrics", "own"],
+    [shipped],
+  ],
   [
     "hold with those of Istio 1.3",
     { "weir.yaml": "telemetry: { mesh: istio-mixer }" },
-    ["istio-http-metrics", "istio-mixer-metrics", "istio-tcp-metrics", "own"],
+    ["istio-grpc-metrics", "istio-http-metrics", "istio-mixer-metrics", "istio-tcp-metrics", "own"],
     [shipped],
   ],
   ["are left out where weir.yaml says so", { "weir.yaml": "telemetry: { mesh: none }" }, ["own"], []],
   [
     "give way to a policy of the same name",
     { "z.yaml": replaced("istio-http-metrics", "m") },
-    ["istio-http-metrics", "istio-tcp-metrics", "own"],
+    ["istio-grpc-metrics", "istio-http-metrics", "istio-tcp-metrics", "own"],
     [],
   ],
   [
     "give way to a policy that feeds the same metric",
     { "z.yaml": replaced("z", "istio_requests_total") },
-    ["istio-tcp-metrics", "own", "z"],
+    ["istio-grpc-metrics", "istio-tcp-metrics", "own", "z"],
     ["z.yaml"],
   ],
   [

@@ -1,5 +1,6 @@
 import { said, type Tree } from "./commented.ts";
 import { extAuthzName } from "./ext-authz.ts";
+import { countsMessages, grpcStatsName } from "./grpc-stats.ts";
 import { hubStream } from "./hub-cluster.ts";
 import { rateLimitName } from "./rate-limit.ts";
 import type { PolicyReads } from "../proxy/reads.ts";
@@ -11,7 +12,8 @@ const grpcTrailers = ["grpc-status", "grpc-message"];
 const grpcTypes = "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3";
 
 /** The access logger of an HTTP listener: each entry is a report. */
-export function httpAccessLog(settings: EnvoySettings, { report, ends }: PolicyReads): Tree {
+export function httpAccessLog(settings: EnvoySettings, reads: PolicyReads): Tree {
+  const { report, ends } = reads;
   const read = (map: string, always: readonly string[]) => [
     ...new Set([...always, ...report.flatMap(({ name, key }) => (name === map && key !== undefined ? [key] : []))]),
   ];
@@ -19,7 +21,10 @@ export function httpAccessLog(settings: EnvoySettings, { report, ends }: PolicyR
     name: "envoy.access_loggers.http_grpc",
     typed_config: {
       "@type": `${grpcTypes}.HttpGrpcAccessLogConfig`,
-      common_config: commonConfig(settings, ends),
+      common_config: {
+        ...commonConfig(settings, ends),
+        ...(countsMessages(reads) && { filter_state_objects_to_log: [grpcStatsName] }),
+      },
       additional_request_headers_to_log: said(
         "What policies read, and what tells gRPC from other HTTP.",
         read("request.headers", ["content-type"]),
@@ -65,7 +70,7 @@ export function decisionLog(hasRateLimits: boolean): Tree {
   };
 }
 
-function commonConfig({ direction, attributes }: EnvoySettings, ends = false): Tree {
+function commonConfig({ direction, attributes }: EnvoySettings, ends = false): Record<string, Tree> {
   return {
     log_name: said("Says on which side of the service Envoy stands.", direction),
     transport_api_version: "V3",

@@ -3,6 +3,7 @@ import { decisionLog, httpAccessLog, tcpAccessLog } from "./access-log.ts";
 import { said, type Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { extAuthzFilter, extAuthzName, extAuthzRoute } from "./ext-authz.ts";
+import { countsMessages, grpcStatsFilter } from "./grpc-stats.ts";
 import { endpoints, hubCluster } from "./hub-cluster.ts";
 import { rateLimitQuotaFilter } from "./rate-limit-quota.ts";
 import { rateLimitFilter, rateLimits } from "./rate-limit.ts";
@@ -41,6 +42,7 @@ export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descr
       http_filters: [
         said("Asks the hub whether the request may pass.", extAuthzFilter(settings, reads)),
         ...(descriptor.actions.length > 0 ? [limitFilter(settings, descriptor)] : []),
+        ...(countsMessages(reads) ? [said("Counts the messages of gRPC calls.", grpcStatsFilter())] : []),
         {
           name: "envoy.filters.http.router",
           typed_config: { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },

@@ -3,6 +3,7 @@ import { httpBootstrap, routeParts, tcpBootstrap } from "./bootstrap.ts";
 import type { Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { extAuthzFilter } from "./ext-authz.ts";
+import { grpcStatsFilter } from "./grpc-stats.ts";
 import { hubCluster } from "./hub-cluster.ts";
 import { rateLimitQuotaFilter } from "./rate-limit-quota.ts";
 import { rateLimitFilter } from "./rate-limit.ts";
@@ -43,6 +44,10 @@ export const pieces = {
   "rate-limit-quota": {
     what: "an entry of http_filters in place of ratelimit: keeps to those limits by itself, with its share of each",
     make: ({ settings, descriptor }) => rateLimitQuotaFilter(settings, descriptor),
+  },
+  "grpc-stats": {
+    what: "an entry of http_filters, before the router: counts the messages of gRPC calls for access-log",
+    make: () => grpcStatsFilter(),
   },
   route: {
     what: "keys of a virtual host or a route: what it tells ext-authz and ratelimit",

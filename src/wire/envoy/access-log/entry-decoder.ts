@@ -8,6 +8,7 @@ import { entryFields } from "./entry-fields.ts";
 import { entrySlots, type EntrySlots } from "./entry-slots.ts";
 import { Entry, EntryIndex } from "./entry.ts";
 import { HttpAttributes } from "./http-attributes.ts";
+import { MessageCounts } from "./message-counts.ts";
 import { fillMetadata } from "./metadata-attributes.ts";
 import { PartyAttributes } from "./party-attributes.ts";
 import type { Proxy } from "./proxy.ts";
@@ -35,6 +36,7 @@ export class EntryDecoder {
   readonly #services = new ServiceNames();
   readonly #addresses = new AddressReader();
   readonly #http = new HttpAttributes();
+  readonly #messages = new MessageCounts();
   readonly #parties = new PartyAttributes();
   readonly #tags = new TagAttributes();
   #table: Table | undefined;
@@ -63,7 +65,10 @@ export class EntryDecoder {
     this.#context(bag, slots, proxy, direction);
     this.#way(bag, slots);
     if (entry.isTcp) fillConnection(bag, slots, entry);
-    else this.#http.fill(bag, slots, entry);
+    else {
+      this.#http.fill(bag, slots, entry);
+      this.#messages.fill(bag, slots, entry);
+    }
     this.#parties.fill(bag, slots, entry, service, proxy, direction);
     if (slots.readsMetadata) fillMetadata(bag, slots, entry);
     this.#tags.fill(bag, slots);

@@ -42,7 +42,7 @@ export function entryFields(slots: EntrySlots): EntryFields {
       18: text(asked(upstream.failure)), // upstream_transport_failure_reason
       19: text(asked(upstream.route)), // route_name
       20: want.delimited, // downstream_direct_remote_address
-      21: all(isPeerAsked), // filter_state_objects
+      21: all(isPeerAsked || asked(request.messages, response.messages)), // filter_state_objects
       22: want.repeated, // custom_tags
       // duration: only an end has one.
       23: want.delimited,

@@ -53,6 +53,7 @@ export function entrySlots(layout: Layout) {
       protocol: slot("request.protocol"),
       size: slot("request.size"),
       totalSize: slot("request.total_size"),
+      messages: slot("request.messages"),
       headers: mapSlots(layout, "request.headers"),
     },
     response: {
@@ -60,6 +61,7 @@ export function entrySlots(layout: Layout) {
       codeDetails: slot("response.code_details"),
       size: slot("response.size"),
       totalSize: slot("response.total_size"),
+      messages: slot("response.messages"),
       time: slot("response.time"),
       duration: slot("response.duration"),
       grpcStatus: slot("response.grpc_status"),

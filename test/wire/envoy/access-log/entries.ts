@@ -27,6 +27,12 @@ export const peer = (fields: Record<string, unknown>) => ({
   value: Struct.encode(Struct.wrap(fields)).finish(),
 });
 
+/** What Envoy's filter grpc_stats leaves of a call: field 1 counts the caller's messages, field 2 the server's. */
+export const messageCounts = (caller: number, server: number) => ({
+  typeUrl: "type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterObject",
+  value: Buffer.of(...(caller > 0 ? [0x08, caller] : []), ...(server > 0 ? [0x10, server] : [])),
+});
+
 /** What both kinds of entry have: everything. */
 export const common: Part<AccessLogCommon> = {
   downstreamRemoteAddress: socketAddress("203.0.113.9", 0),
@@ -77,6 +83,7 @@ export const common: Part<AccessLogCommon> = {
         service: "productpage",
       }),
     ],
+    ["envoy.filters.http.grpc_stats", messageCounts(3, 1)],
   ]),
   metadata: {
     filterMetadata: new Map([

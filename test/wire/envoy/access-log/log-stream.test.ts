@@ -16,6 +16,7 @@ import {
   socketAddress,
   tcpEntry,
   varint,
+  messageCounts,
 } from "./entries.ts";
 
 const get = (path: string, changes: Parameters<typeof httpEntry>[0] = {}): Uint8Array =>
@@ -120,6 +121,20 @@ test("at the caller's side the proxy's workload is the source, and the peer the 
       "destination.namespace": "told-by-the-peer",
     },
   ]);
+});
+
+test("messages of a call are counted as far as the proxy says, also where there were none", (t) => {
+  const { incoming, records } = open(["request.messages", "response.messages"]);
+  const states = [
+    new Map([["envoy.filters.http.grpc_stats", messageCounts(2, 0)]]),
+    new Map([["envoy.filters.http.grpc_stats", { ...messageCounts(2, 2), typeUrl: "t/google.protobuf.Struct" }]]),
+    new Map([["another", messageCounts(2, 2)]]),
+  ];
+  const entries = states.map((filterStateObjects) =>
+    httpEntry({ commonProperties: { ...common, filterStateObjects } }),
+  );
+  incoming.message(message({ http: entries }, identifier));
+  t.deepEqual(records, [{ "request.messages": "2", "response.messages": "0" }, {}, {}]);
 });
 
 test("a tag that names an attribute sets it, and the host of a service tells name and namespace", (t) => {

@@ -65,6 +65,7 @@ export const mapping: readonly Row[] = [
   http("request.time", "`start_time`", "2027-01-15T08:00:00.900Z"),
   http("request.size", "`request_body_bytes`", "1200"),
   http("request.total_size", "`request_headers_bytes` and `request_body_bytes`", "1500"),
+  http("request.messages", "`request_message_count` of the filter state of `envoy.filters.http.grpc_stats`", "3"),
   http(
     "request.headers",
     "`request_headers`; `user-agent`, `referer`, `x-forwarded-for` and `x-request-id` from their fields",
@@ -74,6 +75,7 @@ export const mapping: readonly Row[] = [
   http("response.code_details", "`response_code_details`", "via_upstream"),
   http("response.size", "`response_body_bytes`", "5000000000"),
   http("response.total_size", "`response_headers_bytes` and `response_body_bytes`", "5000000100"),
+  http("response.messages", "`response_message_count` of the filter state of `envoy.filters.http.grpc_stats`", "1"),
   http("response.headers", "`response_headers`", "x-cache=miss"),
   http("response.trailers", "`response_trailers`", "grpc-status=14 grpc-message=no healthy upstream"),
   http("response.grpc_status", "`grpc-status` of the trailers, else of the headers", "14"),
