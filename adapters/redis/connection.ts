@@ -5,6 +5,7 @@ import type { Host } from "weir/sdk";
 import { readSecret, readTls } from "weir/sdk/zod";
 import type { RedisConfig } from "./config.ts";
 import { drawScript } from "./draw-script.ts";
+import { grantLeasesScript } from "./lease-grant-script.ts";
 import {
   attendScript,
   changeScript,
@@ -43,6 +44,8 @@ export interface Store {
   leave(key: string, hub: string): Promise<void>;
   usage(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly number[]>;
   grant(key: string, args: readonly (string | number)[]): Promise<void>;
+  /** The same of a count whose units hubs take ahead. */
+  grantLeases(key: string, args: readonly (string | number)[]): Promise<void>;
   /**
    * The keys that begin with the first of some texts and hold the others after it, in this order; some at a time, of all
    * nodes, each asked in small steps (SCAN), so that it goes on serving others. A key may come twice.
@@ -151,6 +154,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     leave: async (key, hub) => void (await client.zrem(key, hub)),
     usage: async (keys, args) => (await run(usage, keys, args)) as number[],
     grant: async (key, args) => void (await run(grant, [key], args)),
+    grantLeases: async (key, args) => void (await run(grantLeases, [key], args)),
     async *keysWith(...parts) {
       requireReady();
       const pattern = parts.map((part) => `${part.replace(/[*?[\]\\^-]/g, "\\$&")}*`).join("");
@@ -209,6 +213,7 @@ const attend = scriptOf(attendScript);
 const share = scriptOf(shareScript);
 const usage = scriptOf(usageScript);
 const grant = scriptOf(grantScript);
+const grantLeases = scriptOf(grantLeasesScript);
 const draw = scriptOf(drawScript);
 
 function scriptOf(lua: string): Script {

@@ -5,15 +5,16 @@ import { clockLua } from "./scripts.ts";
  * Draws on one count whose units hubs take ahead: judges one charge and gives the asking hub a lease.
  *
  * KEYS: the count. Its value is the state of the algorithm and, behind it, a lease for each hub that has one: the number
- * that names it, units leased, units told as used and units returned since it began, and when it ends. Then, if the charge
- * has one, its deduplication id.
+ * that names it, units leased, units told as used and units returned since it began, and when it ends. What people
+ * granted beyond the limit is one more of them, under the number 0: units, and until when. Then, if the charge has one,
+ * its deduplication id.
  * ARGV: the time or ""; algorithm, amount, window (ms), burst; units wanted, units that must be there, how (0: all or
  * nothing, 1: best effort, 2: whatever is there); units given back of what was granted earlier; the lease's number or 0;
  * units used, used as far as the hub has had an answer to, and returned, since the lease began; units wanted for the
  * lease; how long it lasts (ms).
  * Answers: the outcome (0 refused, 1 granted), units granted, units free after that, milliseconds until everything would
  * be free, milliseconds until a retry makes sense (-1: never), units leased since the lease began, milliseconds for which
- * the lease is good, units that other hubs hold.
+ * the lease is good, units that other hubs hold, units that people granted beyond the limit.
  *
  * The rule that nothing breaks: what the algorithm counts and what is leased and not told as used or returned are
  * together within the limit. A unit is counted when its use is told, or when its lease ends, and so never before it was
@@ -37,13 +38,20 @@ local share, lasting = tonumber(ARGV[14]), tonumber(ARGV[15])
 if KEYS[2] and redis.call('EXISTS', KEYS[2]) == 1 then wanted, needed = 0, 0 end
 local held = redis.call('GET', KEYS[1])
 local s = read(held, c)
-local leases, over = {}, {}
+local leases, over, extra = {}, {}, nil
 if held then
   for at = c.width * 8 + 1, #held, width * 8 do
     local lease = { struct.unpack('>ddddd', held, at) }
-    local list = lease[ends] <= now and over or leases
-    list[#list + 1] = lease
+    if lease[number] ~= 0 then
+      local list = lease[ends] <= now and over or leases
+      list[#list + 1] = lease
+    elseif lease[ends] > now then
+      extra = lease
+    end
   end
+end
+if extra then
+  if c.drains then l.burst = l.burst + extra[leased] else l.amount = l.amount + extra[leased] end
 end
 local function out(lease) return max(0, lease[leased] - lease[used] - lease[returned]) end
 
@@ -113,6 +121,8 @@ if share > 0 and (mine or #leases < maxLeases) then
   if lease == 0 and outcome == 1 then wait = waitFor(1) end
 end
 local good = c.windowEnd and min(lasting, c.windowEnd(s) - now) or lasting
+-- Units of a lease may be some of those that people granted, which end with the grant.
+if extra then good = min(good, extra[ends] - now) end
 local total = usedNow + returnedNow
 if id ~= 0 then
   if mine then
@@ -136,6 +146,10 @@ if taken > 0 or back > 0 or id ~= 0 then
       last = max(last, each[ends])
     end
   end
+  if extra then
+    parts[#parts + 1] = struct.pack('>ddddd', unpack(extra, 1, width))
+    last = max(last, extra[ends])
+  end
   if outstanding > 0 then c.take(s, l, now, outstanding) end
   local ttl = ARGV[1] ~= '' and 3600000 or min(ceil(c.reset(s, l, now) + last - now) + 1000, 1e14)
   redis.call('SET', KEYS[1], table.concat(parts), 'PX', ttl)
@@ -143,5 +157,5 @@ elseif outstanding > 0 then
   c.take(s, l, now, outstanding)
 end
 free = how == '2' and whole(free) or max(0, whole(free))
-return { outcome, taken, free, c.reset(s, l, now), wait, string.format('%.17g', total), max(0, floor(good)), ceil(others) }
+return { outcome, taken, free, c.reset(s, l, now), wait, string.format('%.17g', total), max(0, floor(good)), ceil(others), extra and extra[leased] or 0 }
 `;

@@ -42,6 +42,8 @@ export interface Drawn {
   readonly goodMs: number;
   /** Units that other hubs hold. */
   readonly others: number;
+  /** Units that people have granted beyond the limit, at present. */
+  readonly extra: number;
 }
 
 /** Sends one message; rejects when there is no answer in time. */
@@ -79,7 +81,7 @@ export function createDraw(store: Pick<Store, "draw">, { prefix, now, clock }: D
         ...[draw.lease, draw.used, draw.usedKnown, draw.returned, draw.share, draw.lastsMs],
       ],
     );
-    const [outcome, granted, free, resetMs, waitMs, leased, goodMs, others] = answer.map(Number) as number[];
+    const [outcome, granted, free, resetMs, waitMs, leased, goodMs, others, extra] = answer.map(Number) as number[];
     return {
       allowed: outcome === 1,
       granted: granted!,
@@ -89,6 +91,7 @@ export function createDraw(store: Pick<Store, "draw">, { prefix, now, clock }: D
       leased: leased!,
       goodMs: goodMs!,
       others: others!,
+      extra: extra!,
     };
   };
 }

@@ -79,9 +79,9 @@ export function createUsage(store: Store, options: QuotaOptions): Usage {
 
   /** Of a count whose units hubs take ahead: those that they hold are taken. */
   async function sharedUsageOf(limit: Limit, key: string): Promise<KeyUsage> {
-    const { free, resetMs } = await draw(limit, key, question);
+    const { free, resetMs, extra } = await draw(limit, key, question);
     const capacity = limit.algorithm === "token-bucket" ? limit.burst : limit.amount;
-    return { key, used: Math.max(0, capacity - free), resetMs };
+    return { key, used: Math.max(0, capacity + extra - free), resetMs };
   }
 
   return {
@@ -115,9 +115,9 @@ export function createUsage(store: Store, options: QuotaOptions): Usage {
 
     async grant(count, extra, untilMs) {
       const { limit } = count;
-      if (limit.consistency !== undefined)
-        throw new Error(`a limit of consistency ${limit.consistency} takes no grants beyond it`);
-      await store.grant(nameOf(count), [...limitOf(limit), extra, untilMs]);
+      const args = [...limitOf(limit), extra, untilMs];
+      if (limit.consistency === undefined) await store.grant(nameOf(count), args);
+      else await store.grantLeases(nameOf(count), args);
     },
   };
 }

@@ -22,6 +22,8 @@ export interface Setting {
   /** How often in a second Redis fails over to a copy that is behind, and by how much at most. */
   readonly failovers: number;
   readonly behindMs: number;
+  /** What people grant beyond the limit, once, for a part of the time. Left out: nothing. */
+  readonly grant?: { readonly units: number; readonly atMs: number; readonly forMs: number };
   /** Chances between 0 and 1. */
   readonly chance: () => number;
 }
@@ -223,6 +225,8 @@ export async function simulate(setting: Setting): Promise<Outcome> {
     });
   };
   if (setting.failovers > 0) later(between(0, 1000 / setting.failovers), failover);
+  const { grant } = setting;
+  if (grant !== undefined) later(grant.atMs, () => model.grant(limit, "key", grant.units, redisNow() + grant.forMs));
   traffic();
   sweeping();
   if (setting.mishaps > 0) later(0, mishap);

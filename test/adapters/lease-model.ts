@@ -20,9 +20,15 @@ interface Lease {
   ends: number;
 }
 
+interface Extra {
+  readonly units: number;
+  readonly until: number;
+}
+
 interface Count {
   readonly state: Float64Array;
   leases: Lease[];
+  extra?: Extra | undefined;
 }
 
 /** What the script of a draw does, in memory: the two are held together by a test. */
@@ -45,8 +51,20 @@ export class LeaseModel {
     this.#counts = structuredClone(copy) as Map<string, Count>;
   }
 
-  draw(limit: Limit, key: string, draw: Draw): Drawn {
+  /** What the script of a grant does. */
+  grant({ algorithm }: Limit, key: string, units: number, until: number): void {
+    const held = this.#counts.get(key);
+    const extra = units > 0 && until > this.#now() ? { units, until } : undefined;
+    if (held === undefined && extra === undefined) return;
+    const { state = new Float64Array(counters[algorithm]!.width), leases = [] } = held ?? {};
+    this.#counts.set(key, { state, leases, extra });
+  }
+
+  draw(own: Limit, key: string, draw: Draw): Drawn {
     const now = this.#now();
+    const { extra } = this.#counts.get(key) ?? {};
+    const added = extra !== undefined && extra.until > now ? extra : undefined;
+    const limit = added === undefined ? own : raised(own, added.units);
     const counter = counters[limit.algorithm]!;
     const isWindow = limit.algorithm === "fixed-window" || limit.algorithm === "calendar";
     const held = this.#counts.get(key);
@@ -111,7 +129,8 @@ export class LeaseModel {
       share = Math.max(0, Math.min(draw.share, most));
       if (share === 0 && allowed) waitMs = waitFor(1);
     }
-    const good = isWindow ? Math.min(draw.lastsMs, state[0]! - now) : draw.lastsMs;
+    const lastsMs = Math.min(draw.lastsMs, (added?.until ?? Infinity) - now);
+    const good = isWindow ? Math.min(lastsMs, state[0]! - now) : lastsMs;
     let total = draw.used + draw.returned;
     if (draw.lease !== 0) {
       if (mine === undefined) {
@@ -126,7 +145,11 @@ export class LeaseModel {
     this.issued += taken + share;
     const others = outstanding - (mine === undefined ? 0 : out(mine));
     if (taken > 0 || draw.back > 0 || draw.lease !== 0)
-      this.#counts.set(key, { state: state.slice(), leases: leases.filter((lease) => out(lease) > 0) });
+      this.#counts.set(key, {
+        state: state.slice(),
+        leases: leases.filter((lease) => out(lease) > 0),
+        extra: added,
+      });
     if (outstanding > 0) counter.take(state, 0, limit, now, outstanding);
     return {
       allowed,
@@ -137,10 +160,17 @@ export class LeaseModel {
       leased: total,
       goodMs: Math.max(0, Math.floor(good)),
       others: Math.ceil(others),
+      extra: added?.units ?? 0,
     };
   }
 }
 
 function out({ leased, used, returned }: Lease): number {
   return Math.max(0, leased - used - returned);
+}
+
+/** A limit that lets so many units more be taken once; the rate of a bucket stays. */
+function raised(limit: Limit, units: number): Limit {
+  if (limit.algorithm === "token-bucket") return { ...limit, burst: limit.burst + units };
+  return { ...limit, amount: limit.amount + units };
 }

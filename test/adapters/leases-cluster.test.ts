@@ -76,3 +76,27 @@ test("a failover that forgets admits no more above the limit than Redis had gran
   t.log(total);
   t.true(total.beyond > 0);
 });
+
+const grants = fc.record({
+  units: fc.integer({ min: 1, max: 100 }),
+  atMs: fc.integer({ min: 0, max: 2000 }),
+  forMs: fc.integer({ min: 1, max: 2000 }),
+});
+
+test("what people grant beyond the limit is admitted once, and no more", async (t) => {
+  const total = { beyond: 0, most: 0 };
+  await fc.assert(
+    fc.asyncProperty(settings, grants, fc.constantFrom(...Object.values(limits)), async (setting, grant, limit) => {
+      const { seed, ...rest } = setting;
+      const never = { failovers: 0, behindMs: 0 };
+      const { above } = await simulate({ ...rest, ...never, limit, grant, lengthMs: 3000, chance: chanceOf(seed) });
+      if (above > 1e-6) total.beyond++;
+      total.most = Math.max(total.most, above / grant.units);
+      return above <= grant.units + 1e-6;
+    }),
+    { numRuns: fuzzRuns(300) },
+  );
+  // A grant that nobody gets anything of would pass.
+  t.log(total);
+  t.true(total.beyond > 0);
+});

@@ -2,8 +2,10 @@ import { randomUUID } from "node:crypto";
 import test from "ava";
 import fc from "fast-check";
 import type { Limit } from "weir/sdk";
-import { createDraw, type Draw } from "../../adapters/redis/draw.ts";
+import { createDraw, leasesSuffix, type Draw } from "../../adapters/redis/draw.ts";
 import { drawScript } from "../../adapters/redis/draw-script.ts";
+import { grantLeasesScript } from "../../adapters/redis/lease-grant-script.ts";
+import { limitArgs } from "../../adapters/redis/quota.ts";
 import { notRun } from "../e2e/programs.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { LeaseModel } from "./lease-model.ts";
@@ -37,7 +39,9 @@ else {
         lastsMs: fc.integer({ min: 1, max: 3000 }),
       })
       .map(({ more, ...draw }) => ({ ...draw, needed: Math.max(draw.amount, more) }));
+    const grant = fc.record({ units: fc.nat(30), forMs: fc.integer({ min: -1000, max: 9000 }) });
     const step = fc.record({
+      grant: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: grant }),
       limit: fc.constantFrom(...limits),
       passMs: fc.oneof(fc.constant(0), fc.nat(500), fc.nat(2000), fc.constant(20_000)),
       message,
@@ -46,12 +50,19 @@ else {
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async (steps) => {
         let now = Date.UTC(2026, 0, 1);
         const model = new LeaseModel(() => now);
+        const prefix = `${randomUUID()}:`;
         const draw = createDraw(
           { draw: (keys, args) => server.client.eval(drawScript, keys.length, ...keys, ...args) as never },
-          { prefix: `${randomUUID()}:`, now: () => now, clock: () => now },
+          { prefix, now: () => now, clock: () => now },
         );
-        for (const { limit, passMs, message: sent } of steps) {
+        for (const { limit, passMs, message: sent, grant } of steps) {
           now += passMs;
+          if (grant !== undefined) {
+            const till = now + grant.forMs;
+            const args = [now, ...limitArgs(limit, () => now), grant.units, till];
+            await server.client.eval(grantLeasesScript, 1, `${prefix}{${limit.id}}${leasesSuffix}`, ...args);
+            model.grant(limit, limit.id, grant.units, till);
+          }
           t.deepEqual(await draw(limit, limit.id, sent), model.draw(limit, limit.id, sent));
         }
       }),

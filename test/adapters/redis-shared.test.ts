@@ -192,8 +192,54 @@ else {
     await usage.reset({ limit: bounded, key: "little" }, fakeCall());
     t.is((await usage.look({ limit: bounded, key: "little" }, fakeCall())).used, 0);
     t.is(await usage.resetAll(bounded, "", fakeCall()), 1);
-    await t.throwsAsync(async () => usage.grant({ limit: bounded, key: "key" }, 5, Date.now() + 1000, fakeCall()));
   });
+
+  for (const consistency of ["bounded", "best-effort"] as const)
+    test(`${consistency}: what people grant is there for all hubs once, until its time is over or it is taken back`, async (t) => {
+      const prefix = `${randomUUID()}:`;
+      let time = Date.UTC(2026, 0, 1);
+      const adapter = redisAdapter(() => time);
+      const hubs = [await opened(t, url, { prefix }, adapter), await opened(t, url, { prefix }, adapter)];
+      const [one, other] = hubs as [Opened, Opened];
+      const usage = one.instance.usage!;
+      const limit: Limit = { ...bounded, amount: 10, consistency };
+      const count = { limit, key: "key" };
+      const pass = async (ms: number): Promise<void> => {
+        time += ms;
+        for (const hub of hubs) await hub.rest(ms);
+      };
+      /** Lets hubs hear of each other, what is left of a key. */
+      const left = async (key = "key"): Promise<number> => {
+        await pass(1000);
+        for (const hub of hubs) await hub.take({ limit, key, amount: 0 });
+        await pass(200);
+        return (await other.take({ limit, key, amount: 0 })).remaining;
+      };
+      for (let i = 0; i < 10; i++) t.true((await one.take({ limit })).allowed);
+      t.is(await left(), 0);
+      await usage.grant(count, 5, time + 60_000, fakeCall());
+      t.is((await usage.look(count, fakeCall())).used, 10, "what is used is not less by it");
+      t.is(await left(), 5);
+      for (const hub of [one, one, other]) t.true((await hub.take({ limit })).allowed);
+      t.is(await left(), 2);
+      await usage.grant(count, 0, time, fakeCall());
+      t.is(await left(), 0);
+      t.false((await one.take({ limit })).allowed);
+      await usage.grant(count, 8, time + 5000, fakeCall());
+      t.is(await left(), 5);
+      await pass(5000);
+      t.is(await left(), 0);
+      await usage.grant({ limit, key: "fresh" }, 5, time + 60_000, fakeCall());
+      t.is((await usage.look({ limit, key: "fresh" }, fakeCall())).used, 0);
+      t.is(await left("fresh"), 15);
+      t.true((await one.take({ limit, key: "fresh", amount: 10 })).allowed);
+      t.is(await left("fresh"), 5);
+      t.true((await other.take({ limit, key: "fresh", amount: 5 })).allowed);
+      t.is(await left("fresh"), 0);
+      await usage.reset({ limit, key: "fresh" }, fakeCall());
+      await pass(3000);
+      t.is(await left("fresh"), 10, "a reset takes the grant too");
+    });
 
   test("bounded: no more counts are kept than maxKeys; the others ask Redis each time", async (t) => {
     const hub = await opened(t, url, { maxKeys: 3 });

@@ -255,12 +255,6 @@ export function createLimitDesk(options: LimitDeskOptions): LimitDesk {
     },
 
     async grant({ rule, shown, who }, key, extra, span) {
-      const { consistency } = rule.limit;
-      if (consistency !== undefined)
-        throw new WeirError(
-          "WEIR_NOT_SUPPORTED",
-          `${rule.id} is ${consistency}: only exact limits take grants beyond them`,
-        );
       const values = valuesOf(rule, key);
       const keys = keysOf(rule, values);
       const proxies = divided.of(rule.id).filter((count) => keys.has(count.key) && count.proxies.length > 0);
