@@ -1,4 +1,5 @@
 import type { JsonValue, LogEntry, Methods, Span } from "../sdk/index.ts";
+import { packEntries, unpackEntries } from "./buffer/packed-entries.ts";
 
 /** What a queue holds, and how it is spoken of. */
 export interface Cargo<T> {
@@ -9,10 +10,10 @@ export interface Cargo<T> {
   readonly noun: string;
   /** A cheap estimate of what one holds in memory, in bytes. */
   sizeOf(one: T): number;
-  /** What a buffer beside memory keeps of one, as JSON takes it. */
-  pack(one: T): unknown;
-  /** What {@link pack} was made of, which other hubs may have made. `id` is unlike that of any other. Throws when it is none. */
-  unpack(packed: unknown, id: string): T;
+  /** What a buffer beside memory keeps of a list of them, as JSON takes it. */
+  pack(list: readonly T[]): unknown;
+  /** What {@link pack} was made of, which other hubs may have made. `id` is unlike that of any other list. Throws when it is none. */
+  unpack(packed: unknown, id: string): readonly T[];
 }
 
 /** Cargo of which kind does not matter. */
@@ -26,11 +27,8 @@ export const logEntries: Cargo<LogEntry> = {
   dropped: "log_entry",
   noun: "log entries",
   sizeOf: ({ fields }) => 128 + sizeOfValues(fields),
-  pack: ({ name, timeMs, severity, fields }) => [name, timeMs, severity, fields],
-  unpack(packed, id) {
-    const [name, timeMs, severity, fields] = packed as [string, number, LogEntry["severity"], LogEntry["fields"]];
-    return { name, timeMs, severity, fields, id };
-  },
+  pack: packEntries,
+  unpack: unpackEntries,
 };
 
 export const spans: Cargo<Span> = {
@@ -39,8 +37,8 @@ export const spans: Cargo<Span> = {
   noun: "spans",
   sizeOf: ({ attributes, name, message = "" }) => 384 + name.length + message.length + sizeOfValues(attributes),
   // A span has identifiers of its own.
-  pack: (span) => span,
-  unpack: (packed) => packed as Span,
+  pack: (list) => list,
+  unpack: (packed) => packed as readonly Span[],
 };
 
 function sizeOfValues(values: Readonly<Record<string, JsonValue>>): number {

@@ -1,6 +1,7 @@
 import type { Call, Exported, Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
+import { Backlog, type Done } from "./backlog.ts";
 import type { Cargo } from "./cargo.ts";
 
 export interface QueueLimits {
@@ -54,7 +55,8 @@ export interface QueueOptions<T> {
   readonly timers: Timers;
 }
 
-type Done = () => void;
+/** How many full batches go out in a row before others have their turn. */
+const batchesInRow = 4;
 
 /** What became of one offer of a batch. */
 interface Offered {
@@ -75,11 +77,9 @@ interface Offered {
  */
 export class ExportQueue<T> {
   readonly #options: QueueOptions<T>;
-  #entries: T[] = [];
-  #sizes: number[] = [];
-  /** What is to be called when an entry is done with, for those whose sender keeps them until then. */
-  #done: (Done | undefined)[] = [];
-  #bytes = 0;
+  readonly #entries = new Backlog<T>();
+  /** Batches in a row for which nobody had a turn between. */
+  #inRow = 0;
   /** Offers in a row that have not delivered all they had. */
   #attempts = 0;
   /** When the first of them was made. */
@@ -115,7 +115,7 @@ export class ExportQueue<T> {
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#entries.bytes;
   }
 
   get capacity(): number {
@@ -131,7 +131,7 @@ export class ExportQueue<T> {
 
   /** How many entries may be put in now. The last of them may go beyond the limit of bytes. */
   get room(): number {
-    if (this.#closed || this.#bytes >= this.#options.limits.bytes) return 0;
+    if (this.#closed || this.#entries.bytes >= this.#options.limits.bytes) return 0;
     return this.capacity - this.#entries.length;
   }
 
@@ -154,11 +154,7 @@ export class ExportQueue<T> {
    *   when the queue is closed with it: its sender still has it
    */
   push(entry: T, done?: Done): void {
-    const size = this.#options.cargo.sizeOf(entry);
-    this.#entries.push(entry);
-    this.#sizes.push(size);
-    this.#done.push(done);
-    this.#bytes += size;
+    this.#entries.push(entry, this.#options.cargo.sizeOf(entry), done);
     if (this.#delivering !== undefined || this.#attempts > 0) return;
     if (this.#entries.length === this.#options.limits.batch) this.#arm(0);
     else if (this.#cancelTimer === undefined) this.#arm(this.#options.limits.delayMs);
@@ -190,6 +186,7 @@ export class ExportQueue<T> {
     this.#cancelTimer?.();
     this.#cancelTimer = this.#options.timers.after(ms, () => {
       this.#cancelTimer = undefined;
+      this.#inRow = 0;
       void this.#send();
     });
   }
@@ -198,7 +195,7 @@ export class ExportQueue<T> {
     if (this.#closed || this.#delivering !== undefined || this.#entries.length === 0) return;
     const { limits, observer, adapter, cargo, now } = this.#options;
     this.#delivering = new AbortController();
-    const batch = this.#entries.slice(0, limits.batch);
+    const batch = this.#entries.first(limits.batch);
     const began = now();
     const { delivered, retry, outcome, reason, retryAfterMs } = await this.#offer(batch, this.#delivering);
     this.#delivering = undefined;
@@ -230,7 +227,9 @@ export class ExportQueue<T> {
     else if (this.#attempts > 0) {
       const longest = Math.min(limits.maxBackoffMs, limits.backoffMs * 2 ** Math.min(this.#attempts - 1, 30));
       this.#arm(Math.max(longest * (0.5 + random() / 2), leastMs));
-    } else this.#arm(Math.max(this.#closing || this.#entries.length >= limits.batch ? 0 : limits.delayMs, leastMs));
+    } else if (!this.#closing && this.#entries.length < limits.batch) this.#arm(Math.max(limits.delayMs, leastMs));
+    else if (leastMs > 0 || ++this.#inRow >= batchesInRow) this.#arm(leastMs);
+    else void this.#send();
   }
 
   async #offer(batch: readonly T[], controller: AbortController): Promise<Offered> {
@@ -270,18 +269,19 @@ export class ExportQueue<T> {
 
   /** Takes entries from the front. */
   #take(count: number): void {
-    this.#entries.splice(0, count);
-    for (const size of this.#sizes.splice(0, count)) this.#bytes -= size;
-    for (const done of this.#done.splice(0, count)) done?.();
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#entries.take(count);
+    this.#wake();
   }
 
-  /** Lets go of all that is left, for good. */
+  /** Lets go of all that is left, for good. Those whose senders keep them until they are done are not lost. */
   #leave(): void {
-    const lost = this.#done.filter((done) => done === undefined).length;
-    this.#done = [];
-    this.#take(this.#entries.length);
+    const lost = this.#entries.clear();
+    this.#wake();
     if (lost > 0) this.#options.observer.dropped(this.#options.cargo.dropped, "closed", lost);
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   #drop(count: number, reason: string): void {

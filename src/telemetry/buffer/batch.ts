@@ -5,8 +5,8 @@ import type { Cargo } from "../cargo.ts";
  * them, evaluated by the policies that took the records. Whoever delivers it needs the adapter and nothing else, whatever
  * policies it has.
  *
- * In bytes it is lines of JSON: `{"v":1,"id":ID,"to":[[ADAPTER, CAPABILITY], ...]}`, then for each of these in that order
- * a line with the list of its entries, as {@link Cargo.pack} makes them.
+ * In bytes it is lines of JSON: `{"v":2,"id":ID,"to":[[ADAPTER, CAPABILITY], ...]}`, then for each of these in that order
+ * a line with its entries, as {@link Cargo.pack} makes them.
  */
 export interface Batch {
   readonly id: string;
@@ -15,78 +15,109 @@ export interface Batch {
   readonly entries: number;
 }
 
-const version = 1;
+const version = 2;
 
-/** What the first line takes at most, and what each adapter adds to it. */
-const headBytes = 256;
-const sectionBytes = 512;
+/** The most entries of one adapter that are held as objects; then they are turned into bytes. */
+const maxHeld = 1000;
 
 const newline = 0x0a;
 
 /** Whom entries are for, and which method of it takes them. */
 export type Target = readonly [adapter: string, capability: string];
 
-interface Section {
-  readonly target: Target;
-  readonly texts: string[];
+export interface BatchWriterOptions {
+  /** The most bytes of one batch; what goes beyond is another. */
+  readonly maxBytes: number;
+  /** Names each batch. */
+  readonly nextId: () => string;
+  /** Called for each entry that is left out since it alone is larger. */
+  readonly onTooLarge: (what: Cargo<never>["dropped"]) => void;
 }
 
-/** Collects entries, as text at once: what is not stored yet holds no objects. */
-export class BatchWriter {
-  readonly #maxBytes: number;
-  readonly #onTooLarge: (what: Cargo<never>["dropped"]) => void;
-  #sections: Section[] = [];
-  #bytes = headBytes;
-  #full: Section[][] = [];
+/** Entries of one adapter. */
+interface Part {
+  readonly target: Target;
+  readonly cargo: Cargo<never>;
+  readonly entries: readonly unknown[];
+}
 
-  /**
-   * @param maxBytes the most bytes of one batch; what goes beyond begins another
-   * @param onTooLarge called for each entry that is left out since it alone is larger
-   */
-  constructor(maxBytes: number, onTooLarge: (what: Cargo<never>["dropped"]) => void) {
-    this.#maxBytes = maxBytes;
-    this.#onTooLarge = onTooLarge;
+interface Section extends Part {
+  entries: unknown[];
+}
+
+/** Collects entries and makes batches of them. */
+export class BatchWriter {
+  readonly #options: BatchWriterOptions;
+  readonly #sections: Section[] = [];
+  #full: Batch[] = [];
+  #isEmpty = true;
+
+  constructor(options: BatchWriterOptions) {
+    this.#options = options;
   }
 
   get isEmpty(): boolean {
-    return this.#sections.length === 0;
+    return this.#isEmpty;
   }
 
-  add<T>(adapter: string, cargo: Cargo<T>, entry: T): void {
-    const text = JSON.stringify(cargo.pack(entry));
-    const size = Buffer.byteLength(text) + 1;
-    if (headBytes + sectionBytes + size > this.#maxBytes) return this.#onTooLarge(cargo.dropped);
-    const { capability } = cargo;
-    let section = this.#sections.find(({ target }) => target[0] === adapter && target[1] === capability);
-    if (this.#bytes + size + (section === undefined ? sectionBytes : 0) > this.#maxBytes) {
-      this.#begin();
-      section = undefined;
+  /** Where the entries of an adapter are put. */
+  section<T>(adapter: string, cargo: Cargo<T>): (entry: T) => void {
+    const section: Section = { target: [adapter, cargo.capability], cargo: cargo as Cargo<never>, entries: [] };
+    this.#sections.push(section);
+    return (entry) => {
+      this.#isEmpty = false;
+      if (section.entries.push(entry) === maxHeld) this.#encode([takeAll(section)]);
+    };
+  }
+
+  /** The batches, which the writer forgets. */
+  take(): readonly Batch[] {
+    this.#isEmpty = true;
+    const parts = this.#sections.filter(({ entries }) => entries.length > 0).map(takeAll);
+    if (parts.length > 0) this.#encode(parts);
+    const batches = this.#full;
+    this.#full = [];
+    return batches;
+  }
+
+  /** Makes one batch; what is too large for one, is made two. */
+  #encode(parts: readonly Part[]): void {
+    const { maxBytes, nextId, onTooLarge } = this.#options;
+    const id = nextId();
+    const bytes = encode(id, parts);
+    if (bytes.length <= maxBytes) {
+      const entries = parts.reduce((sum, part) => sum + part.entries.length, 0);
+      this.#full.push({ id, bytes, entries });
+      return;
     }
-    if (section === undefined) {
-      this.#sections.push((section = { target: [adapter, capability], texts: [] }));
-      this.#bytes += sectionBytes;
-    }
-    section.texts.push(text);
-    this.#bytes += size;
+    const smaller = halves(parts);
+    if (smaller === undefined) onTooLarge(parts[0]!.cargo.dropped);
+    else for (const half of smaller) this.#encode(half);
   }
+}
 
-  /** The batches, which the writer forgets. `nextId` names each. */
-  take(nextId: () => string): readonly Batch[] {
-    if (!this.isEmpty) this.#begin();
-    return this.#full.splice(0).map((sections) => {
-      const id = nextId();
-      const head = JSON.stringify({ v: version, id, to: sections.map(({ target }) => target) });
-      const lines = sections.map(({ texts }) => `[${texts.join(",")}]`);
-      const entries = sections.reduce((sum, { texts }) => sum + texts.length, 0);
-      return { id, bytes: Buffer.from([head, ...lines].join("\n")), entries };
-    });
-  }
+function takeAll(section: Section): Part {
+  const { target, cargo, entries } = section;
+  section.entries = [];
+  return { target, cargo, entries };
+}
 
-  #begin(): void {
-    this.#full.push(this.#sections);
-    this.#sections = [];
-    this.#bytes = headBytes;
+/** `undefined` for a single entry. */
+function halves(parts: readonly Part[]): readonly (readonly Part[])[] | undefined {
+  if (parts.length > 1) {
+    const middle = parts.length >> 1;
+    return [parts.slice(0, middle), parts.slice(middle)];
   }
+  const [{ target, cargo, entries }] = parts as readonly [Part];
+  if (entries.length === 1) return undefined;
+  const middle = entries.length >> 1;
+  return [entries.slice(0, middle), entries.slice(middle)].map((half) => [{ target, cargo, entries: half }]);
+}
+
+function encode(id: string, parts: readonly Part[]): Buffer {
+  const head = JSON.stringify({ v: version, id, to: parts.map(({ target }) => target) });
+  const lines = parts.map(({ cargo, entries }) => JSON.stringify(cargo.pack(entries as readonly never[])));
+  return Buffer.from([head, ...lines].join("\n"));
 }
 
 /** Whom a batch has entries for. Throws when the bytes are no batch of a version that is known. */
@@ -102,8 +133,7 @@ export function batchEntries<T>(bytes: Uint8Array, adapter: string, cargo: Cargo
   if (position < 0) return [];
   let start = 0;
   for (let line = 0; line <= position; line++) start = endOfLine(buffer, start) + 1;
-  const rows = JSON.parse(buffer.toString("utf8", start, endOfLine(buffer, start))) as readonly unknown[];
-  return rows.map((row, i) => cargo.unpack(row, `${id}/${position}.${i}`));
+  return cargo.unpack(JSON.parse(buffer.toString("utf8", start, endOfLine(buffer, start))), `${id}/${position}`);
 }
 
 function readHead(buffer: Buffer): { readonly id: string; readonly to: readonly Target[] } {

@@ -43,21 +43,24 @@ export class RecordBuffer {
 
   constructor(options: RecordBufferOptions) {
     this.#options = options;
-    this.#writer = new BatchWriter(options.journal.maxBatchBytes, (what) =>
-      options.observer.dropped(what, "too_large", 1),
-    );
+    this.#writer = new BatchWriter({
+      maxBytes: options.journal.maxBatchBytes,
+      nextId: options.nextId,
+      onTooLarge: (what) => options.observer.dropped(what, "too_large", 1),
+    });
   }
 
   /** The way of entries to an adapter, whose queue takes them directly where they may go by the journal. */
   sink<T>(cargo: Cargo<T>, adapter: string, queue: ExportQueue<T>): EntrySink<T> {
     this.#exporters.set(`${adapter}/${cargo.capability}`, { cargo, queue } as unknown as Exporter);
     const roomOf = (): number => this.#room(queue);
+    const keep = this.#writer.section(adapter, cargo);
     return {
       get room() {
         return roomOf();
       },
       push: (entry) => {
-        if (!this.#goesBy()) return this.#writer.add(adapter, cargo, entry);
+        if (!this.#goesBy()) return keep(entry);
         queue.push(entry);
         this.#options.counts.spilled++;
       },
@@ -71,7 +74,7 @@ export class RecordBuffer {
   commit(): Promise<void> | undefined {
     const refused = this.#refused;
     this.#refused = undefined;
-    const stored = this.#writer.isEmpty ? undefined : this.#store(this.#writer.take(this.#options.nextId));
+    const stored = this.#writer.isEmpty ? undefined : this.#store(this.#writer.take());
     if (refused !== "away") return stored;
     const away = notStored("away");
     return stored === undefined ? Promise.reject(away) : stored.then(() => Promise.reject(away));
