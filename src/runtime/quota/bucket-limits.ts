@@ -1,15 +1,12 @@
 import type { Bag } from "../../attributes/bag.ts";
-import { completionOf } from "../../attributes/derived.ts";
 import type { LimitRule } from "../../policy/snapshot.ts";
 import type { Budget, Limit, Share, Stake } from "../../sdk/index.ts";
 import { Failure } from "../failure.ts";
+import { DescriptorLimits, isAtRateLimit } from "../limits/descriptor-limits.ts";
 import { limitApplies } from "../limits/judge-limits.ts";
 import type { CheckContext } from "../judgement.ts";
 import { chosenLimit } from "../limits/judge-limits.ts";
 import { costOf, countOf } from "../limits/limit-wishes.ts";
-import { prepareRule, type PreparedRule } from "../prepared-rule.ts";
-import { isAtRateLimit, isThere, needsOf } from "../rate-limit.ts";
-import { RuleIndex } from "../rule-index.ts";
 import { budgetOf } from "./budget.ts";
 
 /** A limit that holds for a bucket, and whose count of it. */
@@ -52,25 +49,15 @@ type Find = (bag: Bag) => { readonly limits: readonly BucketLimit[]; readonly is
  * with a descriptor.
  */
 function finding(rules: readonly LimitRule[], context: CheckContext): Find {
-  const { snapshot, observer } = context;
-  const index = new RuleIndex(rules);
-  const prepared = new Map<number, { readonly limit: PreparedRule; readonly needs: Int32Array }>(
-    rules.map((rule) => [
-      rule.ordinal,
-      { limit: prepareRule(rule, snapshot, context.tables), needs: needsOf(rule, snapshot.layout) },
-    ]),
-  );
-  const complete = completionOf(snapshot.layout);
+  const { observer } = context;
+  const descriptorLimits = new DescriptorLimits(rules, context);
 
   return (bag) => {
-    complete?.(bag);
     const limits: BucketLimit[] = [];
     let isUnclear = false;
-    const count = index.find(bag);
-    const found = index.found.slice(0, count);
-    for (const ordinal of found) {
-      const { limit, needs } = prepared.get(ordinal)!;
-      if (!isThere(bag, needs)) continue;
+    const count = descriptorLimits.find(bag);
+    for (let i = 0; i < count; i++) {
+      const limit = descriptorLimits.found[i]!;
       const rule = limit.rule as LimitRule;
       const applies = limitApplies(context, limit, bag);
       if (applies === false) continue;
