@@ -1,8 +1,18 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
-/** What becomes of a server's answers. `delays` holds each back for so many milliseconds; `cuts` sends half of one. */
-export type Fault = "none" | { readonly delays: number } | "is silent" | "refuses" | "resets" | "cuts";
+/**
+ * What becomes of a server's answers. `delays` holds each back for so many milliseconds; `cuts` sends half of one;
+ * `losesAnswersTo` lets a request that has this text through, and resets its connection in place of the answer.
+ */
+export type Fault =
+  | "none"
+  | { readonly delays: number }
+  | { readonly losesAnswersTo: string }
+  | "is silent"
+  | "refuses"
+  | "resets"
+  | "cuts";
 
 /** A TCP proxy in front of a real server, with faults of the network between it and its clients. */
 export interface FaultProxy {
@@ -19,6 +29,7 @@ interface Pair {
   readonly client: Socket;
   readonly server: Socket;
   readonly held: Buffer[];
+  isLost: boolean;
 }
 
 /** Starts a proxy for the server on that port of this machine. */
@@ -32,7 +43,7 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
       return;
     }
     const server = connect({ port: target, host: "127.0.0.1", noDelay: true });
-    const pair: Pair = { client, server, held: [] };
+    const pair: Pair = { client, server, held: [], isLost: false };
     pairs.add(pair);
     const end = (): void => {
       pairs.delete(pair);
@@ -41,12 +52,17 @@ export async function startFaultProxy(target: number): Promise<FaultProxy> {
     };
     client.on("error", end).on("close", end);
     server.on("error", end).on("close", end);
-    client.on("data", (bytes: Buffer) => void server.write(bytes));
+    client.on("data", (bytes: Buffer) => {
+      if (typeof fault === "object" && "losesAnswersTo" in fault) pair.isLost ||= bytes.includes(fault.losesAnswersTo);
+      server.write(bytes);
+    });
     server.on("data", (bytes: Buffer) => answered(pair, bytes));
   });
 
-  function answered({ client, held }: Pair, bytes: Buffer): void {
-    if (typeof fault === "object") setTimeout(() => client.writable && client.write(bytes), fault.delays);
+  function answered({ client, held, isLost }: Pair, bytes: Buffer): void {
+    if (isLost) client.resetAndDestroy();
+    else if (typeof fault === "object" && "delays" in fault)
+      setTimeout(() => client.writable && client.write(bytes), fault.delays);
     else if (fault === "is silent") held.push(bytes);
     else if (fault === "cuts") client.write(bytes.subarray(0, bytes.length >> 1), () => client.resetAndDestroy());
     else client.write(bytes);
