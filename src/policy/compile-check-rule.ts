@@ -9,7 +9,7 @@ import { checkHeaderValue, readHeaderName } from "./header-name.ts";
 import { inputOf, textual } from "./rule-expressions.ts";
 import type { AskRule, CheckRule, DenyRule, DirectResponse, HeaderEdit, HeadersRule, LimitRule } from "./snapshot.ts";
 import { shaped } from "./shaped.ts";
-import { warnOfCheckRule, warnOfNeverEnded, warnOfNotDivided } from "./warnings.ts";
+import { warnOfCheckRule, warnOfLimit, warnOfNotDivided } from "./warnings.ts";
 import { keyNode } from "./yaml/node.ts";
 
 /** Compiles one check rule, yet without its ordinal. `undefined` when it cannot be used, which is told. */
@@ -17,7 +17,7 @@ export function compileCheckRule(context: RuleContext, raw: RawCheckRule): Check
   const rule = compileKind(context, raw);
   if (rule !== undefined) warnOfCheckRule(context.reading, raw, rule);
   if (rule?.kind !== "limit") return rule;
-  warnOfNeverEnded(context, raw, rule);
+  warnOfLimit(context, raw, rule);
   warnOfNotDivided(context, raw.node, rule);
   return rule;
 }

@@ -3,7 +3,7 @@ import { compileLimit } from "./compile-limit.ts";
 import type { RuleContext } from "./compile-rules.ts";
 import { shaped } from "./shaped.ts";
 import type { LimitRule } from "./snapshot.ts";
-import { warnOfNotDivided } from "./warnings.ts";
+import { warnOfNeverGranted, warnOfNotDivided } from "./warnings.ts";
 
 /** Marks that ids of limits have for other purposes. */
 const reserved = new Set(["observe", "override"]);
@@ -35,6 +35,7 @@ export function compileLevels(context: RuleContext, raw: RawCheckRule, top: Limi
     above = shaped<LimitRule>({ kind: "limit", ordinal: -1, ...head, message, http, cacheMs, ...parts, at, by, top });
     levels.push(above);
     warnOfNotDivided(context, level.node, above);
+    warnOfNeverGranted(context, raw, above);
   }
   return levels;
 }

@@ -1,4 +1,5 @@
 import type { AttributeUse } from "../expression/expression.ts";
+import type { Limit } from "../sdk/index.ts";
 import type { RawCheckRule } from "./check-rule-shape.ts";
 import type { ExpressionText } from "./shape/scalars.ts";
 import type { Reading } from "./shape/shape.ts";
@@ -58,8 +59,37 @@ export function warnOfCheckRule(reading: Reading, raw: RawCheckRule, rule: Check
   if (rule.unless !== undefined) warnOfHeaderCase(reading, raw.unless, rule.unless.uses);
 }
 
+/** Warns of what is allowed in a limit and does nothing, or more than is meant. */
+export function warnOfLimit(context: RuleContext, raw: RawCheckRule, rule: LimitRule): void {
+  warnOfNeverEnded(context, raw, rule);
+  warnOfNeverGranted(context, raw, rule);
+  const { adapters, reading } = context;
+  if (rule.onError === "local" && adapters.get(rule.via)?.adapter.name === "memory") {
+    const message = `local has no effect: ${rule.via} counts in this hub's own memory, which is never away`;
+    const hint = "leave it out, or name an adapter in via: that hubs share, such as redis";
+    reading.tell(raw.onError!.node, { code: "WEIR_POLICY_NO_EFFECT", message, hint, severity: "warning" });
+  }
+}
+
+/** Warns of a cost that is above all that can be there. What a table says, may be more. */
+export function warnOfNeverGranted({ reading }: RuleContext, { cost: text }: RawCheckRule, rule: LimitRule): void {
+  const { cost, limit, overrides = [], table } = rule;
+  if (text === undefined || cost?.constant === undefined || table !== undefined) return;
+  const most = Math.max(...[limit, ...overrides.map((override) => override.limit)].map(capacityOf));
+  const units = Number(cost.constant.value);
+  if (units <= most) return;
+  const message = `a cost of ${units} is never granted: ${rule.id} holds ${most} at most`;
+  const hint =
+    limit.algorithm === "token-bucket" ? `burst: ${units} lets it be saved up` : "raise the limit, or lower the cost";
+  reading.tell(text.node, { code: "WEIR_POLICY_NEVER_GRANTED", message, hint, severity: "warning" });
+}
+
+function capacityOf({ algorithm, amount, burst }: Limit): number {
+  return algorithm === "token-bucket" ? burst : amount;
+}
+
 /** Warns of a limit that waits for reports which nobody may send. */
-export function warnOfNeverEnded({ reading, listen }: RuleContext, raw: RawCheckRule, rule: LimitRule): void {
+function warnOfNeverEnded({ reading, listen }: RuleContext, raw: RawCheckRule, rule: LimitRule): void {
   const isLease = rule.limit.algorithm === "concurrency";
   if (!isLease && rule.settle === undefined) return;
   const why = whyNeverEnded(listen, rule.at);

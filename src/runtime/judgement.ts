@@ -29,6 +29,8 @@ export interface CheckContext {
   readonly log: Log;
   /** A new decision id: 128 random bits in hexadecimal. */
   readonly nextId: () => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   /** Milliseconds of a clock that is never set. */
   readonly monotonic: () => number;
   /** Left out: decisions are not traced. */

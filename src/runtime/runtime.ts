@@ -210,6 +210,7 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
       observer,
       log,
       nextId,
+      now,
       monotonic,
     };
     const check = createCheck(context);

@@ -54,6 +54,13 @@ export const errorCodes = {
     http: 500,
     retry: false,
   },
+  WEIR_POLICY_NEVER_GRANTED: {
+    summary: "a warning: a cost that is above all that a limit holds",
+    grpc: 9,
+    http: 500,
+    retry: false,
+  },
+  WEIR_POLICY_NO_EFFECT: { summary: "a warning: a key that does nothing there", grpc: 9, http: 500, retry: false },
   WEIR_RELOAD_EMPTY: {
     summary: "a reload that would leave no policy where there were some",
     grpc: 9,

@@ -12,6 +12,21 @@ function grant(part: Partial<Grant> = {}): Grant {
   return { allowed: true, granted: 1, remaining: 5, resetMs: 100, validForMs: 1000, ...part };
 }
 
+test("named units of a window may be used until it ends, also those of a repeated answer", async (t) => {
+  const rules = ["3000/month", "30/m, algorithm: fixed-window", "30/m, algorithm: sliding-window", "30/m"];
+  const list = rules.map((rule, i) => `{ name: "l${i}", limit: ${rule} }`).join(", ");
+  const { checkNow, clock } = await world(`policy: p\ncheck: [${list}]`);
+  const valid = (asked: Asked): number[] =>
+    rules.map((_, i) => checkNow({}, { ...asked, ...named({ [`l${i}`]: 1 }) }).quotas.get(`l${i}`)!.validForMs);
+  const day = 86_400_000;
+  // The clock begins with a January. A month of the calendar is lent for 30 days at most.
+  t.deepEqual(valid({}), [30 * day, 60_000, 60_000, 60_000]);
+  await clock.advance(30 * day + 20_000);
+  t.deepEqual(valid({ dedupId: "x" }), [day - 20_000, 40_000, 60_000, 60_000]);
+  await clock.advance(5000);
+  t.deepEqual(valid({ dedupId: "x" }), [day - 25_000, 35_000, 60_000, 60_000]);
+});
+
 test("a limit refuses what is above it, and says when to come back", async (t) => {
   const { checkNow, clock } = await world(`policy: p\ncheck: [{ name: l, limit: 2/s }]`);
   t.deepEqual(checkNow({}).limits, [

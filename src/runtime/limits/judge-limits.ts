@@ -11,6 +11,7 @@ import type { KeyedLimit } from "./limit-choice.ts";
 import { chargeOf, costOf, countOf, groupedCharge, heldCharge, limitText } from "./limit-wishes.ts";
 import type { PreparedRule } from "../prepared-rule.ts";
 import { codes, unanswered } from "../refusal.ts";
+import { usableMs } from "./windows.ts";
 
 /** Limits by the names that callers may use. */
 export type LimitNames = ReadonlyMap<string, readonly PreparedRule[] | "ambiguous">;
@@ -180,7 +181,8 @@ function settleNamed(judgement: Judgement, wish: Wish, refusing: Wish | undefine
     const validForMs = context.snapshot.settings.check.validForMs;
     quotas.set(name, { granted: wanted.amount, validForMs, code: codes.ok, message: "", reads });
   } else {
-    quotas.set(name, { granted: answer.granted, validForMs: answer.validForMs, code: codes.ok, message: "", reads });
+    const validForMs = usableMs(wanted.limit, answer, context.now());
+    quotas.set(name, { granted: answer.granted, validForMs, code: codes.ok, message: "", reads });
   }
 }
 

@@ -1,7 +1,7 @@
 import { formatValue, parseValue } from "../../attributes/text.ts";
 import type { AttributeType, Value } from "../../attributes/value.ts";
 import type { LimitRule, Snapshot } from "../../policy/snapshot.ts";
-import { calendarWindow, parseDuration } from "../../sdk/index.ts";
+import { parseDuration } from "../../sdk/index.ts";
 import type { Call, Counted, Instance, Limit, Log, Usage } from "../../sdk/index.ts";
 import type { Timers } from "../../util/timers.ts";
 import { WeirError } from "../../util/weir-error.ts";
@@ -9,6 +9,7 @@ import { late, within } from "../../util/within.ts";
 import { keyedLimit, rowLimit, type KeyedLimit } from "./limit-choice.ts";
 import { keyOf, keyParts, type KeyPart } from "./limit-key.ts";
 import { groupOf, limitText } from "./limit-wishes.ts";
+import { windowEnd } from "./windows.ts";
 import type { DividedCount, DividedCounts } from "../quota/divided-count.ts";
 import type { Serving } from "../serving.ts";
 
@@ -329,12 +330,6 @@ function untilOf({ for: time, until }: GrantSpan, nowMs: number): number | undef
       ? `expected "for" to be a duration such as 1h, of 366 days at most, got ${got}`
       : `expected "until" to be a time to come such as 2027-01-31T00:00:00Z, 366 days ahead at most, got ${got}`,
   );
-}
-
-/** When the window ends that it is now; of limits without windows, when one would that begins now. */
-function windowEnd({ algorithm, calendar, windowMs }: Limit, nowMs: number): number {
-  if (calendar !== undefined) return calendarWindow(calendar, nowMs).endMs;
-  return algorithm === "fixed-window" ? (Math.floor(nowMs / windowMs) + 1) * windowMs : nowMs + windowMs;
 }
 
 function fullText(limit: Limit): string {
