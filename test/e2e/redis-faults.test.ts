@@ -57,7 +57,11 @@ interface Told {
 /** Listens to what a server does for one limit. */
 async function listenTo({ client }: RedisServer, limit: string, t: ExecutionContext): Promise<Told> {
   const told: Told = { granted: 0, returned: 0, paid: new Map() };
-  const namesOf = (lua: string): readonly unknown[] => [lua, createHash("sha1").update(lua).digest("hex")];
+  // A script comes whole when the server does not know it yet, its line ends written as two characters.
+  const namesOf = (lua: string): readonly unknown[] => [
+    createHash("sha1").update(lua).digest("hex"),
+    lua.replaceAll("\n", "\\n"),
+  ];
   const [take, refund] = [namesOf(takeScript), namesOf(refundScript)];
   const monitor = await client.monitor();
   monitor.on("error", () => undefined);
@@ -195,10 +199,9 @@ else {
       t.deepEqual(await ask(hub, "/deny"), { allowed: false, code: "unavailable", degraded: true });
       t.deepEqual(await ask(hub, "/allow"), { allowed: true, code: "ok", degraded: true });
       for (let i = 0; i < 14; i++) t.deepEqual(await local(), { allowed: true, code: "ok", degraded: true });
-      const degraded = (why: string) =>
-        metric(hub, "weir_limits_degraded_total", { rule: "store/local", reason: why }).then((n) => n ?? 0);
-      t.true((await degraded(reason)) > 0, reason);
-      t.true((await degraded("open")) > 0, "the store is left alone after a while");
+      const degraded = (rule: string, why: string) => metric(hub, "weir_limits_degraded_total", { rule, reason: why });
+      t.true((await degraded("store/deny", reason)) + (await degraded("store/local", reason)) > 0, reason);
+      t.true((await degraded("store/local", "open")) > 0, "the store is left alone after a while");
 
       await mend(redis, proxy);
       while ((await local()).degraded);
