@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
 import test, { type ExecutionContext } from "ava";
-import { refundScript, takeScript } from "../../adapters/redis/scripts.ts";
 import { startRedis, type RedisServer } from "../adapters/redis-server.ts";
 import { metric } from "./clients.ts";
 import { startFaultProxy, type Fault, type FaultProxy } from "./fault-proxy.ts";
 import { startHub, type Hub } from "./hub.ts";
+import { monitorLimit } from "./limit-monitor.ts";
 import { notRun } from "./programs.ts";
 
 const amount = 40;
@@ -43,66 +42,6 @@ interface Broken {
   mend(redis: RedisServer, proxy: FaultProxy): Promise<unknown>;
   /** Why the store gave no answer, as metrics say it, before it is left alone. */
   readonly reason: "timeout" | "fault";
-}
-
-/** What a server has counted of one limit. */
-interface Told {
-  /** Units of requests that were granted, and those that were given back. */
-  granted: number;
-  returned: number;
-  /** Units that were let through without it, by the ids of their payments. */
-  readonly paid: Map<string, number>;
-}
-
-/** Listens to what a server does for one limit. */
-async function listenTo({ client }: RedisServer, limit: string, t: ExecutionContext): Promise<Told> {
-  const told: Told = { granted: 0, returned: 0, paid: new Map() };
-  // A script comes whole when the server does not know it yet, its line ends written as two characters.
-  const namesOf = (lua: string): readonly unknown[] => [
-    createHash("sha1").update(lua).digest("hex"),
-    lua.replaceAll("\n", "\\n"),
-  ];
-  const [take, refund] = [namesOf(takeScript), namesOf(refundScript)];
-  const monitor = await client.monitor();
-  monitor.on("error", () => undefined);
-  t.teardown(() => monitor.disconnect());
-  let written: (() => void) | undefined;
-  monitor.on("monitor", (_: string, [command, ...args]: string[], source: string) => {
-    // Only a script that writes has done anything.
-    if (source === "lua") {
-      if (command !== "SET") return;
-      written?.();
-      written = undefined;
-      return;
-    }
-    const [script, count, ...rest] = args;
-    const keys = rest.slice(0, Number(count));
-    const isOf = keys[0]?.includes(limit) === true;
-    if (!isOf) written = undefined;
-    else if (refund.includes(script)) written = () => void (told.returned += Number(rest[keys.length + 5]));
-    else if (take.includes(script)) written = () => counted(told, keys, rest.slice(keys.length + 2));
-  });
-  return told;
-}
-
-function counted(told: Told, keys: readonly string[], args: readonly string[]): void {
-  for (let at = 0, key = 0; at < args.length; at += 8, key++) {
-    const [units, , how, follows] = args.slice(at + 4).map(Number);
-    if (how !== 2) {
-      told.granted += units!;
-      continue;
-    }
-    if (follows !== 1) throw new Error(`a payment without an id: ${args.join(" ")}`);
-    const id = keys[++key]!;
-    if (!told.paid.has(id)) told.paid.set(id, units!);
-  }
-}
-
-/** What stands in the only count of a limit in fixed windows. */
-async function standing({ client }: RedisServer, limit: string): Promise<number> {
-  const keys = (await client.keys(`*${limit}*`)).filter((key) => key.endsWith("}"));
-  const held = keys.length === 1 ? await client.getBuffer(keys[0]!) : null;
-  return held === null ? -1 : held.readDoubleBE(8);
 }
 
 const network = (title: string, fault: Fault, reason: Broken["reason"]): Broken => ({
@@ -185,7 +124,7 @@ else {
     test(`a Redis that is ${title}: onError answers, and what passes meanwhile is charged when it is back`, async (t) => {
       t.timeout(120_000);
       const { redis, proxy, hub } = await started(t);
-      const told = await listenTo(redis, "store/local", t);
+      const told = await monitorLimit(redis, "store/local", t);
       const passed = { here: 0, there: 0 };
       const local = async (): Promise<Answered> => {
         const answered = await ask(hub, "/local");
@@ -210,14 +149,12 @@ else {
 
       // What was let through without it was charged, each unit once. What a request took of it whose answer was lost is
       // counted too, unless it could be given back.
-      const sum = (): number => [...told.paid.values()].reduce((all, units) => all + units, 0);
-      const counts = (): number => told.granted - told.returned + sum();
-      const agree = async (): Promise<boolean> =>
-        sum() >= passed.here && (await standing(redis, "store/local")) === counts();
+      const counts = (): number => told.granted - told.returned + told.paid;
+      const agree = async (): Promise<boolean> => told.paid >= passed.here && (await told.standing()) === counts();
       for (let tries = 0; tries < 500 && !(await agree()); tries++) await new Promise((done) => setTimeout(done, 20));
-      t.is(sum(), passed.here);
+      t.is(told.paid, passed.here);
       const lost = told.granted - passed.there - told.returned;
-      t.is(await standing(redis, "store/local"), passed.here + passed.there + lost);
+      t.is(await told.standing(), passed.here + passed.there + lost);
       if (lost === 0) t.is(passed.here + passed.there, amount);
       t.true(lost >= 0 && lost <= 20, `${lost} lost: as many as were under way before the store was left alone`);
     });
