@@ -18,12 +18,15 @@ import {
 } from "./scripts.ts";
 import { takeScript } from "./take-script.ts";
 
+/** What a script is told beside its keys. */
+export type Argument = string | number | Buffer;
+
 /** Redis, as the limits need it. Each call is one round trip. */
 export interface Store {
   readonly isCluster: boolean;
   /** The slot of a key; the same for all keys where there is but one node. */
   slotOf(key: string): number;
-  take(keys: readonly string[], args: readonly (string | number)[]): Promise<readonly (number | string)[]>;
+  take(keys: readonly string[], args: readonly Argument[]): Promise<readonly (number | string)[]>;
   refund(keys: readonly string[], args: readonly (string | number)[]): Promise<void>;
   /** Lists an entry under a key that is kept for so many milliseconds at least. */
   list(key: string, entry: string, forMs: number): Promise<void>;
@@ -123,7 +126,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   const requireReady = (): void => {
     if (client.status !== "ready") throw new Error("Connection to redis is down: it is being made again");
   };
-  const run = async ({ lua, sha }: Script, keys: readonly string[], args: readonly (string | number)[]) => {
+  const run = async ({ lua, sha }: Script, keys: readonly string[], args: readonly Argument[]) => {
     requireReady();
     if (client instanceof Redis) writeAtOnce(client.stream);
     try {

@@ -172,12 +172,14 @@ local function counterOf(algorithm)
   return c
 end
 
+local function readWindows(l, told)
+  local starts, ends, nextEnds = string.match(told, '(%d+) (%d+) (%d+)')
+  l.starts, l.ends, l.nextEnds = tonumber(starts), tonumber(ends), tonumber(nextEnds)
+end
+
 local function limit(a)
   local l = { amount = tonumber(ARGV[a + 1]), window = tonumber(ARGV[a + 2]), burst = tonumber(ARGV[a + 3]) }
-  if ARGV[a] == 'c' then
-    local starts, ends, nextEnds = string.match(ARGV[a + 2], '(%d+) (%d+) (%d+)')
-    l.starts, l.ends, l.nextEnds = tonumber(starts), tonumber(ends), tonumber(nextEnds)
-  end
+  if ARGV[a] == 'c' then readWindows(l, ARGV[a + 2]) end
   return l
 end
 

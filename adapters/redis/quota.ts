@@ -2,7 +2,7 @@ import { calendarWindow, type Algorithm, type CalendarPeriod, type Charge, type 
 import type { Store } from "./connection.ts";
 import { counterKeys, escaped } from "./counter-key.ts";
 import { entryOf, listOf } from "./hold-list.ts";
-import { createTake } from "./take-batch.ts";
+import { createTake, type Told } from "./take-batch.ts";
 
 export interface QuotaOptions {
   /** Put before every key. */
@@ -62,17 +62,19 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
 
   const takeBatched = createTake({ dedupMs, tell, send: store.take });
   const take = (charges: readonly Charge[]): Promise<readonly Grant[]> =>
-    takeBatched(charges, slotOf(charges[0]!), time());
+    takeBatched(charges, store.isCluster ? slotOf(charges[0]!) : 0, time());
 
-  /** Writes a charge down as the script reads it. */
-  function tell(charge: Charge, keys: string[], args: (string | number)[]): void {
+  function tell(charge: Charge, of: number, { keys, numbers, texts }: Told): void {
     const { limit, hold, amount, atLeast = 0, spent, bestEffort } = charge;
     const follows = followsOf(charge, hold !== undefined && listsAtOnce(charge));
     if (follows === 0) keys.push(counterOf(charge));
     else keys.push(...keysOf(charge, follows));
-    args.push(codes[limit.algorithm], limit.amount, windowOf(limit, now), limit.burst);
-    args.push(amount, Math.max(amount, atLeast), spent === true ? 2 : bestEffort ? 1 : 0, follows);
-    if (hold !== undefined) args.push(hold.id, hold.forMs, entry(charge));
+    const { algorithm, calendar, windowMs, burst } = limit;
+    const how = spent === true ? 2 : bestEffort ? 1 : 0;
+    numbers.push(codes[algorithm].charCodeAt(0), how, follows, of);
+    numbers.push(limit.amount, windowMs, burst, amount, Math.max(amount, atLeast));
+    if (calendar !== undefined) texts.push(windowsText(calendar, now()));
+    if (hold !== undefined) texts.push(hold.id, hold.forMs, entry(charge));
   }
 
   function entry(charge: Charge): string {
@@ -155,11 +157,8 @@ export function createQuota(store: Store, { prefix, dedupMs, now, clock, onUnlis
 
 /** A limit, as the scripts are told of it. */
 export function limitArgs(limit: Limit, now: () => number): (string | number)[] {
-  return [codes[limit.algorithm], limit.amount, windowOf(limit, now), limit.burst];
-}
-
-function windowOf({ calendar, windowMs }: Limit, now: () => number): string | number {
-  return calendar === undefined ? windowMs : windowsText(calendar, now());
+  const { algorithm, amount, windowMs, calendar, burst } = limit;
+  return [codes[algorithm], amount, calendar === undefined ? windowMs : windowsText(calendar, now()), burst];
 }
 
 /** The window of a calendar by the hub's clock, and the end of the next one for a Redis whose clock is a little ahead. */

@@ -36,6 +36,29 @@ export function createSharedQuota(exact: Quota, leases: Leases, estimates: Estim
     return grants.map((grant) => unspent(grant!));
   }
 
+  /** Takes what is not exact first, then what is. */
+  async function takeMixed(charges: readonly Charge[]): Promise<readonly Grant[]> {
+    const shared = charges.filter(({ limit }) => limit.consistency !== undefined);
+    const others = charges.filter(({ limit }) => limit.consistency === undefined);
+    let grants = await takeShared(shared);
+    let exactGrants: readonly Grant[] = [];
+    if (others.length > 0) {
+      const refused = grants.some((grant) => !grant.allowed);
+      try {
+        exactGrants = await exact.quota(refused ? others.map(asQuestion) : others);
+      } catch (error) {
+        if (!refused) await putBack(shared, grants);
+        throw error;
+      }
+      if (!refused && exactGrants.some((grant) => !grant.allowed)) {
+        await putBack(shared, grants);
+        grants = grants.map(unspent);
+      }
+    }
+    let [at, exactAt] = [0, 0];
+    return charges.map(({ limit }) => (limit.consistency === undefined ? exactGrants[exactAt++]! : grants[at++]!));
+  }
+
   return {
     atHand(charges) {
       for (const { limit } of charges) if (limit.consistency === undefined) return undefined;
@@ -59,28 +82,8 @@ export function createSharedQuota(exact: Quota, leases: Leases, estimates: Estim
       return grants.map(unspent);
     },
 
-    async quota(charges) {
-      const shared = charges.filter(({ limit }) => limit.consistency !== undefined);
-      if (shared.length === 0) return exact.quota(charges);
-      const others = charges.filter(({ limit }) => limit.consistency === undefined);
-      let grants = await takeShared(shared);
-      let exactGrants: readonly Grant[] = [];
-      if (others.length > 0) {
-        const refused = grants.some((grant) => !grant.allowed);
-        try {
-          exactGrants = await exact.quota(refused ? others.map(asQuestion) : others);
-        } catch (error) {
-          if (!refused) await putBack(shared, grants);
-          throw error;
-        }
-        if (!refused && exactGrants.some((grant) => !grant.allowed)) {
-          await putBack(shared, grants);
-          grants = grants.map(unspent);
-        }
-      }
-      let [at, exactAt] = [0, 0];
-      return charges.map(({ limit }) => (limit.consistency === undefined ? exactGrants[exactAt++]! : grants[at++]!));
-    },
+    quota: (charges) =>
+      charges.every(({ limit }) => limit.consistency === undefined) ? exact.quota(charges) : takeMixed(charges),
 
     async refund(charges) {
       const exactOnes = charges.filter(({ limit }) => limit.consistency === undefined);

@@ -1,8 +1,17 @@
 import type { Charge, Grant } from "weir/sdk";
+import type { Store } from "./connection.ts";
+import { chargeFields, recordsOf } from "./charge-record.ts";
 
-/** The most decisions, and about the most arguments, of one command: Redis serves nobody else while it judges them. */
+/** The most decisions of one command, and about the most charges: Redis serves nobody else while it judges them. */
 const maxDecisions = 32;
-const maxArgs = 1000;
+const maxCharges = 64;
+
+/**
+ * How many commands may be under way before decisions gather. Each command costs Redis and the hub more than its
+ * decisions do, so where they come faster than answers they had better go together; few enough wait that way, and not
+ * longer than a quarter of a round trip.
+ */
+const maxUnderWay = 4;
 
 const numbersPerGrant = 5;
 
@@ -10,80 +19,131 @@ const numbersPerGrant = 5;
 const refused = 0;
 const repeated = 2;
 
-export interface TakeBatchOptions {
+/** What charges say to the script. */
+export interface Told {
+  readonly keys: string[];
+  /** The fields of their records, one charge after the other. */
+  readonly numbers: number[];
+  /** What has no fixed length. */
+  readonly texts: (string | number)[];
+}
+
+export interface TakeOptions {
   /** How long a deduplication id is remembered, in milliseconds. */
   readonly dedupMs: number;
-  /** Writes a charge down as the script reads it. */
-  readonly tell: (charge: Charge, keys: string[], args: (string | number)[]) => void;
+  /** Adds a charge to what is told. `of`: how many charges its decision has. */
+  readonly tell: (charge: Charge, of: number, told: Told) => void;
   /** Runs the script over keys that one node answers for. */
-  readonly send: (keys: readonly string[], args: readonly (string | number)[]) => Promise<readonly (number | string)[]>;
-}
-
-interface Batch {
-  readonly time: string;
-  readonly keys: string[];
-  readonly args: (string | number)[];
-  readonly decisions: Decision[];
-}
-
-interface Decision {
-  readonly charges: readonly Charge[];
-  readonly resolve: (grants: readonly Grant[]) => void;
-  readonly reject: (error: unknown) => void;
+  readonly send: Store["take"];
 }
 
 /** Judges the charges of one decision, all or nothing. Their keys lie in one slot. `time` is the script's, or "". */
 export type Take = (charges: readonly Charge[], slot: number, time: string) => Promise<readonly Grant[]>;
 
+interface Batch extends Told {
+  readonly time: string;
+  readonly decisions: Decision[];
+}
+
+/** What goes to one slot: how many commands are under way, and what waits to be sent. */
+interface Lane {
+  readonly slot: number;
+  underWay: number;
+  readonly waiting: Batch[];
+}
+
 /**
- * Takes charges in Redis. Decisions that begin in the same turn go there as one command: a command of its own for each
- * costs this process and Redis several times what it takes to judge. One that begins alone goes alone, and none waits.
+ * A class, where a literal would do: V8 takes a literal that often lives through a collection (many wait for Redis while
+ * it is busy) to live long, and makes all later ones in the old space. They are not collected there before a major
+ * collection, which stops the hub for milliseconds, and keep alive what they refer to.
  */
-export function createTake({ dedupMs, tell, send }: TakeBatchOptions): Take {
-  /** Of this turn: what can take no more, and for each slot what is being filled. */
-  let full: Batch[] = [];
-  const filling = new Map<number, Batch>();
+class Decision {
+  readonly charges: readonly Charge[];
+  readonly resolve: (grants: readonly Grant[]) => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(charges: readonly Charge[], resolve: Decision["resolve"], reject: Decision["reject"]) {
+    this.charges = charges;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+}
+
+/**
+ * Takes charges in Redis. Decisions that begin in the same turn go there as one command, and so do those that come while
+ * several commands are under way: a command of its own for each costs this process and Redis several times what it takes to
+ * judge. One that comes alone goes alone and at once.
+ */
+export function createTake({ dedupMs, tell, send }: TakeOptions): Take {
+  const lanes = new Map<number, Lane>();
+  /** Those in which a decision has begun in this turn. */
+  const entered = new Set<Lane>();
 
   function batchOf(slot: number, time: string): Batch {
-    const before = filling.get(slot);
-    if (before !== undefined) {
-      const { decisions, args } = before;
-      if (before.time === time && decisions.length < maxDecisions && args.length < maxArgs) return before;
-      full.push(before);
+    let lane = lanes.get(slot);
+    if (lane === undefined) {
+      lane = { slot, underWay: 0, waiting: [] };
+      lanes.set(slot, lane);
     }
-    if (filling.size === 0) process.nextTick(sendAll);
-    const batch: Batch = { time, keys: [], args: [time, dedupMs], decisions: [] };
-    filling.set(slot, batch);
+    if (entered.size === 0) process.nextTick(sendEntered);
+    entered.add(lane);
+    const last = lane.waiting.at(-1);
+    if (last !== undefined && last.time === time && !isFull(last)) return last;
+    const batch: Batch = { time, keys: [], numbers: [], texts: [], decisions: [] };
+    lane.waiting.push(batch);
     return batch;
   }
 
-  function sendAll(): void {
-    const batches = [...full, ...filling.values()];
-    full = [];
-    filling.clear();
-    for (const batch of batches)
-      send(batch.keys, batch.args).then(
-        (answer) => settle(batch, answer),
-        (error: unknown) => {
-          for (const { reject } of batch.decisions) reject(error);
-        },
-      );
+  function sendEntered(): void {
+    const now = [...entered];
+    entered.clear();
+    for (const lane of now) sendWaiting(lane);
+  }
+
+  function sendWaiting(lane: Lane): void {
+    const { waiting } = lane;
+    while (waiting.length > 0 && (lane.underWay < maxUnderWay || isFull(waiting[0]!))) run(lane, waiting.shift()!);
+    if (lane.underWay === 0) lanes.delete(lane.slot);
+  }
+
+  function run(lane: Lane, batch: Batch): void {
+    if (batch.decisions.length === 0) return;
+    const ended = (): void => {
+      lane.underWay--;
+      // Where decisions have just begun, more may come in this turn.
+      if (!entered.has(lane)) sendWaiting(lane);
+    };
+    lane.underWay++;
+    send(batch.keys, [batch.time, dedupMs, recordsOf(batch.numbers), ...batch.texts]).then(
+      (answer) => {
+        ended();
+        settle(batch, answer);
+      },
+      (error: unknown) => {
+        ended();
+        for (const { reject } of batch.decisions) reject(error);
+      },
+    );
   }
 
   return (charges, slot, time) =>
     new Promise((resolve, reject) => {
-      const { keys, args, decisions } = batchOf(slot, time);
-      const [keysBefore, argsBefore] = [keys.length, args.length];
+      const batch = batchOf(slot, time);
+      const { keys, numbers, texts } = batch;
+      const before = [keys.length, numbers.length, texts.length] as const;
       try {
-        args.push(charges.length);
-        for (const charge of charges) tell(charge, keys, args);
+        for (const charge of charges) tell(charge, charges.length, batch);
       } catch (error) {
         // Half a decision would be read as part of the next one.
-        [keys.length, args.length] = [keysBefore, argsBefore];
+        [keys.length, numbers.length, texts.length] = before;
         throw error;
       }
-      decisions.push({ charges, resolve, reject });
+      batch.decisions.push(new Decision(charges, resolve, reject));
     });
+}
+
+function isFull({ decisions, numbers }: Batch): boolean {
+  return decisions.length >= maxDecisions || numbers.length >= maxCharges * chargeFields;
 }
 
 function settle({ decisions }: Batch, answer: readonly (number | string)[]): void {

@@ -1,3 +1,4 @@
+import { chargeFormat } from "./charge-record.ts";
 import { countersLua } from "./counters.lua.ts";
 import { holdsLua } from "./holds.lua.ts";
 import { clockLua } from "./scripts.ts";
@@ -7,11 +8,9 @@ import { clockLua } from "./scripts.ts";
  *
  * KEYS: for each charge the counter, then, if it has one, its deduplication id; if it is held, its record; if that is to
  * be listed here, the list of its decision.
- * ARGV: the time or "", how long deduplication ids are remembered (ms; those of units spent already longer); then for each
- * decision the number of its charges, and for each charge: algorithm, amount, window (ms), burst, units wanted, units that
- * must be there, how (0 all of it, 1 best effort, 2 spent already), which keys follow its counter (1: the deduplication
- * id, 2: the record, 4: the list; added). Where it is held there follow: the decision's id, for how long (ms), and its
- * entry in the list.
+ * ARGV: the time or "", how long deduplication ids are remembered (ms; those of units spent already longer), and the
+ * charges as {@link chargeFormat} says. Then for each charge what has no fixed length: of a calendar its windows; where it
+ * is held the decision's id, for how long (ms), and its entry in the list.
  * Answers five whole numbers a charge: the outcome (0 refused, 1 granted, 2 repeated), units granted, units remaining,
  * milliseconds until reset, milliseconds until a retry makes sense (-1: never). Where what lies under a key is no counter,
  * the outcome of each charge of that decision is a text that says so; the other decisions do not suffer by it.
@@ -21,7 +20,6 @@ import { clockLua } from "./scripts.ts";
 export const takeScript = `
 ${countersLua}
 ${clockLua}
-${holdsLua}
 local function whole(available, capacity)
   if available <= 0 then return 0 end
   return floor(available + capacity * 1e-9)
@@ -34,16 +32,16 @@ local function judge(c, l, s, wanted, needed, how)
   local taken = -1
   if needed == 0 then
     taken = 0
-  elseif how == '2' or (needed <= available + capacity * 1e-9 and needed <= capacity) then
+  elseif how == 2 or (needed <= available + capacity * 1e-9 and needed <= capacity) then
     taken = wanted
-  elseif how == '1' then
+  elseif how == 1 then
     local rest = whole(available, capacity)
     if rest > 0 then taken = min(rest, wanted) end
   end
   if taken < 0 then
     local wait = -1
-    if needed <= capacity or how == '1' then
-      wait = c.wait(s, l, now, how == '1' and min(1, needed, capacity) or needed)
+    if needed <= capacity or how == 1 then
+      wait = c.wait(s, l, now, how == 1 and min(1, needed, capacity) or needed)
     end
     return 0, 0, whole(available, capacity), c.reset(s, l, now), wait
   end
@@ -59,119 +57,123 @@ local function tell(outcome, granted, remaining, reset, wait)
 end
 
 -- A decision of one charge whose counter is all that it touches.
-local function takeOne(key, a)
-  local c, l = counterOf(ARGV[a]), limit(a)
+local function takeOne(key, c, l, wanted, needed, how)
   local held = redis.call('GET', key)
   local s = read(held, c)
   local extra = raise(l, c, held, now)
-  local outcome, taken, remaining, reset, wait =
-    judge(c, l, s, tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5]), ARGV[a + 6])
+  local outcome, taken, remaining, reset, wait = judge(c, l, s, wanted, needed, how)
   if taken > 0 then write(key, s, c, l, now, extra) end
   tell(outcome, taken, remaining, reset, wait)
 end
 
-local function takeAll(charges)
-  local states, packed, order, extras = {}, {}, {}, {}
-  local refused = false
-  for _, charge in ipairs(charges) do
-    local c, l = charge.c, charge.l
-    local before = charge.id and redis.call('GET', charge.id)
-    if before then
-      local granted, remaining, reset = struct.unpack('>ddd', before)
-      charge.answer = { 2, granted, remaining, reset, -1 }
-    else
-      local s = states[charge.key]
-      if not s then
-        local held = redis.call('GET', charge.key)
-        packed[charge.key] = held
-        s = read(held, c)
-        states[charge.key] = s
-      end
-      extras[charge.key] = raise(l, c, packed[charge.key], now)
-      charge.answer = { judge(c, l, s, charge.wanted, charge.needed, charge.how) }
-      if charge.answer[1] == 0 then
-        refused = true
-      elseif charge.answer[2] > 0 then
-        order[charge.key] = charge
-      end
-    end
-  end
-
-  if refused and #charges > 1 then
-    -- Nothing is spent: each answer says what is there now, and for a refusal when all of the batch could be.
-    local earlier = {}
+-- Any other. Made when one comes, as the counters are.
+local takeAll
+local function newTakeAll()
+  ${holdsLua}
+  return function(charges)
+    local states, packed, order, extras = {}, {}, {}, {}
+    local refused = false
     for _, charge in ipairs(charges) do
-      local was, c, l = charge.answer, charge.c, charge.l
-      if was[1] ~= 2 then
-        local s = read(packed[charge.key], c)
-        local capacity = c.capacity(l)
-        local available = c.available(s, l, now)
-        local reset, sum = c.reset(s, l, now), earlier[charge.key] or 0
-        if was[1] == 1 then
-          earlier[charge.key] = sum + was[2]
-          charge.answer = { 1, 0, whole(available, capacity), reset, -1 }
-        else
-          earlier[charge.key] = sum + charge.wanted
-          local needed = sum + (charge.how == '1' and min(1, charge.needed) or charge.needed)
-          charge.answer = { 0, 0, whole(available, capacity), reset, needed > capacity and -1 or c.wait(s, l, now, needed) }
+      local c, l = charge.c, charge.l
+      local before = charge.id and redis.call('GET', charge.id)
+      if before then
+        local granted, remaining, reset = struct.unpack('>ddd', before)
+        charge.answer = { 2, granted, remaining, reset, -1 }
+      else
+        local s = states[charge.key]
+        if not s then
+          local held = redis.call('GET', charge.key)
+          packed[charge.key] = held
+          s = read(held, c)
+          states[charge.key] = s
+        end
+        extras[charge.key] = raise(l, c, packed[charge.key], now)
+        charge.answer = { judge(c, l, s, charge.wanted, charge.needed, charge.how) }
+        if charge.answer[1] == 0 then
+          refused = true
+        elseif charge.answer[2] > 0 then
+          order[charge.key] = charge
         end
       end
     end
-  elseif not refused then
-    for key, charge in pairs(order) do write(key, states[key], charge.c, charge.l, now, extras[key]) end
-    for _, charge in ipairs(charges) do
-      local r = charge.answer
-      if charge.id and r[1] == 1 and charge.wanted > 0 then
-        local kept = charge.how == '2' and max(ARGV[2], believed(charge.c, charge.l, r[4])) or ARGV[2]
-        redis.call('SET', charge.id, struct.pack('>ddd', r[2], r[3], r[4]), 'PX', kept)
+
+    if refused and #charges > 1 then
+      -- Nothing is spent: each answer says what is there now, and for a refusal when all of the batch could be.
+      local earlier = {}
+      for _, charge in ipairs(charges) do
+        local was, c, l = charge.answer, charge.c, charge.l
+        if was[1] ~= 2 then
+          local s = read(packed[charge.key], c)
+          local capacity = c.capacity(l)
+          local available = c.available(s, l, now)
+          local reset, sum = c.reset(s, l, now), earlier[charge.key] or 0
+          if was[1] == 1 then
+            earlier[charge.key] = sum + was[2]
+            charge.answer = { 1, 0, whole(available, capacity), reset, -1 }
+          else
+            earlier[charge.key] = sum + charge.wanted
+            local needed = sum + (charge.how == 1 and min(1, charge.needed) or charge.needed)
+            charge.answer = { 0, 0, whole(available, capacity), reset, needed > capacity and -1 or c.wait(s, l, now, needed) }
+          end
+        end
       end
-      if charge.hold then remember(charge, states[charge.key]) end
+    elseif not refused then
+      for key, charge in pairs(order) do write(key, states[key], charge.c, charge.l, now, extras[key]) end
+      for _, charge in ipairs(charges) do
+        local r = charge.answer
+        if charge.id and r[1] == 1 and charge.wanted > 0 then
+          local kept = charge.how == 2 and max(ARGV[2], believed(charge.c, charge.l, r[4])) or ARGV[2]
+          redis.call('SET', charge.id, struct.pack('>ddd', r[2], r[3], r[4]), 'PX', kept)
+        end
+        if charge.hold then remember(charge, states[charge.key]) end
+      end
     end
+    for _, charge in ipairs(charges) do tell(unpack(charge.answer)) end
   end
-  for _, charge in ipairs(charges) do tell(unpack(charge.answer)) end
 end
 
-local k, a = 1, 3
-local function nextCharge()
-  local charge = {
-    c = counterOf(ARGV[a]), l = limit(a), key = KEYS[k],
-    wanted = tonumber(ARGV[a + 4]), needed = tonumber(ARGV[a + 5]), how = ARGV[a + 6],
-  }
-  local follows = tonumber(ARGV[a + 7])
-  k = k + 1
-  if follows % 2 == 1 then
-    charge.id = KEYS[k]
-    k = k + 1
-  end
-  if follows >= 2 then
-    charge.hold = { record = KEYS[k], id = ARGV[a + 8], lasts = tonumber(ARGV[a + 9]), entry = ARGV[a + 10], lease = ARGV[a] == 'l' }
-    k = k + 1
-    a = a + 3
-    if follows >= 4 then
-      charge.hold.list = KEYS[k]
-      k = k + 1
+local records, at, k, v = ARGV[3], 1, 1, 4
+while at <= #records do
+  local charges, count, i, ok, fault = nil, 1, 1, nil, nil
+  repeat
+    local algorithm, how, follows, of, amount, window, burst, wanted, needed, after =
+      struct.unpack('${chargeFormat}', records, at)
+    local c, l, key = counterOf(algorithm), { amount = amount, window = window, burst = burst }, KEYS[k]
+    at, count, k = after, of, k + 1
+    if algorithm == 'c' then
+      readWindows(l, ARGV[v])
+      v = v + 1
     end
-  end
-  a = a + 8
-  return charge
-end
-
-while a <= #ARGV do
-  local count, ok, fault = tonumber(ARGV[a]), nil, nil
-  if count == 1 and ARGV[a + 8] == '0' then
-    ok, fault = pcall(takeOne, KEYS[k], a + 1)
-    k, a = k + 1, a + 9
-  else
-    a = a + 1
-    local charges = {}
-    for i = 1, count do charges[i] = nextCharge() end
+    if count == 1 and follows == 0 then
+      ok, fault = pcall(takeOne, key, c, l, wanted, needed, how)
+    else
+      local charge = { c = c, l = l, key = key, wanted = wanted, needed = needed, how = how }
+      if follows % 2 == 1 then
+        charge.id = KEYS[k]
+        k = k + 1
+      end
+      if follows >= 2 then
+        charge.hold = { record = KEYS[k], id = ARGV[v], lasts = tonumber(ARGV[v + 1]), entry = ARGV[v + 2], lease = algorithm == 'l' }
+        k, v = k + 1, v + 3
+      end
+      if follows >= 4 then
+        charge.hold.list = KEYS[k]
+        k = k + 1
+      end
+      charges = charges or {}
+      charges[i] = charge
+    end
+    i = i + 1
+  until i > count
+  if charges then
+    takeAll = takeAll or newTakeAll()
     ok, fault = pcall(takeAll, charges)
   end
   if not ok then
     -- A fault of the server, such as that it is read-only, is told as its own: nothing was written.
     local said = type(fault) == 'table' and fault.err or fault
     if not string.find(said, 'WRONGTYPE') and not string.find(said, 'data string too short') then error(fault, 0) end
-    for i = 1, count do tell(said, 0, 0, 0, 0) end
+    for _ = 1, count do tell(said, 0, 0, 0, 0) end
   end
 end
 return answer

@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import redis from "../../adapters/redis/index.ts";
+import { recordsOf } from "../../adapters/redis/charge-record.ts";
 import { takeScript } from "../../adapters/redis/take-script.ts";
 import type { Charge, Instance, Limit } from "../../src/sdk/index.ts";
 import { fakeCall, fakeHost, makeInstance } from "../../src/sdk/testing.ts";
@@ -69,11 +70,15 @@ async function ours(): Promise<number> {
 }
 
 const sha = String(await server.client.script("LOAD", takeScript));
-const bulk = (part: string | number): string => `$${Buffer.byteLength(String(part))}\r\n${part}\r\n`;
+const bulk = (part: string | number | Buffer): Buffer => {
+  const bytes = Buffer.isBuffer(part) ? part : Buffer.from(String(part));
+  return Buffer.concat([Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from("\r\n")]);
+};
 const frames = charges.map(([charge]) => {
   const key = `weir:{${charge!.key}}`;
-  const parts = ["EVALSHA", sha, 1, key, "", 10_000, 1, "b", 1e9, 1000, 1e9, 1, 1, 0, 0];
-  return Buffer.from(`*${parts.length}\r\n${parts.map(bulk).join("")}`);
+  const record = recordsOf(["b".charCodeAt(0), 0, 0, 1, 1e9, 1000, 1e9, 1, 1]);
+  const parts = ["EVALSHA", sha, 1, key, "", 10_000, record];
+  return Buffer.concat([Buffer.from(`*${parts.length}\r\n`), ...parts.map(bulk)]);
 });
 
 /** The same over a bare socket: what is answered in one read is followed by as many commands in one write. */
