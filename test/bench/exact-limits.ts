@@ -10,6 +10,8 @@ import { takeScript } from "../../adapters/redis/take-script.ts";
 import type { Charge, Instance, Limit } from "../../src/sdk/index.ts";
 import { fakeCall, fakeHost, makeInstance } from "../../src/sdk/testing.ts";
 import { startRedis } from "../adapters/redis-server.ts";
+import { median } from "./figures.ts";
+import { secondsWithoutCore } from "./process-stat.ts";
 import { seeded } from "./random.ts";
 import { cores } from "./server-process.ts";
 
@@ -20,8 +22,12 @@ export interface ExactLimits {
   readonly rawPerSecond: number;
   /** The median over pairs of slices of the one by the other. */
   readonly share: number;
-  /** At half of that load: how long a decision takes, in milliseconds. */
+  /** At half of that load: how long a decision takes from when it is due, in milliseconds; the median of the slices. */
   readonly p99Ms: number;
+  /** The same over the bare socket, at half of what went through there. */
+  readonly rawP99Ms: number;
+  /** The share of that time in which this process and Redis, on average, were ready to run and had no core: others had it. */
+  readonly waited: number | undefined;
 }
 
 const keyPrefix = "13:edge/per-userb1000(4:user)";
@@ -30,6 +36,7 @@ const limit: Limit = {
   keyPrefix,
 };
 const sliceMs = 700;
+const latencySliceMs = 500;
 const slices = 9;
 const inFlight = 256;
 
@@ -81,52 +88,83 @@ const frames = charges.map(([charge]) => {
   return Buffer.concat([Buffer.from(`*${parts.length}\r\n`), ...parts.map(bulk)]);
 });
 
-/** The same over a bare socket: what is answered in one read is followed by as many commands in one write. */
-function raw(socket: Socket): Promise<number> {
-  const start = performance.now();
-  let sent = 0;
-  let done = 0;
-  const send = (count: number): void => {
-    const batch: Buffer[] = [];
-    for (let i = 0; i < count; i++) batch.push(frames[sent++ % frames.length]!);
-    socket.write(Buffer.concat(batch));
+/** Calls `onAnswer` for each answer on a bare socket, in turn; answers a function that sends so many commands in one write. */
+function overSocket(socket: Socket, onAnswer: () => void): { send(count: number): void; end(): void } {
+  const onData = (bytes: Buffer): void => {
+    if (bytes[0] === 0x2d) throw new Error(bytes.toString());
+    // An answer begins with the count of its numbers, and holds no other asterisk.
+    for (const byte of bytes) if (byte === 0x2a) onAnswer();
   };
-  return new Promise((resolve, reject) => {
-    const onData = (bytes: Buffer): void => {
-      let came = 0;
-      // An answer begins with the count of its numbers, and holds no other asterisk.
-      for (const byte of bytes) if (byte === 0x2a) came++;
-      if (bytes[0] === 0x2d) reject(new Error(bytes.toString()));
-      done += came;
-      if (performance.now() - start < sliceMs) send(came);
-      else if (done === sent) {
-        socket.off("data", onData);
-        resolve((done * 1000) / (performance.now() - start));
-      }
+  socket.on("data", onData);
+  return {
+    send(count) {
+      const batch: Buffer[] = [];
+      for (let i = 0; i < count; i++) batch.push(frames[next++ % frames.length]!);
+      socket.write(Buffer.concat(batch));
+    },
+    end: () => void socket.off("data", onData),
+  };
+}
+
+/** The same over a bare socket: what is answered in one turn is followed by as many commands in one write. */
+async function raw(socket: Socket): Promise<number> {
+  const start = performance.now();
+  let underWay = inFlight;
+  let done = 0;
+  await new Promise<void>((resolve) => {
+    let came = 0;
+    const { send, end } = overSocket(socket, () => {
+      done++;
+      if (came++ === 0) queueMicrotask(refill);
+    });
+    const refill = (): void => {
+      const count = performance.now() - start < sliceMs ? came : 0;
+      underWay += count - came;
+      came = 0;
+      if (count > 0) send(count);
+      if (underWay > 0) return;
+      end();
+      resolve();
     };
-    socket.on("data", onData);
     send(inFlight);
   });
+  return (done * 1000) / (performance.now() - start);
 }
 
-/** Times of decisions that begin as they fall due, so many in a second. */
-async function timesAt(perSecond: number): Promise<readonly number[]> {
+/** Begins so many decisions. Each answer is told by a call, in the order in which they began. */
+type Begin = (count: number, onAnswer: () => void) => void;
+
+const beginOurs: Begin = (count, onAnswer) => {
+  for (let i = 0; i < count; i++) void decide().then(onAnswer);
+};
+
+/**
+ * The 99th percentile of how long decisions take that begin as they fall due, so many in a second, whatever becomes of
+ * those before them. Each counts from when it was due, so one that begins late hides nothing.
+ */
+async function p99At(perSecond: number, begin: Begin): Promise<number> {
+  const gapMs = 1000 / perSecond;
+  const times = new Float64Array(Math.floor(latencySliceMs / gapMs));
   const start = performance.now();
-  const times: number[] = [];
-  const pending: Promise<void>[] = [];
   let begun = 0;
-  for (let now = 0; now < 3 * sliceMs; now = performance.now() - start) {
-    for (; begun < (now * perSecond) / 1000; begun++) {
-      const due = start + (begun * 1000) / perSecond;
-      pending.push(decide().then(() => void times.push(performance.now() - due)));
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  await Promise.all(pending);
-  return times.sort((a, b) => a - b);
+  let done = 0;
+  await new Promise<void>((resolve) => {
+    const onAnswer = (): void => {
+      times[done] = performance.now() - (start + done * gapMs);
+      if (++done === times.length) resolve();
+    };
+    const beginDue = (): void => {
+      const due = Math.min(times.length, Math.floor((performance.now() - start) / gapMs) + 1);
+      if (due > begun) begin(due - begun, onAnswer);
+      begun = due;
+      // Timers are too coarse for a plan of fractions of a millisecond.
+      if (begun < times.length) setImmediate(beginDue);
+    };
+    beginDue();
+  });
+  return times.sort()[Math.floor(times.length * 0.99)]!;
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 const socket = connect({ port: server.port, host: "127.0.0.1", noDelay: true });
 await ours();
 await raw(socket);
@@ -135,16 +173,39 @@ for (let i = 0; i < slices; i++) {
   mine.push(await ours());
   theirs.push(await raw(socket));
 }
-const perSecond = median(mine);
-const times = await timesAt(perSecond / 2);
+const [perSecond, rawPerSecond] = [median(mine), median(theirs)];
+
+const pids = [process.pid, server.process.pid!];
+const waitedSeconds = (): number | undefined =>
+  pids.reduce<number | undefined>((sum, pid) => {
+    const seconds = secondsWithoutCore(pid);
+    return sum === undefined || seconds === undefined ? undefined : sum + seconds;
+  }, 0);
+const [p99s, rawP99s] = [[] as number[], [] as number[]];
+let waited: number | undefined = 0;
+let answered = (): void => undefined;
+const bare = overSocket(socket, () => answered());
+const beginRaw: Begin = (count, onAnswer) => {
+  answered = onAnswer;
+  bare.send(count);
+};
+for (let i = 0; i < slices; i++) {
+  const before = waitedSeconds();
+  p99s.push(await p99At(perSecond / 2, beginOurs));
+  const after = waitedSeconds();
+  waited = waited === undefined || before === undefined || after === undefined ? undefined : waited + after - before;
+  rawP99s.push(await p99At(rawPerSecond / 2, beginRaw));
+}
 await instance.close?.();
 await server.kill();
 process.stdout.write(
   JSON.stringify({
     perSecond,
-    rawPerSecond: median(theirs),
+    rawPerSecond,
     share: median(mine.map((value, i) => value / theirs[i]!)),
-    p99Ms: times[Math.floor(times.length * 0.99)]!,
+    p99Ms: median(p99s),
+    rawP99Ms: median(rawP99s),
+    waited: waited === undefined ? undefined : (waited * 1000) / (pids.length * slices * latencySliceMs),
   } satisfies ExactLimits),
 );
 process.exit();

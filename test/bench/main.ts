@@ -67,6 +67,9 @@ ${renderTable(rows)}
 - Limits in memory, without a door: charges of one unit, each with a key that is a text of its own as the hub makes it; the
   fifth percentile over runs of 20,000. A pause is the CPU, of all threads, of the 100 new keys that took the most: while a
   million came, and while another million took their places.
+- Limits in Redis, without a door: exact ones with 256 decisions under way; raw is the same script by prepared EVALSHA
+  commands over a bare socket, one a decision, of which only the answers are counted. For the p99 decisions begin as they fall
+  due, whatever becomes of those before, and count from when they were due; raw does so at half of what it reached itself.
 - Memory: each of 100,000 users takes its one request a day, then all of them are refused.
 
 \`npm run bench -- --quick\` takes half a minute, \`--only check\` runs one scenario.

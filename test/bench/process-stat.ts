@@ -11,6 +11,15 @@ export function cpuSeconds(pid: number): number | undefined {
   return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }
 
+/**
+ * Seconds in which the first thread of a process was ready to run and had no core, because others had it (Linux,
+ * Documentation/scheduler/sched-stats.rst); `undefined` where /proc does not say.
+ */
+export function secondsWithoutCore(pid: number): number | undefined {
+  const stat = read(`/proc/${pid}/schedstat`);
+  return stat === undefined ? undefined : Number(stat.split(" ")[1]) / 1e9;
+}
+
 /** Bytes of memory that a process has resident, now and at most so far; `undefined` where /proc does not say. */
 export function residentBytes(pid: number): { now: number; peak: number } | undefined {
   const status = read(`/proc/${pid}/status`);
