@@ -42,23 +42,3 @@ export function serviceOfHost(host: string): Service {
     ? { host, name: name!, namespace: namespace! }
     : { host, name: host };
 }
-
-/** Makes each service once, as long as there are no more than so many: clusters come from a proxy's configuration. */
-export class ServiceNames {
-  readonly #services = new Map<string, Service>();
-  readonly #max: number;
-
-  constructor(max = 4096) {
-    this.#max = max;
-  }
-
-  ofCluster(cluster: string): Service {
-    let service = this.#services.get(cluster);
-    if (service === undefined) {
-      service = serviceOfCluster(cluster);
-      if (this.#services.size >= this.#max) this.#services.clear();
-      this.#services.set(cluster, service);
-    }
-    return service;
-  }
-}

@@ -22,6 +22,9 @@ export class WordCache implements CacheCounts {
   readonly #texts: string[];
   /** For each pair of places, which one was used last. */
   readonly #recent: Uint8Array;
+  /** The buffer that was last read of, and where it begins in its memory: asking it costs as much as a short word. */
+  #buffer: Buffer | undefined;
+  #offset = 0;
   /** For each pair of places, the hash of the word that last was not there. */
   readonly #met: Int32Array;
 
@@ -42,7 +45,11 @@ export class WordCache implements CacheCounts {
     const length = end - start;
     if (length > maxBytes) return buffer.toString("utf8", start, end);
     if (length === 0) return "";
-    const from = buffer.byteOffset + start;
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer;
+      this.#offset = buffer.byteOffset;
+    }
+    const from = this.#offset + start;
     const hash = hashBytes(view, from, from + length);
     const pair = hash & this.#mask;
     for (let side = 0; side < 2; side++) {

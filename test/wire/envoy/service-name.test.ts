@@ -1,5 +1,5 @@
 import test from "ava";
-import { serviceOfCluster, ServiceNames, type Service } from "../../../src/wire/envoy/service-name.ts";
+import { serviceOfCluster, type Service } from "../../../src/wire/envoy/service-name.ts";
 
 const reviews = { host: "reviews.bookinfo.svc.cluster.local", name: "reviews", namespace: "bookinfo" };
 
@@ -30,13 +30,3 @@ for (const [cluster, service] of clusters) {
     t.deepEqual(serviceOfCluster(cluster), service);
   });
 }
-
-test("services are made once, and no more are kept than fit", (t) => {
-  const names = new ServiceNames(2);
-  const first = names.ofCluster("a");
-  t.is(names.ofCluster("a"), first);
-  names.ofCluster("b");
-  names.ofCluster("c");
-  t.deepEqual(names.ofCluster("a"), first);
-  t.not(names.ofCluster("a"), first);
-});

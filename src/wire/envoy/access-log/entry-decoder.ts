@@ -2,7 +2,8 @@ import type { Bag } from "../../../attributes/bag.ts";
 import type { Layout } from "../../../attributes/layout.ts";
 import type { Client } from "../../client.ts";
 import { AddressReader } from "../address-reader.ts";
-import { ServiceNames, type Direction, type Service } from "../service-name.ts";
+import { PartCache } from "../part-cache.ts";
+import { serviceOfCluster, type Direction, type Service } from "../service-name.ts";
 import { fillConnection, putEvent, type ConnectionEvent } from "./connection-attributes.ts";
 import { entryFields } from "./entry-fields.ts";
 import { entrySlots, type EntrySlots } from "./entry-slots.ts";
@@ -33,7 +34,7 @@ export class EntryDecoder {
   /** The entry that was read last. */
   readonly entry = new Entry();
   readonly #tables = new WeakMap<Layout, Table>();
-  readonly #services = new ServiceNames();
+  readonly #services = new PartCache(({ buffer, pos, end }) => serviceOfCluster(buffer.toString("utf8", pos, end)));
   readonly #addresses = new AddressReader();
   readonly #http = new HttpAttributes();
   readonly #messages = new MessageCounts();
@@ -58,7 +59,10 @@ export class EntryDecoder {
     const { entry } = this;
     const { slots } = this.#table!;
     const { common } = entry;
-    const service = common.has(15) ? this.#services.ofCluster(entry.text(common, 15)) : noService;
+    const { reader, view, offset } = entry;
+    const service = common.has(15)
+      ? this.#services.of(reader, view, offset, common.starts[15]!, common.ends[15]!)
+      : noService;
     this.#tags.read(bag, slots, entry, client);
     const direction = this.#tags.direction ?? service.direction ?? proxy.direction;
 

@@ -32,6 +32,8 @@ export class Entry {
   buffer: Buffer = nothing;
   /** Shows the whole memory that the buffer is a part of. */
   view: DataView = nowhere;
+  /** Where the buffer begins in it. */
+  offset = 0;
   readonly reader = new Reader();
   readonly words = new WordCache();
   isTcp = false;
@@ -62,6 +64,7 @@ export class Entry {
     ({ common: this.common, request: this.request, response: this.response } = index);
     this.buffer = buffer;
     this.view = view;
+    this.offset = buffer.byteOffset;
     this.reader.reset(buffer);
   }
 

@@ -25,12 +25,13 @@ export interface LogStreamRoom {
   holding: number;
 }
 
+/** Where the entries of a message lie in it. */
+type Entries = Pick<LogMessage, "count" | "starts" | "ends" | "isTcp">;
+
 /** Entries that found a queue full, with the message that they are in. */
 interface Held {
   readonly buffer: Buffer;
-  readonly starts: readonly number[];
-  readonly ends: readonly number[];
-  readonly isTcp: readonly boolean[];
+  readonly entries: Entries;
   next: number;
 }
 
@@ -80,19 +81,21 @@ export class LogStream implements Incoming {
       if (message.proxy.id !== "") this.#log.scope = `${this.#log.client?.name ?? ""}\n${message.proxy.id}`;
     }
     observer.dropped("record", "too_many", message.tooMany);
-    const { starts, ends, isTcp } = message;
-    const taken = this.#take(buffer, starts, ends, isTcp, 0);
-    if (taken === starts.length) {
+    const { count } = message;
+    const taken = this.#take(buffer, message, 0);
+    if (taken === count) {
       this.#isHopeless = false;
       // No more is read before it is stored, so that little is lost with the process.
       return this.#storing;
     }
     if (this.#isHopeless || this.#room.holding >= maxHolding) {
-      this.#take(buffer, starts, ends, isTcp, taken, true);
+      this.#take(buffer, message, taken, true);
       return undefined;
     }
     // The message belongs to the transport again as soon as this returns.
-    this.#held = { buffer: Buffer.from(buffer), starts: [...starts], ends: [...ends], isTcp: [...isTcp], next: taken };
+    const [starts, ends] = [message.starts.slice(0, count), message.ends.slice(0, count)];
+    const entries = { count, starts, ends, isTcp: message.isTcp.slice(0, count) };
+    this.#held = { buffer: Buffer.from(buffer), entries, next: taken };
     this.#room.holding++;
     this.#wait(retries);
     return new Promise((resolve) => (this.#resume = resolve));
@@ -112,17 +115,9 @@ export class LogStream implements Incoming {
   }
 
   /** Reports entries from one on, up to the first that finds a queue full; with `drop`, all that can be. Answers where it ended. */
-  #take(
-    buffer: Buffer,
-    starts: readonly number[],
-    ends: readonly number[],
-    isTcp: readonly boolean[],
-    from: number,
-    drop = false,
-  ): number {
+  #take(buffer: Buffer, { count, starts, ends, isTcp }: Entries, from: number, drop = false): number {
     const room = this.#room;
     const { reports, options } = room;
-    const count = starts.length;
     this.#storing = undefined;
     if (from >= count) return count;
     if (room.view.buffer !== buffer.buffer) room.view = new DataView(buffer.buffer);
@@ -155,9 +150,8 @@ export class LogStream implements Incoming {
   #wait(left: number): void {
     this.#cancel = this.#room.options.timers.after(retryMs, () => {
       const held = this.#held!;
-      const { buffer, starts, ends, isTcp } = held;
-      held.next = this.#take(buffer, starts, ends, isTcp, held.next);
-      if (held.next === starts.length) this.#letGo(false);
+      held.next = this.#take(held.buffer, held.entries, held.next);
+      if (held.next === held.entries.count) this.#letGo(false);
       else if (left > 1) this.#wait(left - 1);
       else {
         this.#isHopeless = true;
@@ -173,7 +167,7 @@ export class LogStream implements Incoming {
     this.#cancel?.();
     this.#held = undefined;
     this.#room.holding--;
-    if (drop) this.#take(held.buffer, held.starts, held.ends, held.isTcp, held.next, true);
+    if (drop) this.#take(held.buffer, held.entries, held.next, true);
     this.#resume?.();
   }
 }

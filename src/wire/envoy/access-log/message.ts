@@ -6,10 +6,10 @@ export const maxEntries = 65_536;
 
 /** An envoy.service.accesslog.v3.StreamAccessLogsMessage, used again for the next. */
 export class LogMessage {
-  /** Where each entry begins and ends in the message. */
+  /** How many entries there are; where each begins and ends in the message, and whether it is one of TCP. */
+  count = 0;
   readonly starts: number[] = [];
   readonly ends: number[] = [];
-  /** By entry: whether it is one of TCP. */
   readonly isTcp: boolean[] = [];
   /** Entries beyond {@link maxEntries}, which are not read. */
   tooMany = 0;
@@ -18,9 +18,8 @@ export class LogMessage {
 
   /** Reads a message; the entries are left as bytes. Throws a `WeirError` where it is malformed. */
   read(reader: Reader): void {
-    this.starts.length = 0;
-    this.ends.length = 0;
-    this.isTcp.length = 0;
+    // The lists keep their length: one that is cut gives its memory back, and is to grow anew each time.
+    this.count = 0;
     this.tooMany = 0;
     this.proxy = undefined;
     while (reader.more) {
@@ -46,11 +45,12 @@ export class LogMessage {
         continue;
       }
       const stop = reader.delimited();
-      if (this.starts.length >= maxEntries) this.tooMany++;
+      if (this.count === maxEntries) this.tooMany++;
       else {
-        this.starts.push(reader.pos);
-        this.ends.push(stop);
-        this.isTcp.push(isTcp);
+        const at = this.count++;
+        this.starts[at] = reader.pos;
+        this.ends[at] = stop;
+        this.isTcp[at] = isTcp;
       }
       reader.pos = stop;
     }

@@ -1,22 +1,24 @@
 import type { Bag } from "../../../attributes/bag.ts";
 import { FieldIndex, want } from "../../protobuf/field-index.ts";
-import { Principals, putPrincipal, type Principal } from "../principal.ts";
+import type { Reader } from "../../protobuf/reader.ts";
+import { readStruct } from "../../protobuf/struct.ts";
+import { within } from "../../protobuf/within.ts";
+import { PartCache } from "../part-cache.ts";
+import { principalOf, putPrincipal, type Principal } from "../principal.ts";
 import type { Direction, Service } from "../service-name.ts";
 import type { EntrySlots } from "./entry-slots.ts";
 import type { Entry } from "./entry.ts";
 import type { Proxy } from "./proxy.ts";
-import { WorkloadCache } from "./workload-cache.ts";
-import type { Workload } from "./workload.ts";
+import { workloadOf, type Workload } from "./workload.ts";
 
 /** By TLSProperties.TLSVersion. */
 const tlsVersions = [undefined, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
 /** Puts into a bag who calls and who is called, and what TLS between them says. */
 export class PartyAttributes {
-  readonly #workloads = new WorkloadCache();
-  readonly #principals = new Principals();
+  readonly #workloads = new PartCache(readPeer);
+  readonly #principals = new PartCache(readPrincipal);
   readonly #tls = new FieldIndex({ 1: want.varint, 3: want.delimited, 4: want.delimited, 5: want.delimited });
-  readonly #certificate = new FieldIndex({ 1: want.repeated, 2: want.delimited });
 
   /**
    * In the order in which one source counts more than another: the name of the cluster, what workloads say of
@@ -60,34 +62,64 @@ export class PartyAttributes {
       const pair = entry.readPair(repeated, i);
       const key = entry.text(pair, 1);
       if ((key !== name && key !== `wasm.${name}`) || !pair.has(2)) continue;
-      // A google.protobuf.Any. Older proxies put a format of their own into it, of which nothing is read.
-      pair.read(entry.reader, pair.starts[2]!, pair.ends[2]!);
-      if (!entry.text(pair, 1).endsWith("/google.protobuf.Struct") || !pair.has(2)) continue;
-      found = this.#workloads.read(entry.reader, entry.view, pair.starts[2]!, pair.ends[2]!);
+      found = this.#workloads.of(entry.reader, entry.view, entry.offset, pair.starts[2]!, pair.ends[2]!) ?? found;
     }
     return found;
   }
 
   /** Whom a certificate, a field of TLSProperties, says somebody to be; `undefined` where it names nobody. */
-  #principal(entry: Entry, field: number): Principal | undefined {
-    if (!this.#tls.has(field)) return undefined;
-    const identity = this.#identity(entry, field);
-    return identity === "" ? undefined : this.#principals.of(identity);
+  #principal({ reader, view, offset }: Entry, field: number): Principal | undefined {
+    const { starts, ends } = this.#tls;
+    return this.#tls.has(field) ? this.#principals.of(reader, view, offset, starts[field]!, ends[field]!) : undefined;
   }
+}
 
-  /** A certificate's first URI, else its first DNS name, else its subject; `""` when it has none. */
-  #identity(entry: Entry, field: number): string {
-    const certificate = this.#certificate;
-    certificate.read(entry.reader, this.#tls.starts[field]!, this.#tls.ends[field]!);
-    const { repeated, repeatedEnd } = certificate;
-    let dns = "";
-    for (let i = 0; i < repeatedEnd; i += 3) {
-      // A SubjectAltName is written like an entry of a map: 1 is a URI, 2 a DNS name.
-      const name = entry.readPair(repeated, i);
-      const uri = entry.text(name, 1);
-      if (uri !== "") return uri;
-      if (dns === "") dns = entry.text(name, 2);
-    }
-    return dns === "" ? entry.text(certificate, 2) : dns;
+/** Reads a google.protobuf.Any of a workload. Older proxies put a format of their own into it, of which nothing is read. */
+function readPeer(reader: Reader): Workload | undefined {
+  let type = "";
+  let start = 0;
+  let end = -1;
+  while (reader.more) {
+    const tag = reader.tag();
+    if (tag === 0x0a) type = reader.string();
+    else if (tag === 0x12) {
+      end = reader.delimited();
+      start = reader.pos;
+      reader.pos = end;
+    } else reader.skip(tag);
   }
+  if (!type.endsWith("/google.protobuf.Struct") || end < 0) return undefined;
+  reader.pos = start;
+  reader.end = end;
+  return workloadOf(readStruct(reader));
+}
+
+/**
+ * Reads a TLSProperties.CertificateProperties: whom its first URI names, else its first DNS name, else its subject;
+ * `undefined` where it has none.
+ */
+function readPrincipal(reader: Reader): Principal | undefined {
+  let uri = "";
+  let dns = "";
+  let subject = "";
+  const readName = (): void => {
+    while (reader.more) {
+      const tag = reader.tag();
+      if (tag === 0x0a) {
+        const text = reader.string();
+        if (uri === "") uri = text;
+      } else if (tag === 0x12) {
+        const text = reader.string();
+        if (dns === "") dns = text;
+      } else reader.skip(tag);
+    }
+  };
+  while (reader.more) {
+    const tag = reader.tag();
+    if (tag === 0x0a) within(reader, readName);
+    else if (tag === 0x12) subject = reader.string();
+    else reader.skip(tag);
+  }
+  const identity = uri === "" ? (dns === "" ? subject : dns) : uri;
+  return identity === "" ? undefined : principalOf(identity);
 }

@@ -12,8 +12,9 @@ export type Side = "source" | "destination";
  */
 export class Workload {
   readonly #values: ReadonlyMap<string, Value>;
-  /** By side: the slots of the layout that was asked for last, with their values. */
-  readonly #filled: Partial<Record<Side, { readonly layout: Layout; readonly slots: readonly SlotValue[] }>> = {};
+  /** As attributes of each side: the slots of the layout that was asked for last, with their values. */
+  #source: Filled | undefined;
+  #destination: Filled | undefined;
 
   constructor(values: ReadonlyMap<string, Value>) {
     this.#values = values;
@@ -21,18 +22,26 @@ export class Workload {
 
   /** Puts what is known into a bag, as attributes of one side. */
   fill(bag: Bag, side: Side): void {
-    let filled = this.#filled[side];
-    if (filled?.layout !== bag.layout) {
-      filled = { layout: bag.layout, slots: slotValues(bag.layout, side, this.#values) };
-      this.#filled[side] = filled;
-    }
-    const { slots } = filled;
+    const known = side === "source" ? this.#source : this.#destination;
+    const { slots } = known?.layout === bag.layout ? known : this.#fillFor(bag.layout, side);
     for (let i = 0; i < slots.length; i++) bag.set(slots[i]!.slot, slots[i]!.value);
+  }
+
+  #fillFor(layout: Layout, side: Side): Filled {
+    const filled = { layout, slots: slotValues(layout, side, this.#values) };
+    if (side === "source") this.#source = filled;
+    else this.#destination = filled;
+    return filled;
   }
 }
 
 /** A workload of which nothing is known. */
 export const unknownWorkload = new Workload(new Map());
+
+interface Filled {
+  readonly layout: Layout;
+  readonly slots: readonly SlotValue[];
+}
 
 interface SlotValue {
   readonly slot: number;
