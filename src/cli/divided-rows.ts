@@ -24,7 +24,7 @@ export function dividedRows(divided: readonly DividedAnswer[], by: readonly stri
     ...divided.map(({ key, budget, share, assigned, needed, proxies }) => [
       ...by.map((name, i) => key?.[name] ?? (i === 0 ? "(too long to be kept)" : "")),
       ...[budget, share, assigned].map(budgetText),
-      `${needed}/s`,
+      rateText(needed),
       String(proxies),
     ]),
   ];
@@ -35,16 +35,21 @@ export function proxyRows(divided: readonly DividedAnswer[]): string[][] {
   return [
     ["PROXY", "ASSIGNED", "NEEDED"],
     ...divided.flatMap(({ share, assigned, needed, proxies }) => [
-      ["(this hub)", `${budgetText(assigned)} of ${budgetText(share)}`, `${needed}/s`],
+      ["(this hub)", `${budgetText(assigned)} of ${budgetText(share)}`, rateText(needed)],
       ...(typeof proxies === "number" ? [] : proxies).map((proxy) => [
         proxy.client,
         typeof proxy.assigned === "string" ? proxy.assigned : budgetText(proxy.assigned),
-        `${proxy.needed}/s`,
+        rateText(proxy.needed),
       ]),
     ]),
   ];
 }
 
 function budgetText({ rate, burst }: Budget): string {
-  return `${rate}/s, ${burst}`;
+  return `${rateText(rate)}, ${Math.round(burst * 10) / 10}`;
+}
+
+/** Slow limits have small rates: three digits say enough of any. */
+function rateText(rate: number): string {
+  return `${rate < 100 ? Number(rate.toPrecision(3)) : Math.round(rate)}/s`;
 }

@@ -140,11 +140,11 @@ async function showLimits(...[rule, key, options, io]: Given): Promise<void> {
   if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
   if (rule === undefined) return io.out(tableText(listRows(answer), "no policy has a limit"));
   const divided = typeof answer.divided === "object" ? answer.divided : [];
-  if (asksKey) io.out(tableText(standRows(answer), ""));
-  else io.out(tableText(topRows(answer), divided.length === 0 ? "nothing is taken of this limit" : ""));
+  const counted = asksKey ? standRows(answer) : topRows(answer);
+  io.out(tableText(counted, divided.length === 0 ? "nothing is taken of this limit" : ""));
   if (!asksKey && !answer.complete) io.out(`of the first ${answer.seen} keys; there are more\n`);
   if (divided.length === 0) return;
-  io.out(`\ndivided among proxies by this hub, a second and at once:\n`);
+  io.out(`${counted.length === 0 ? "" : "\n"}divided among proxies by this hub, a second and at once:\n`);
   io.out(tableText(asksKey ? proxyRows(divided) : dividedRows(divided, answer.by), ""));
 }
 

@@ -63,5 +63,5 @@ function shown({ rate, burst }: Listing["budget"]): Described {
 
 /** Shares are divided and added up. */
 function rounded(units: number): number {
-  return Math.round(units * 1000) / 1000;
+  return Number(units.toPrecision(6));
 }

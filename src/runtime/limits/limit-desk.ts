@@ -1,23 +1,17 @@
-import { formatValue, parseValue } from "../../attributes/text.ts";
-import type { AttributeType, Value } from "../../attributes/value.ts";
+import { formatValue } from "../../attributes/text.ts";
+import type { Value } from "../../attributes/value.ts";
 import type { LimitRule, Snapshot } from "../../policy/snapshot.ts";
-import { parseDuration } from "../../sdk/index.ts";
-import type { Call, Counted, Instance, Limit, Log, Usage } from "../../sdk/index.ts";
+import type { Call, Instance, Limit, Log, Usage } from "../../sdk/index.ts";
 import type { Timers } from "../../util/timers.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import { late, within } from "../../util/within.ts";
-import { keyedLimit, rowLimit, type KeyedLimit } from "./limit-choice.ts";
-import { keyOf, keyParts, type KeyPart } from "./limit-key.ts";
-import { groupOf, limitText } from "./limit-wishes.ts";
-import { windowEnd } from "./windows.ts";
+import { grantEnd, type GrantSpan } from "./grant-span.ts";
+import { countedAs, countsOf, valuesOf, type KeyText } from "./key-text.ts";
+import { keyedLimit, rowLimit } from "./limit-choice.ts";
+import { keyParts, type KeyPart } from "./limit-key.ts";
+import { limitText } from "./limit-wishes.ts";
 import type { DividedCount, DividedCounts } from "../quota/divided-count.ts";
 import type { Serving } from "../serving.ts";
-
-/** A key as people say it: texts by the names of `by:`, and names whose value is absent. */
-export interface KeyText {
-  readonly values: ReadonlyMap<string, string>;
-  readonly absent: ReadonlySet<string>;
-}
 
 /** A limit in a list. */
 export interface LimitListing {
@@ -71,15 +65,6 @@ export interface LimitChange {
   /** Whose token it was, or the address that it came from. */
   readonly who: string;
 }
-
-/** How long something is granted, as people say it: `for: 1h` or `until: 2027-01-31T00:00:00Z`; else until the window ends. */
-export interface GrantSpan {
-  readonly for?: unknown;
-  readonly until?: unknown;
-}
-
-/** The longest time that something is granted for. Beyond it, the limit is what should be changed. */
-const maxGrantMs = 366 * 86_400_000;
 
 /**
  * What people who look after limits can see and do. Everything waits for the adapter of the limit, no longer than
@@ -265,7 +250,7 @@ export function createLimitDesk(options: LimitDeskOptions): LimitDesk {
           `this key of ${rule.id} is divided among proxies, which keep to their parts by themselves: raise the limit`,
         );
       const nowMs = now();
-      const untilMs = extra === 0 ? nowMs : (untilOf(span, nowMs) ?? windowEnd(rule.limit, nowMs));
+      const untilMs = extra === 0 ? nowMs : grantEnd(span, rule.limit, nowMs);
       await askUsage(rule, async (usage, call) => {
         for (const counts of countsOf(rule, rowOf(rule, values)))
           await usage.grant(countedAs(rule, counts, values), extra, untilMs, call);
@@ -279,57 +264,6 @@ export function createLimitDesk(options: LimitDeskOptions): LimitDesk {
 
 function limitsOf({ checks }: Snapshot): LimitRule[] {
   return checks.filter((rule) => rule.kind === "limit");
-}
-
-/** The limits of a rule that have counts of their own; `row` is what a table says. */
-function countsOf(rule: LimitRule, row?: Limit): KeyedLimit[] {
-  const all = [
-    ...(row === undefined ? [] : [row]),
-    rule.limit,
-    ...(rule.overrides ?? []).map(({ limit }) => limit),
-  ].map((limit) => keyedLimit(rule, limit));
-  return all.filter(({ keyPrefix }, i) => all.findIndex((other) => other.keyPrefix === keyPrefix) === i);
-}
-
-/** The count of a key, where charges find it. */
-function countedAs(rule: LimitRule, { limit, keyPrefix }: KeyedLimit, values: readonly (Value | undefined)[]): Counted {
-  const group = groupOf(rule, (part) => values[part]);
-  return { limit, key: keyOf(keyPrefix, values), ...(group !== undefined && { group }) };
-}
-
-/** The values that a key says, each of the type that its expression has. */
-function valuesOf({ id, by }: LimitRule, { values, absent }: KeyText): (Value | undefined)[] {
-  const names = by.map(({ name }) => name);
-  const malformed = (message: string): WeirError => new WeirError("WEIR_REQUEST_MALFORMED", message);
-  const expected = names.length === 0 ? `${id} has one count and no keys` : `a key of ${id} is of ${names.join(", ")}`;
-  for (const name of [...values.keys(), ...absent])
-    if (!names.includes(name)) throw malformed(`${expected}, and got ${JSON.stringify(name.slice(0, 100))}`);
-  return by.map(({ name, value }) => {
-    if (absent.has(name)) return undefined;
-    const text = values.get(name);
-    if (text === undefined) throw malformed(`${expected}, and ${name} is missing`);
-    const { kind } = value.type;
-    const parsed = parseValue(kind as AttributeType, text);
-    if (parsed === undefined)
-      throw malformed(`${name} is of the type ${kind}, and ${JSON.stringify(text.slice(0, 100))} is not`);
-    return parsed;
-  });
-}
-
-/** Until when something is granted; `undefined` where nothing is said of it. */
-function untilOf({ for: time, until }: GrantSpan, nowMs: number): number | undefined {
-  if (time === undefined && until === undefined) return undefined;
-  const malformed = (message: string): WeirError => new WeirError("WEIR_REQUEST_MALFORMED", message);
-  if (time !== undefined && until !== undefined) throw malformed('expected "for" or "until", not both');
-  const ms = typeof time === "string" ? (parseDuration(time) ?? NaN) : NaN;
-  const untilMs = time !== undefined ? nowMs + ms : typeof until === "string" ? Date.parse(until) : NaN;
-  if (untilMs > nowMs && untilMs - nowMs <= maxGrantMs) return untilMs;
-  const got = JSON.stringify(time ?? until).slice(0, 100);
-  throw malformed(
-    time !== undefined
-      ? `expected "for" to be a duration such as 1h, of 366 days at most, got ${got}`
-      : `expected "until" to be a time to come such as 2027-01-31T00:00:00Z, 366 days ahead at most, got ${got}`,
-  );
 }
 
 function fullText(limit: Limit): string {
