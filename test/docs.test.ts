@@ -93,10 +93,7 @@ test("README.md leads to every page of docs", (t) => {
 });
 
 test("package.json: every dependency is used by what it is for, and its choice is explained", (t) => {
-  const { dependencies, devDependencies, peerDependencies } = JSON.parse(read("package.json")) as Record<
-    string,
-    Record<string, string>
-  >;
+  const { dependencies, devDependencies } = JSON.parse(read("package.json")) as Record<string, Record<string, string>>;
   const texts = (folders: readonly string[]): string[] =>
     folders.flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
@@ -107,10 +104,7 @@ test("package.json: every dependency is used by what it is for, and its choice i
     files.some((file) => new RegExp(`from "${name}[/"]`).test(read(file)));
   const production = texts(["src", "adapters"]).filter((file) => !file.endsWith(".test.ts"));
   const unused = Object.keys(dependencies!).filter((name) => !imported(production, name));
-  // What whoever wants it installs is a peer; tests have it.
-  const needed = Object.keys(devDependencies!).filter(
-    (name) => imported(production, name) && !Object.hasOwn(peerDependencies!, name),
-  );
+  const needed = Object.keys(devDependencies!).filter((name) => imported(production, name));
   t.deepEqual([unused, needed], [[], []]);
   const choices = read("CONTRIBUTING.md").split("## Choice of libraries")[1]!;
   const unexplained = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => !choices.includes(name));

@@ -1,4 +1,4 @@
-import type { DgramSocket } from "node-unix-socket";
+import { createRequire } from "node:module";
 import type { Host } from "weir/sdk";
 import type { Sent, Target } from "./target.ts";
 
@@ -10,13 +10,19 @@ export interface DatagramTargetOptions {
   readonly hub: Pick<Host, "log" | "count">;
 }
 
+/** What is used of the package `node-unix-socket`. */
+interface DgramSocket {
+  sendTo(bytes: Buffer, offset: number, length: number, path: string, sent: (error?: Error | null) => void): void;
+  close(): void;
+}
+
 /**
  * A server behind a Unix datagram socket. Node has none, so that the package `node-unix-socket` is loaded, which is not
  * installed unless somebody asks for it. Each datagram goes to whoever listens at the path then, so that a server that
  * starts again is found without a connection. Rejects when the package is not there.
  */
 export async function openDatagramTarget({ path, timeoutMs, hub }: DatagramTargetOptions): Promise<Target> {
-  const { DgramSocket: Sockets } = await load();
+  const Sockets = load();
   let socket = new Sockets();
   let told = false;
 
@@ -53,13 +59,16 @@ export async function openDatagramTarget({ path, timeoutMs, hub }: DatagramTarge
   };
 }
 
-/** A CommonJS module, of which Node does not always find the names by itself. */
-async function load(): Promise<{ readonly DgramSocket: typeof DgramSocket }> {
+/** Beside weir, or in a folder of NODE_PATH. */
+function load(): new () => DgramSocket {
   try {
-    return await import("node-unix-socket");
+    const { DgramSocket } = createRequire(import.meta.url)("node-unix-socket") as {
+      DgramSocket: new () => DgramSocket;
+    };
+    return DgramSocket;
   } catch (error) {
     throw new Error(
-      "unixgram:// needs the package node-unix-socket beside weir (npm install node-unix-socket): Node itself has no Unix datagram sockets",
+      "unixgram:// needs the package node-unix-socket beside weir or in NODE_PATH (npm install node-unix-socket): Node itself has no Unix datagram sockets",
       { cause: error },
     );
   }

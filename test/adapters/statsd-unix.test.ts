@@ -8,6 +8,8 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { fakeHost, makeInstance, testAdapter, type FakeHost } from "weir/sdk/testing";
 import statsd from "../../adapters/statsd/index.ts";
+import { notRun } from "../e2e/programs.ts";
+import { findUnixDatagrams } from "../e2e/unix-datagrams.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "weir-statsd-"));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -258,6 +260,8 @@ while True:
 }
 
 test("a datagram socket gets datagrams of the agents' size, also when it is full for a while", async (t) => {
+  const gap = await findUnixDatagrams();
+  if (gap !== undefined) return notRun(t, gap);
   const path = socketPath();
   const server = await listenForDatagrams(t, path);
   const config = { address: `unixgram://${path}`, dialect: "dogstatsd", maxSeries: 50_000, timeout: "1m" };
@@ -274,6 +278,8 @@ test("a datagram socket gets datagrams of the agents' size, also when it is full
 });
 
 test("a datagram socket's server that is away or killed costs no counts: what nobody took is sent again", async (t) => {
+  const gap = await findUnixDatagrams();
+  if (gap !== undefined) return notRun(t, gap);
   const path = socketPath();
   const { host, counter, histogram } = await setUp(t, { address: `unixgram://${path}` });
   counter.record(["a"], [3]);
@@ -305,6 +311,8 @@ test("a datagram socket's server that is away or killed costs no counts: what no
 });
 
 test("a datagram socket that stays full is given up, and nothing is held up for ever", async (t) => {
+  const gap = await findUnixDatagrams();
+  if (gap !== undefined) return notRun(t, gap);
   const path = socketPath();
   await listenForDatagrams(t, path);
   const { host, counter } = await setUp(t, { address: `unixgram://${path}`, datagramSize: 128, timeout: "20ms" });

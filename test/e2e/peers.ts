@@ -101,6 +101,13 @@ export const peers = {
       script: `npm install --silent --no-audit --no-fund --omit=optional --ignore-scripts --prefix "$1" statsd@0.9.0`,
       how: "npm install statsd@0.9.0",
     }),
+  /** Unix datagram sockets for Node, which the adapter `statsd` loads where it is asked to: the path of its package.json. */
+  unixDatagrams: () =>
+    program("node-unix-socket-0.2.7", {
+      file: "node_modules/node-unix-socket/package.json",
+      script: `npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$1" node-unix-socket@0.2.7`,
+      how: "npm install node-unix-socket@0.2.7",
+    }),
   /** Prometheus's statsd_exporter, which takes statsd on Unix datagram sockets. Built as h2spec is. */
   statsdExporter: () => program("statsd_exporter", goProgram("github.com/prometheus/statsd_exporter@v0.28.0")),
   /** Zipkin's server: the path of its jar, which Java runs. */

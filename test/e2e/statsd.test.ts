@@ -7,6 +7,7 @@ import { freePort } from "./free-port.ts";
 import { startHub, writeFolder } from "./hub.ts";
 import { peers } from "./peers.ts";
 import { notRun } from "./programs.ts";
+import { findUnixDatagrams } from "./unix-datagrams.ts";
 import { startProxy } from "./proxied-service.ts";
 import { startStatsd, type StatsdServer } from "./statsd-server.ts";
 
@@ -138,6 +139,8 @@ adapters:
 test("Prometheus's statsd_exporter takes tags on a Unix datagram socket, also after it was killed", async (t) => {
   const found = await peers.statsdExporter();
   if ("gap" in found) return notRun(t, found);
+  const gap = await findUnixDatagrams();
+  if (gap !== undefined) return notRun(t, gap);
   const folder = await writeFolder({});
   t.teardown(() => rm(folder, { recursive: true }));
   const socket = join(folder, "statsd.sock");
