@@ -94,7 +94,7 @@ function describeListing({ rule, text, overrides, held, divided }: ReturnType<Li
     at: rule.at,
     mode: rule.policy.mode,
     keys: held,
-    divided: divided.keys === 0 ? undefined : divided,
+    divided,
   };
 }
 

@@ -21,8 +21,11 @@ export interface LimitListing {
   readonly overrides: readonly { readonly when: string; readonly text: string }[];
   /** How many counts its store holds, where that is known. */
   readonly held: number | undefined;
-  /** How many counts this hub divides among proxies that keep to the limit by themselves, and among how many buckets. */
-  readonly divided: { readonly keys: number; readonly buckets: number };
+  /**
+   * How many counts this hub divides among proxies that keep to the limit by themselves, and among how many buckets;
+   * `undefined` where it divides none.
+   */
+  readonly divided: { readonly keys: number; readonly buckets: number } | undefined;
 }
 
 /** Where a key stands under a limit of its rule. */
@@ -151,13 +154,14 @@ export function createLimitDesk(options: LimitDeskOptions): LimitDesk {
   return {
     list() {
       const serving = acquire();
+      const sizes = divided.sizes();
       try {
         return limitsOf(serving.snapshot).map((rule) => ({
           rule,
           text: fullText(rule.limit),
           overrides: (rule.overrides ?? []).map(({ when, limit }) => ({ when: when.source, text: fullText(limit) })),
           held: serving.instanceOf(rule.via).usage?.held?.(rule.limit),
-          divided: divided.sizeOf(rule.id),
+          divided: sizes.get(rule.id),
         }));
       } finally {
         serving.release();

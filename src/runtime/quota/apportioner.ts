@@ -54,8 +54,9 @@ export class Apportioner {
   readonly #holdBackUntilMs: number;
   readonly #asking = new Set<string>();
   readonly #assigner: Assigner;
-  readonly #places = new BucketPlaces<ProxyBucket>();
-  readonly #observed = new BucketPlaces<ProxyBucket>();
+  readonly #maxCounts: number;
+  readonly #places: BucketPlaces<ProxyBucket>;
+  readonly #observed: BucketPlaces<ProxyBucket>;
   /** For people. */
   readonly divided: DividedCounts;
 
@@ -64,6 +65,9 @@ export class Apportioner {
     this.ttlMs = options.ttlMs;
     this.graceMs = Math.min(1000, options.ttlMs / 4);
     this.#assigner = new Assigner(this.ttlMs, this.graceMs);
+    this.#maxCounts = options.maxCounts ?? 50_000;
+    this.#places = new BucketPlaces(this.#maxCounts);
+    this.#observed = new BucketPlaces(this.#maxCounts);
     this.#idleMs = options.idleMs ?? 600_000;
     this.divided = dividedCounts(this.#counts, [this.#places, this.#observed], options.now);
     this.#holdMs = 3 * (this.ttlMs + this.graceMs);
@@ -82,16 +86,15 @@ export class Apportioner {
 
   /** Whether a client may have one bucket more; if not, that is counted. */
   hasRoom(client: string, bounds: BucketBounds, places = this.#places): boolean {
-    const { maxCounts = 50_000, observer } = this.#options;
-    const refusal = this.#counts.size >= maxCounts ? "full" : places.refusal(client, bounds);
-    if (refusal !== undefined) observer.dropped("quota_bucket", refusal, 1);
+    const refusal = this.#counts.size >= this.#maxCounts ? "full" : places.refusal(client, bounds);
+    if (refusal !== undefined) this.#options.observer.dropped("quota_bucket", refusal, 1);
     return refusal === undefined;
   }
 
   /** A bucket of a client that has room for it. */
   subscribe(limits: BucketLimits, client: string): ProxyBucket {
     const bucket = new ProxyBucket(client, this.#options.now());
-    this.#places.add(bucket);
+    this.#places.add(bucket, limits === "refused" ? 0 : limits.length);
     this.rebase(bucket, limits);
     return bucket;
   }
@@ -101,7 +104,7 @@ export class Apportioner {
     if (!this.hasRoom(client, bounds, this.#observed)) return undefined;
     const { now } = this.#options;
     const bucket = new ProxyBucket(client, now());
-    this.#observed.add(bucket);
+    this.#observed.add(bucket, 1);
     this.rebase(bucket, [limit]);
     return new ObservedBucket(this, limit, bucket, now);
   }

@@ -33,8 +33,8 @@ export interface ProxyShare {
 
 /** What people can see of what is divided among proxies, and change. */
 export interface DividedCounts {
-  /** How many counts and buckets a rule has. */
-  sizeOf(rule: string): { readonly keys: number; readonly buckets: number };
+  /** How many counts and buckets each rule has that has any. */
+  sizes(): ReadonlyMap<string, { readonly keys: number; readonly buckets: number }>;
   /** The counts of a rule. */
   of(rule: string): readonly DividedCount[];
   /**
@@ -54,13 +54,15 @@ export function dividedCounts(
     for (const count of counts.values()) if (count.rule.id === rule) yield count;
   }
   return {
-    sizeOf(rule) {
-      let [keys, live] = [0, 0];
-      for (const { ledger } of countsOf(rule)) {
-        keys++;
-        for (const { isLeft } of ledger.claims) if (!isLeft) live++;
+    sizes() {
+      const sizes = new Map<string, { keys: number; buckets: number }>();
+      for (const { rule, ledger } of counts.values()) {
+        let size = sizes.get(rule.id);
+        if (size === undefined) sizes.set(rule.id, (size = { keys: 0, buckets: 0 }));
+        size.keys++;
+        for (const { isLeft } of ledger.claims) if (!isLeft) size.buckets++;
       }
-      return { keys, buckets: live };
+      return sizes;
     },
     of(rule) {
       const found = new Map<Count, ProxyShare[]>();

@@ -55,6 +55,26 @@ test("clients that a listener names are told apart by their names, not by their 
   t.deepEqual(observer.drops, ["quota_bucket client 1", "quota_bucket client 1"]);
 });
 
+test("no client takes the room for counts by buckets with many limits", async (t) => {
+  const rules = Array.from(
+    { length: 10 },
+    (_, i) => `{ name: l${i}, limit: ${i + 1}/s, at: ratelimit, by: 'ratelimit.descriptor["service"]' }`,
+  );
+  const policy = `policy: p\ncheck:\n${rules.map((rule) => `  - ${rule}\n`).join("")}`;
+  // Of 100 counts a quarter: buckets are let in until so many are reached.
+  const { connect, observer, apportioner } = await doorTo(policy, [], {
+    bounds: { buckets: 400, perClient: 100 },
+    maxCounts: 100,
+  });
+  const [one, other] = [connect(), connect(undefined, "10.0.0.10")];
+  one.report(ids(10));
+  t.is(one.take().length, 3);
+  t.is(apportioner.counts, 30);
+  t.deepEqual(observer.drops, Array(7).fill("quota_bucket client 1"));
+  other.report(ids(3, "api"));
+  t.is(other.take().length, 3);
+});
+
 test("a hub that has just started assigns nothing while others' assignments may be out, then all of the limit", async (t) => {
   const { connect, clock, log } = await doorTo(all, [], { holdsBack: true });
   const proxy = connect();

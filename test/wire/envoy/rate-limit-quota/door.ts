@@ -56,14 +56,14 @@ export function shown(answer: RateLimitQuotaResponse): string[] {
 export async function doorTo(
   policies: string,
   adapters: readonly Adapter[] = [],
-  { bounds = {}, holdsBack = false }: { bounds?: Partial<BucketBounds>; holdsBack?: boolean } = {},
+  { bounds = {}, ...rest }: { bounds?: Partial<BucketBounds>; holdsBack?: boolean; maxCounts?: number } = {},
 ) {
   const { runtime, clock } = await world(policies, adapters);
   const observer = recordingObserver();
   let open = 0;
   const { quotas } = runtime.acquire();
   const shared = { member: "hub", now: clock.now, observer, stores: quotas, ttlMs: 10_000 };
-  const apportioner = new Apportioner({ ...shared, holdsBack });
+  const apportioner = new Apportioner({ ...shared, ...rest });
   const log = recordingLog();
   const door = createRateLimitQuotaDoor({
     open() {
