@@ -54,6 +54,7 @@ export default defineAdapter({
     if (expire !== undefined) host.every(expire / sweeps, () => store.sweep(sweeps));
     return {
       metrics: (group) => store.recorder(group),
+      exported: exporter.exported,
       logs: createBatchExport({
         signalName: "logs",
         rejectedEvent: "log_records_rejected",

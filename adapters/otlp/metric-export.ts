@@ -22,6 +22,8 @@ export interface MetricExportOptions {
 export interface MetricExport {
   /** Sends everything recorded, unless the export before is still under way: that one goes on, and this is left out. */
   run(): Promise<void>;
+  /** Resolves when an export that begins from now on has sent everything: the next that is due, or one at once. Rejects when there is none any more. */
+  exported(options: { readonly atOnce: boolean }): Promise<void>;
   /** Ends an export that is under way, and sends everything once more. */
   close(): Promise<void>;
 }
@@ -34,6 +36,9 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
   const { transport, metrics, host, notices, pause, random } = options;
   let underway: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
   let closed = false;
+  let waiting: { readonly resolve: () => void; readonly reject: (reason: Error) => void }[] = [];
+  /** Whether an export is to begin as soon as none is under way. */
+  let wanted = false;
 
   /** Sends one page, again where that may help, until it is taken, refused, or the deadline leaves no time. */
   async function send(page: MetricsPage, endMs: number, signal: AbortSignal): Promise<Outcome> {
@@ -56,14 +61,21 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
     const endMs = host.now() + deadlineMs;
     // What no policy records any more is sent a last time.
     const last = metrics.store.unused();
+    const told = waiting;
+    waiting = [];
+    wanted = false;
+    let whole = false;
     try {
-      await exportPages(endMs, signal);
+      whole = await exportPages(endMs, signal);
     } finally {
       metrics.store.drop(last);
+      if (whole) for (const { resolve } of told) resolve();
+      else waiting.push(...told);
     }
   }
 
-  async function exportPages(endMs: number, signal: AbortSignal): Promise<void> {
+  /** Whether each page was taken, or refused for good. */
+  async function exportPages(endMs: number, signal: AbortSignal): Promise<boolean> {
     for (const page of encodeMetrics(metrics)) {
       const outcome = await send(page, endMs, signal);
       if (outcome.kind === "taken") {
@@ -79,11 +91,12 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
         // There is no time left. What comes after this page was not taken out of the store yet.
         const lost = page.giveBack();
         if (lost > 0) host.count("points_lost", lost);
-        return;
+        return false;
       }
       // Sent as it is, it would be refused again; a cumulative series tells all once more the next time.
       if (metrics.temporality === "delta") host.count("points_lost", page.points);
     }
+    return true;
   }
 
   async function begin(deadlineMs: number): Promise<void> {
@@ -97,6 +110,12 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
     });
     underway = { controller, done };
     await done;
+    if (wanted && !closed) await begin(options.deadlineMs);
+  }
+
+  function giveUp(reason: Error): void {
+    for (const { reject } of waiting) reject(reason);
+    waiting = [];
   }
 
   return {
@@ -104,6 +123,14 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
       if (closed || underway !== undefined) return;
       await begin(options.deadlineMs);
     },
+    exported: ({ atOnce }) =>
+      new Promise((resolve, reject) => {
+        if (closed) return reject(new Error("the adapter is closed"));
+        waiting.push({ resolve, reject });
+        if (!atOnce) return;
+        wanted = true;
+        if (underway === undefined) begin(options.deadlineMs).catch(giveUp);
+      }),
     async close() {
       closed = true;
       if (underway !== undefined) {
@@ -111,6 +138,7 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
         await underway.done;
       }
       await begin(options.lastDeadlineMs);
+      giveUp(new Error("the adapter was closed before it could export"));
     },
   };
 }

@@ -48,6 +48,7 @@ export default defineAdapter({
       // Buckets are the server's business: the store counts what was observed, for its bounds, and the values are sent.
       metrics: ({ labels, metrics }) =>
         store.recorder({ labels, metrics: metrics.map((spec) => ({ ...spec, buckets: [] })) }),
+      exported: exporter.exported,
       unready: () => target.unready(),
       async close() {
         await exporter.close();

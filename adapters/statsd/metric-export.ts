@@ -23,6 +23,8 @@ const turn = 16;
 export interface MetricExport {
   /** Sends what there is; while it is being sent, waits for that instead. */
   run(): Promise<void>;
+  /** Resolves when all that was recorded until now has been sent: with the next turn, or at once. Rejects when there is none any more. */
+  exported(options: { readonly atOnce: boolean }): Promise<void>;
   /** Sends what there is a last time. */
   close(): Promise<void>;
 }
@@ -33,11 +35,16 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
   let underway: Promise<void> | undefined;
   /** What was taken out of the store when nobody took it: sent before all else. Never more than a datagram and a line. */
   let unsent: Buffer[] = [];
+  let waiting: { readonly resolve: () => void; readonly reject: (reason: Error) => void }[] = [];
+  let closed = false;
 
   async function sendAll(): Promise<void> {
     // What no policy records any more is sent a last time.
     const last = store.unused();
     const observed = observations.take();
+    const told = waiting;
+    waiting = [];
+    let whole = false;
     let offered = 0;
     function* observedOnes(): Generator<Observation> {
       while (offered < observed.length) yield observed[offered++]!;
@@ -52,9 +59,12 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
         if (unsent.length > 0 || !target.isKnown()) return;
         if (++sent % turn === 0) await pause();
       }
+      whole = true;
     } finally {
       lose(observed.length - offered);
       store.drop(last);
+      if (whole) for (const { resolve } of told) resolve();
+      else waiting.push(...told);
     }
   }
 
@@ -70,6 +80,11 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
       unsent.shift();
     }
     return false;
+  }
+
+  function giveUp(reason: Error): void {
+    for (const { reject } of waiting) reject(reason);
+    waiting = [];
   }
 
   function lose(values: number): void {
@@ -110,9 +125,20 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
 
   return {
     run: () => underway ?? begin(),
+    exported: ({ atOnce }) =>
+      new Promise((resolve, reject) => {
+        if (closed) return reject(new Error("the adapter is closed"));
+        waiting.push({ resolve, reject });
+        if (!atOnce) return;
+        const again = (): Promise<void> | undefined =>
+          closed || waiting.length === 0 ? undefined : (underway ?? begin());
+        Promise.resolve(underway).then(again).catch(giveUp);
+      }),
     async close() {
+      closed = true;
       await underway;
       await begin();
+      giveUp(new Error("the adapter was closed before it could send"));
       if (unsent.length > 0) host.count("datagram_failed", unsent.length);
       unsent = [];
     },

@@ -101,6 +101,13 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
   usage?: Usage;
   /** For `quota` with `consistencies`: what is held of limits that are answered from units taken ahead, for `/metrics`. */
   leases?(): Iterable<LeaseState>;
+  /**
+   * For `metrics` that are pushed: resolves when all that was recorded until now has been taken, or given up for good, with
+   * the next export that is due, or with one that begins at once. It waits for as long as that takes, and rejects when the
+   * instance is closed before. With it, a buffer (`telemetry.buffer`) keeps samples until they are exported, and
+   * brings those again that a hub which was killed had not exported; without it they are recorded when their report is taken.
+   */
+  exported?(options: { readonly atOnce: boolean }): Promise<void>;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /**

@@ -132,7 +132,7 @@ export const hubMetricNames = {
   weir_buffer_entries_total: {
     type: "counter",
     labels: ["outcome"],
-    help: "Log entries and spans that a buffer beside memory has stored, those that went by it (spilled), and those that it may not have stored, whose callers were told so (refused).",
+    help: "Log entries, spans and groups of samples that a buffer beside memory has stored, those that went by it (spilled), and those that it may not have stored, whose callers were told so (refused).",
   },
   weir_buffer_bytes: { type: "gauge", labels: [], help: "What the buffer beside memory holds." },
   weir_buffer_capacity_bytes: { type: "gauge", labels: [], help: "What the buffer beside memory may hold." },

@@ -2,6 +2,8 @@ import type { Call, Exported, Journal, Log } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
 import { startFeed, type Feed } from "./buffer/feed.ts";
+import { startMetricFeed, type MetricFeed } from "./buffer/metric-feed.ts";
+import type { PushingInstance } from "./buffer/pushing-instance.ts";
 import type { AnyCargo, Cargo, ExportingInstance } from "./cargo.ts";
 import { defaultQueueLimits, ExportQueue, type QueueLimits } from "./queue.ts";
 
@@ -49,6 +51,11 @@ export interface Queues {
   hold<T>(cargo: Cargo<T>, adapter: string, instance: ExportingInstance, options: HoldOptions): ExportQueue<T>;
   /** When nobody holds the queue any more: delivers what waits, for at most `deadlineMs`. The instance must live until then. */
   release(queue: AnyQueue, deadlineMs: number): Promise<void>;
+  /**
+   * Brings samples of metrics that a journal keeps to an instance that pushes them, from now on. What it answers undoes
+   * that, once: when nobody else wants them brought, all that was brought is exported first, for at most `deadlineMs`.
+   */
+  feedMetrics(adapter: string, instance: PushingInstance, journal: Journal): (deadlineMs: number) => Promise<void>;
   states(): readonly QueueState[];
   /** Why an instance does not take what waits for it; `undefined` when it does, or nothing waits. */
   problem(instance: ExportingInstance): string | undefined;
@@ -61,7 +68,24 @@ export function createQueues(options: QueuesOptions): Queues {
     Map<AnyCargo, { readonly queue: AnyQueue; users: number; feed: Feed | undefined }>
   >();
 
+  const metricFeeds = new Map<PushingInstance, { readonly feed: MetricFeed; users: number }>();
+
   return {
+    feedMetrics(adapter, instance, journal) {
+      let fed = metricFeeds.get(instance);
+      if (fed === undefined || fed.feed.journal !== journal) {
+        void fed?.feed.stop(0);
+        const feed = startMetricFeed({ journal, adapter, instance, observer, log, timers });
+        metricFeeds.set(instance, (fed = { feed, users: fed?.users ?? 0 }));
+      }
+      fed.users++;
+      return async (deadlineMs) => {
+        const current = metricFeeds.get(instance);
+        if (current === undefined || --current.users > 0) return;
+        metricFeeds.delete(instance);
+        await current.feed.stop(deadlineMs);
+      };
+    },
     hold<T>(
       cargo: Cargo<T>,
       adapter: string,

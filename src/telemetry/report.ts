@@ -6,11 +6,13 @@ import { traceFormats } from "../attributes/trace-context.ts";
 import { TraceReader } from "../attributes/trace-reader.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { LogRule, MetricRule, Policy, ReportRule, Snapshot, SpanRule } from "../policy/snapshot.ts";
-import type { Journal, Exemplar, Methods, Span } from "../sdk/index.ts";
+import type { Journal, Exemplar, Instance, Methods, MetricRecorder, Span } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import type { ServiceGraph } from "./graph/service-graph.ts";
 import type { TraceIds } from "../util/trace-ids.ts";
 import { readerName } from "./buffer/feed.ts";
+import { metricSamples, SampleCollector, type MetricSamples } from "./buffer/metric-samples.ts";
+import { pushes } from "./buffer/pushing-instance.ts";
 import { RecordBuffer, type BufferCounts, type EntrySink } from "./buffer/record-buffer.ts";
 import { createDecisionLog, type DecisionLog } from "./decisions/decision-log.ts";
 import type { RecentRefusals } from "./decisions/recent-refusals.ts";
@@ -28,6 +30,7 @@ export interface ReportingInstance {
   readonly metrics?: Methods<never>["metrics"];
   readonly logs?: Methods<never>["logs"];
   readonly spans?: Methods<never>["spans"];
+  readonly exported?: Instance["exported"];
 }
 
 export interface ReporterOptions {
@@ -83,7 +86,7 @@ export interface Reporter {
 interface PreparedPolicy {
   readonly match?: Expression<boolean>;
   readonly rules: readonly string[];
-  readonly metrics: readonly PreparedMetrics[];
+  readonly metrics: readonly (PreparedMetrics & { readonly collector?: SampleCollector | undefined })[];
   readonly logs: readonly PreparedLog[];
   readonly spans: readonly PreparedSpan[];
 }
@@ -99,21 +102,24 @@ export function createReporter(options: ReporterOptions): Reporter {
     new RecordBuffer({ ...options.journal, whenAway: options.snapshot.settings.telemetry.whenAway, observer });
   const held: AnyQueue[] = [];
   const opened: PreparedMetrics[] = [];
+  const collectors: SampleCollector[] = [];
+  const fed: ((deadlineMs: number) => Promise<void>)[] = [];
   const release = async (deadlineMs: number): Promise<void> => {
     for (const group of opened.splice(0)) group.close();
-    await Promise.all(held.splice(0).map((queue) => queues.release(queue, deadlineMs)));
+    await Promise.all([
+      ...held.splice(0).map((queue) => queues.release(queue, deadlineMs)),
+      ...fed.splice(0).map((unfeed) => unfeed(deadlineMs)),
+    ]);
   };
 
   let index: PolicyIndex<PreparedPolicy>;
   try {
-    index = new PolicyIndex(prepare(options, opened, held, buffer));
+    index = new PolicyIndex(prepare(options, { opened, held, collectors, fed }, buffer));
   } catch (error) {
     void release(0);
     throw error;
   }
-  options.journal?.journal.forget?.(
-    exportersOf(options.snapshot).map(([cargo, adapter]) => readerName(cargo, adapter)),
-  );
+  options.journal?.journal.forget?.(exportersOf(options).map(([cargo, adapter]) => readerName(cargo, adapter)));
 
   const { traces } = options.snapshot.settings.telemetry;
   const ownSpans = traces && holdQueue(options, spans, traces.to, held);
@@ -163,7 +169,8 @@ export function createReporter(options: ReporterOptions): Reporter {
         for (const span of policy.spans) if (span.condition.applies(bag)) trace(span, bag);
       }
       // Nothing of a record is done unless all of it can be: its caller may send it again.
-      if (logCount + spanCount > 0 && !(haveRoom(logs, logCount) && haveRoom(traced, spanCount))) {
+      const room = logCount + spanCount === 0 || (haveRoom(logs, logCount) && haveRoom(traced, spanCount));
+      if (!room || (collectors.length > 0 && !haveRoomForSamples(policies, policyCount, bag))) {
         counts.full++;
         return "full";
       }
@@ -179,7 +186,10 @@ export function createReporter(options: ReporterOptions): Reporter {
       counts.taken++;
       return "taken";
     },
-    commit: () => buffer?.commit(),
+    commit() {
+      for (const collector of collectors) collector.flush();
+      return buffer?.commit();
+    },
     trace(span) {
       if (ownSpans === undefined) return;
       if (ownSpans.room > 0) ownSpans.push(span);
@@ -213,6 +223,14 @@ function haveRoom(rules: readonly { readonly sink: { readonly room: number } }[]
   return true;
 }
 
+/** Whether the buffer takes what the groups of metrics that apply would have it keep. */
+function haveRoomForSamples(policies: readonly PreparedPolicy[], count: number, bag: Bag): boolean {
+  for (let i = 0; i < count; i++)
+    for (const { condition, collector } of policies[i]!.metrics)
+      if (collector !== undefined && condition.applies(bag) && collector.room <= 0) return false;
+  return true;
+}
+
 /** Reads which trace a request is of, unless its caller does not keep it. */
 function exemplarReader(layout: Layout): (bag: Bag) => Exemplar | undefined {
   const reader = new TraceReader(layout, traceFormats);
@@ -236,11 +254,19 @@ function holdQueue<T>(
   return queue;
 }
 
+/** What is opened for a reporter, and closed with it. */
+interface Opened {
+  readonly opened: PreparedMetrics[];
+  readonly held: AnyQueue[];
+  /** Of metrics that the buffer keeps. */
+  readonly collectors: SampleCollector[];
+  readonly fed: ((deadlineMs: number) => Promise<void>)[];
+}
+
 /** Prepares each policy that has report rules; what is opened on the way is put where it can be closed. */
 function prepare(
   options: ReporterOptions,
-  opened: PreparedMetrics[],
-  held: AnyQueue[],
+  { opened, held, collectors, fed }: Opened,
   buffer: RecordBuffer | undefined,
 ): PreparedPolicy[] {
   const { snapshot, instanceOf, observer, traceIds, journal } = options;
@@ -249,12 +275,29 @@ function prepare(
     return buffer?.sink(cargo, adapter, queue) ?? queue;
   };
   // What a journal still has for an adapter that no rule names any more is delivered, too.
-  if (journal !== undefined) for (const [cargo, adapter] of exportersOf(snapshot)) hold<never>(cargo, adapter);
-  const openMetrics = (rules: readonly [MetricRule, ...MetricRule[]]): PreparedMetrics => {
-    const instance = instanceOf(rules[0].to);
-    const group = prepareMetrics(rules, (metrics) => instance.metrics!(metrics), observer);
+  if (journal !== undefined)
+    for (const [cargo, adapter] of exportersOf(options)) {
+      const instance = instanceOf(adapter);
+      if (cargo !== metricSamples) hold<never>(cargo as Cargo<never>, adapter);
+      else if (pushes(instance)) fed.push(options.queues.feedMetrics(adapter, instance, journal.journal));
+    }
+  const openMetrics = (rules: readonly [MetricRule, ...MetricRule[]]): PreparedPolicy["metrics"][number] => {
+    const adapter = rules[0].to;
+    const instance = instanceOf(adapter);
+    let collector: SampleCollector | undefined;
+    const group = prepareMetrics(
+      rules,
+      (metrics) => {
+        const recorder = instance.metrics!(metrics);
+        if (buffer === undefined || !pushes(instance)) return recorder;
+        const sink = buffer.sink(metricSamples, adapter, recordingSink(instance.metrics));
+        collectors.push((collector = new SampleCollector(metrics, sink, () => recorder.close?.())));
+        return collector;
+      },
+      observer,
+    );
     opened.push(group);
-    return group;
+    return { ...group, collector };
   };
   const openLog = (rule: LogRule): PreparedLog => prepareLog(rule, hold(logEntries, rule.to), observer);
   const openSpan = (rule: SpanRule): PreparedSpan =>
@@ -278,16 +321,29 @@ function prepare(
   });
 }
 
-/** Who takes what: the adapters that rules name, and those that weir.yaml does, but for what may be the buffer itself. */
-function exportersOf({ adapters, reports }: Snapshot): readonly (readonly [cargo: Cargo<never>, adapter: string])[] {
+/** Records samples at once, for those that go by the buffer: each time by recorders of their own. */
+function recordingSink(open: Methods<never>["metrics"]): EntrySink<MetricSamples> {
+  return {
+    room: Infinity,
+    push({ group, rows }) {
+      const recorder: MetricRecorder = open(group);
+      for (const { labels, values, exemplar } of rows) recorder.record(labels, values, exemplar);
+      recorder.close?.();
+    },
+  };
+}
+
+/** Who takes what of a buffer: the adapters that rules name, and those that weir.yaml does, but for what may be the buffer itself. */
+function exportersOf({
+  snapshot: { adapters, reports },
+  instanceOf,
+}: ReporterOptions): readonly (readonly [cargo: { readonly capability: string }, adapter: string])[] {
   const used = new Set(reports.map(({ to }) => to));
-  return [...adapters.values()].flatMap(({ name, adapter: { provides }, line }) =>
-    used.has(name) || (line !== undefined && !provides.includes("journal"))
-      ? [logEntries, spans]
-          .filter(({ capability }) => provides.includes(capability))
-          .map((cargo) => [cargo as Cargo<never>, name] as const)
-      : [],
-  );
+  return [...adapters.values()].flatMap(({ name, adapter: { provides }, line }) => {
+    if (!used.has(name) && (line === undefined || provides.includes("journal"))) return [];
+    const cargos = [logEntries, spans].filter(({ capability }) => provides.includes(capability));
+    return [...cargos, ...(pushes(instanceOf(name)) ? [metricSamples] : [])].map((cargo) => [cargo, name] as const);
+  });
 }
 
 function byPolicy(rules: readonly ReportRule[]): [Policy, ReportRule[]][] {

@@ -171,7 +171,8 @@ for (const protocol of protocols) {
   test(`over ${protocol}, every field of a log record is what the protocol says`, async (t) => {
     const receiver = protocol === "http" ? await httpReceiver() : await grpcReceiver();
     t.teardown(() => receiver.close());
-    const { instance } = await setUp(t, receiver.port, { protocol, resource: { "service.name": "hub-1", zone: 3 } });
+    const resource = { "service.name": "hub-1", zone: 3 };
+    const { instance } = await setUp(t, receiver.port, { protocol, resource, timeout: "1m" });
     const fields = {
       text: 'ünï\n"quoted" \u{1F600}',
       empty: "",
@@ -224,7 +225,8 @@ for (const protocol of protocols) {
   test(`over ${protocol}, every field of a span is what the protocol says, and spans of a service stand together`, async (t) => {
     const receiver = protocol === "http" ? await httpReceiver() : await grpcReceiver();
     t.teardown(() => receiver.close());
-    const { instance } = await setUp(t, receiver.port, { protocol, resource: { "service.name": "hub-1", zone: 3 } });
+    const resource = { "service.name": "hub-1", zone: 3 };
+    const { instance } = await setUp(t, receiver.port, { protocol, resource, timeout: "1m" });
     const reviews = { name: "reviews-v1", namespace: "bookinfo", instance: "reviews-v1-abc" };
     const ratings = { name: "ratings" };
     const spans: Span[] = [
@@ -629,7 +631,7 @@ for (const protocol of protocols) {
         ? await httpReceiver({ answer: ({ path }, response) => response.writeHead(200).end(refusal(path)) })
         : await grpcReceiver({ answer: ({ path }) => ({ message: refusal(path) }) });
     t.teardown(() => receiver.close());
-    const { instance, host, close } = await setUp(t, receiver.port, { protocol });
+    const { instance, host, close } = await setUp(t, receiver.port, { protocol, timeout: "1m" });
     const three = [1, 2, 3].map((n) => entry({ n }));
     t.is(await instance.logs(three, fakeCall()), undefined);
     t.is(await instance.logs(three, fakeCall()), undefined);
@@ -684,7 +686,7 @@ for (const protocol of protocols) {
             answer: () => (refuse ? { code: status.UNAVAILABLE } : { message: new Uint8Array() }),
           });
     t.teardown(() => receiver.close());
-    const { instance } = await setUp(t, receiver.port, { protocol });
+    const { instance } = await setUp(t, receiver.port, { protocol, timeout: "1m" });
     const batch = Array.from({ length: 100 }, (_, n) => entry({ n, text: "x".repeat(50_000) }));
     t.is(await instance.logs(batch, fakeCall()), undefined);
     t.true(receiver.received.every(({ body }) => body.length < 1.2 * 1024 * 1024));

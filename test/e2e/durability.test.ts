@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
 import { startNats, type NatsServer } from "../adapters/nats-server.ts";
+import { attributes } from "../adapters/otlp-decoder.ts";
+import { httpReceiver } from "../adapters/otlp-receiver.ts";
 import { startHub, writeFolder, type Hub } from "./hub.ts";
 import { notRun } from "./programs.ts";
 
@@ -105,6 +107,64 @@ test("with buffer: disk a hub that is killed again and again loses nothing that 
   await killedUnderLoad(t, files, 6);
 });
 
+const countingPolicy = `
+policy: counted
+report:
+  - { metric: kept, type: counter, labels: { n: request.path }, to: out }
+`;
+
+/** Kills a hub again and again that pushes metrics, one series a record; each that it acknowledged must have been counted. */
+async function countedUnderKills(t: ExecutionContext, config: (out: string) => string, temporality: string) {
+  const receiver = await httpReceiver();
+  t.teardown(() => receiver.close());
+  const out = `{ adapter: otlp, endpoint: "http://127.0.0.1:${receiver.port}", temporality: ${temporality},
+    interval: 500ms, timeout: 400ms, maxSeries: 1000000, compression: none }`;
+  const files = { "weir.yaml": config(out), "policies/counted.yaml": countingPolicy };
+  const folder = await writeFolder(files);
+  let hub: Hub = await startHub(files, { folder });
+  t.teardown(() => hub.dispose());
+  const { acknowledged, stop } = load(() => hub.http, 2);
+  for (let kill = 0; kill < 3; kill++) {
+    const before = acknowledged.size;
+    while (acknowledged.size < before + 100) await setTimeout(2);
+    // Long before an export is due, and in the midst of one.
+    await setTimeout(Math.random() * 700);
+    hub.process.kill("SIGKILL");
+    await hub.exit;
+    hub = await startHub(files, { folder });
+  }
+  await stop();
+  /** What was counted of each record, over all processes: the last of each series that tells all since it began. */
+  const counted = (): ReadonlyMap<string, number> => {
+    const series = new Map<string, { readonly n: string; value: number }>();
+    for (const { sum } of receiver.metrics())
+      for (const { attributes: labels, startTimeUnixNano: start, asDouble = 0 } of sum?.dataPoints ?? []) {
+        const n = String(attributes(labels)["n"]);
+        const key = `${n} ${String(start)}`;
+        const known = series.get(key);
+        if (known === undefined) series.set(key, { n, value: asDouble });
+        else known.value = temporality === "delta" ? known.value + asDouble : asDouble;
+      }
+    const totals = new Map<string, number>();
+    for (const { n, value } of series.values()) totals.set(n, (totals.get(n) ?? 0) + value);
+    return totals;
+  };
+  let missing = acknowledged.size;
+  for (let left = 150; left > 0 && missing > 0; left--) {
+    const found = counted();
+    missing = [...acknowledged].filter((n) => (found.get(n) ?? 0) < 1).length;
+    if (missing > 0) await setTimeout(1000);
+  }
+  t.is(missing, 0, `of ${acknowledged.size} acknowledged records were not counted`);
+  const twice = [...counted().values()].filter((value) => value > 1).length;
+  t.log(`${acknowledged.size} records acknowledged, ${twice} counted twice`);
+}
+
+for (const temporality of ["cumulative", "delta"])
+  test(`with buffer: disk a hub that is killed again and again counts all that it acknowledged in metrics that it pushes (${temporality})`, async (t) => {
+    await countedUnderKills(t, (out) => `telemetry: { buffer: disk }\nadapters:\n  out: ${out}\n`, temporality);
+  });
+
 if ("gap" in server) test("with buffer: nats a hub loses nothing", (t) => notRun(t, server));
 else {
   test.after.always(() => server.dispose());
@@ -138,6 +198,10 @@ adapters:
 
   test("with buffer: nats a hub that is killed again and again loses nothing that it acknowledged", async (t) => {
     await killedUnderLoad(t, files("KILLED"), 5);
+  });
+
+  test("with buffer: nats a hub that is killed again and again counts all that it acknowledged in metrics that it pushes", async (t) => {
+    await countedUnderKills(t, (out) => files("COUNTED", { out })["weir.yaml"], "delta");
   });
 
   test("what a hub has stored is delivered by another that shares its stream", async (t) => {

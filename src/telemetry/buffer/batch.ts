@@ -1,5 +1,8 @@
 import type { Cargo } from "../cargo.ts";
 
+/** How a batch keeps one kind of entries. */
+export type Packing<T> = Pick<Cargo<T>, "pack" | "unpack"> & { readonly capability: string; readonly dropped: string };
+
 /**
  * A batch is what became of the records of one call: for each adapter the log entries and spans that its rules made of
  * them, evaluated by the policies that took the records. Whoever delivers it needs the adapter and nothing else, whatever
@@ -31,13 +34,13 @@ export interface BatchWriterOptions {
   /** Names each batch. */
   readonly nextId: () => string;
   /** Called for each entry that is left out since it alone is larger. */
-  readonly onTooLarge: (what: Cargo<never>["dropped"]) => void;
+  readonly onTooLarge: (what: string) => void;
 }
 
 /** Entries of one adapter. */
 interface Part {
   readonly target: Target;
-  readonly cargo: Cargo<never>;
+  readonly cargo: Packing<never>;
   readonly entries: readonly unknown[];
 }
 
@@ -60,10 +63,18 @@ export class BatchWriter {
     return this.#isEmpty;
   }
 
-  /** Where the entries of an adapter are put. */
-  section<T>(adapter: string, cargo: Cargo<T>): (entry: T) => void {
-    const section: Section = { target: [adapter, cargo.capability], cargo: cargo as Cargo<never>, entries: [] };
-    this.#sections.push(section);
+  /** Where the entries of an adapter are put: one section, whichever rules they are of, since a reader looks for one. */
+  section<T>(adapter: string, cargo: Packing<T>): (entry: T) => void {
+    const isIt = ({ target }: Section): boolean => target[0] === adapter && target[1] === cargo.capability;
+    let section = this.#sections.find(isIt);
+    if (section === undefined) {
+      section = { target: [adapter, cargo.capability], cargo: cargo as Packing<never>, entries: [] };
+      this.#sections.push(section);
+    }
+    return this.#adder(section);
+  }
+
+  #adder(section: Section): (entry: unknown) => void {
     return (entry) => {
       this.#isEmpty = false;
       if (section.entries.push(entry) === maxHeld) this.#encode([takeAll(section)]);
@@ -126,7 +137,7 @@ export function batchTargets(bytes: Uint8Array): readonly Target[] {
 }
 
 /** The entries of a batch for one exporter, each with an id that is its own wherever it is delivered again. Throws as above. */
-export function batchEntries<T>(bytes: Uint8Array, adapter: string, cargo: Cargo<T>): readonly T[] {
+export function batchEntries<T>(bytes: Uint8Array, adapter: string, cargo: Packing<T>): readonly T[] {
   const buffer = asBuffer(bytes);
   const { id, to } = readHead(buffer);
   const position = to.findIndex((target) => target[0] === adapter && target[1] === cargo.capability);

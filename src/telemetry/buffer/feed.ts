@@ -1,6 +1,6 @@
 import type { Journal, Log } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
-import type { AnyCargo, Cargo } from "../cargo.ts";
+import type { Cargo } from "../cargo.ts";
 import type { ExportQueue } from "../queue.ts";
 import { batchEntries } from "./batch.ts";
 
@@ -14,7 +14,7 @@ export interface FeedOptions<T> {
 }
 
 /** By which name an adapter's queue reads a journal. */
-export function readerName({ capability }: AnyCargo, adapter: string): string {
+export function readerName({ capability }: { readonly capability: string }, adapter: string): string {
   return `${adapter}/${capability}`;
 }
 

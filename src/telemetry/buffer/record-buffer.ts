@@ -1,9 +1,7 @@
 import type { Journal, JournalRefusal } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import { WeirError } from "../../util/weir-error.ts";
-import type { Cargo } from "../cargo.ts";
-import type { ExportQueue } from "../queue.ts";
-import { batchEntries, batchTargets, BatchWriter, type Batch } from "./batch.ts";
+import { batchEntries, batchTargets, BatchWriter, type Batch, type Packing } from "./batch.ts";
 
 export interface RecordBufferOptions {
   readonly journal: Journal;
@@ -51,7 +49,7 @@ export class RecordBuffer {
   }
 
   /** The way of entries to an adapter, whose queue takes them directly where they may go by the journal. */
-  sink<T>(cargo: Cargo<T>, adapter: string, queue: ExportQueue<T>): EntrySink<T> {
+  sink<T>(cargo: Packing<T>, adapter: string, queue: EntrySink<T>): EntrySink<T> {
     this.#exporters.set(`${adapter}/${cargo.capability}`, { cargo, queue } as unknown as Exporter);
     const roomOf = (): number => this.#room(queue);
     const keep = this.#writer.section(adapter, cargo);
@@ -85,7 +83,7 @@ export class RecordBuffer {
     return whenAway === "memory" && journal.refusal() === "away";
   }
 
-  #room(queue: Pick<ExportQueue<never>, "room">): number {
+  #room(queue: Pick<EntrySink<never>, "room">): number {
     const refusal = this.#options.journal.refusal();
     if (refusal === undefined) return Infinity;
     if (refusal === "away" && this.#options.whenAway === "memory") return queue.room;
@@ -128,8 +126,8 @@ export class RecordBuffer {
 }
 
 interface Exporter {
-  readonly cargo: Cargo<never>;
-  readonly queue: ExportQueue<never>;
+  readonly cargo: Packing<never>;
+  readonly queue: EntrySink<never>;
 }
 
 function notStored(refusal: JournalRefusal): WeirError {
