@@ -80,6 +80,8 @@ const firstAttemptMs = 3000;
 export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   const client = await open(config, host);
   const isCluster = client instanceof Cluster;
+  if (isCluster) client.on("+node", stopTimerOnClose);
+  else stopTimerOnClose(client);
   let down = false;
   let lastError = "";
   client.on("error", (error: Error) => {
@@ -193,6 +195,14 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
       client.disconnect();
     },
   };
+}
+
+/** ioredis lets the timer of a connection that broke while it owed an answer run on, and ends the next one by it. */
+function stopTimerOnClose(client: Redis): void {
+  client.on("close", () => {
+    clearTimeout(client["socketTimeoutTimer"]);
+    client["socketTimeoutTimer"] = undefined;
+  });
 }
 
 /** Lets what is written in this turn go out in one write: a write of its own for each decision costs more than the rest. */

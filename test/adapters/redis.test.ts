@@ -513,6 +513,25 @@ else {
     await t.throwsAsync(hub.take(), { message: /OOM/ });
     await hub.close();
   });
+
+  test("a connection lasts, whatever the one before it owed", async (t) => {
+    const first = (await startRedis()) as RedisServer;
+    const { port } = first;
+    const hub = await opened(t, redis, { url: `redis://127.0.0.1:${port}`, timeout: "50ms" });
+    await hub.recovers();
+    first.process.kill("SIGSTOP");
+    const owed = t.throwsAsync(hub.take(), { message: /broke before its answer came/ });
+    await first.kill();
+    await owed;
+    const second = (await startRedis({ port })) as RedisServer;
+    t.teardown(() => second.kill());
+    await hub.recovers();
+    const lost = hub.host.logs.filter(({ message }) => message === "there is no connection to redis").length;
+    // Longer than an answer may be owed.
+    for (const start = performance.now(); performance.now() - start < 1500;) await hub.take({ amount: 0 });
+    t.is(hub.host.logs.filter(({ message }) => message === "there is no connection to redis").length, lost);
+    await hub.close();
+  });
 }
 
 const limit: Limit = { id: "policy/rule", algorithm: "token-bucket", amount: 10, windowMs: 3_600_000, burst: 10 };
