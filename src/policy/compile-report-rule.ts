@@ -1,17 +1,15 @@
-import type { Vocabulary } from "../attributes/vocabulary.ts";
 import type { Value } from "../attributes/value.ts";
 import type { Expression } from "../expression/expression.ts";
-import type { Type } from "../expression/index.ts";
-import { isSecretName } from "../util/secret-name.ts";
 import { findAdapter } from "./adapter-names.ts";
 import { defaultBuckets, readBuckets } from "./buckets.ts";
 import { compileHead } from "./compile-rules.ts";
 import { compileSpan } from "./compile-span-rule.ts";
 import type { RuleContext, RuleHead } from "./compile-rules.ts";
+import { revealOf, shownField } from "./secret-fields.ts";
 import type { RawReportRule } from "./report-rule-shape.ts";
 import { quantity, scalar, showable, textual } from "./rule-expressions.ts";
 import type { Located } from "./shape/shape.ts";
-import type { LogField, LogRule, MetricRule, ReportRule } from "./snapshot.ts";
+import type { ShownField, LogRule, MetricRule, ReportRule } from "./snapshot.ts";
 import { shaped } from "./shaped.ts";
 import { keyNode } from "./yaml/node.ts";
 
@@ -110,30 +108,13 @@ function compileLog(context: RuleContext, raw: RawReportRule, head: RuleHead, to
     if (severities.includes(raw.severity.text)) severity = raw.severity.text as LogRule["severity"];
     else severity = expressions.compile<string>(reading, raw.severity, "report", textual) ?? severity;
   }
-  const reveal = new Set(raw.reveal?.items.map(({ value }) => value.toLowerCase()));
-  const fields: LogField[] = [];
+  const reveal = revealOf(raw);
+  const fields: ShownField[] = [];
   for (const { name, value } of raw.fields?.entries ?? []) {
     const expression = expressions.compile(reading, value, "report", showable);
     if (expression === undefined) continue;
-    fields.push(
-      tellsSecret(expression, reveal, expressions.vocabulary)
-        ? { name, value: expression, masked: true }
-        : { name, value: expression },
-    );
+    fields.push(shownField(name, expression, reveal, expressions.vocabulary));
   }
   if (raw.log === undefined) return undefined;
   return shaped<LogRule>({ kind: "log", ...head, to, log: raw.log.value, severity, fields, reveal });
-}
-
-/** Types that say nothing of a secret's text. Of a map that is shown whole, telemetry masks entry by entry. */
-const harmless: ReadonlySet<Type["kind"]> = new Set(["bool", "int64", "double", "timestamp", "duration", "null"]);
-
-/** Whether an expression's value may hold the text of something that is called as secrets are. */
-function tellsSecret({ type, uses, source }: Expression, reveal: ReadonlySet<string>, vocabulary: Vocabulary): boolean {
-  if (harmless.has(type.kind)) return false;
-  return uses.some(({ name, key }) => {
-    // By a key that is only known with the request, any entry of the map may be shown.
-    const isAny = key === undefined && source.trim() !== name && vocabulary.get(name)?.type === "string_map";
-    return (isAny || isSecretName(key ?? name)) && !reveal.has((key ?? name).toLowerCase());
-  });
 }

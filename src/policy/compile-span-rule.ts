@@ -6,7 +6,8 @@ import type { RuleContext, RuleHead } from "./compile-rules.ts";
 import type { RawReportRule } from "./report-rule-shape.ts";
 import { condition, instant, showable, textual } from "./rule-expressions.ts";
 import type { ExpressionText } from "./shape/scalars.ts";
-import type { SpanRule } from "./snapshot.ts";
+import { revealOf, shownField } from "./secret-fields.ts";
+import type { ShownField, SpanRule } from "./snapshot.ts";
 import { declareSpanFacts } from "./span-facts.ts";
 import { shaped } from "./shaped.ts";
 import { keyNode } from "./yaml/node.ts";
@@ -19,14 +20,15 @@ export function compileSpan(context: RuleContext, raw: RawReportRule, head: Rule
   const time = (given: ExpressionText | undefined): Expression<Timestamp> | undefined =>
     given && expressions.compile<Timestamp>(reading, given, "report", instant);
 
-  const attributes: { name: string; value: Expression }[] = [];
+  const reveal = revealOf(raw);
+  const attributes: ShownField[] = [];
   for (const { name, key, value } of raw.attributes?.entries ?? []) {
     if (name === "" || name.length > 256) {
       const message = "an attribute's name has 1 to 256 characters";
       reading.tell(key, { code: "WEIR_POLICY_SHAPE", message });
     }
     const expression = expressions.compile(reading, value, "report", showable);
-    if (expression !== undefined) attributes.push({ name, value: expression });
+    if (expression !== undefined) attributes.push(shownField(name, expression, reveal, expressions.vocabulary));
   }
   const formats = raw.context?.items.map(({ value }) => value) ?? traceFormats;
   if (raw.to === undefined && keyNode(raw.node, "to") === undefined) {
@@ -57,6 +59,7 @@ export function compileSpan(context: RuleContext, raw: RawReportRule, head: Rule
     root: raw.root?.value ?? true,
     ...rule,
     attributes,
+    reveal,
     sampling: { ratio: ratio?.value ?? 1, follow: follow?.value ?? true, perSecond: perSecond?.value },
   });
 }

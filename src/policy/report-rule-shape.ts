@@ -1,4 +1,4 @@
-import { spanRuleFields } from "./span-rule-shape.ts";
+import { revealField, spanRuleFields } from "./span-rule-shape.ts";
 import { ruleName, unless, value, when } from "./rule-fields.ts";
 import { list, mapOf, record } from "./shape/collections.ts";
 import { choice, expression, integer, number, text, word } from "./shape/scalars.ts";
@@ -109,12 +109,7 @@ export const reportRuleShape = variants(
         description: "Fields of the entry, each a name and an expression. What is absent is left out.",
         default: "none",
       },
-      reveal: {
-        shape: list("a list of names", text("a name of a header or an attribute")),
-        description:
-          "Headers, keys and attributes that are shown though their names look like those of secrets; others are masked as `***`.",
-        default: "none",
-      },
+      reveal: revealField,
     },
     span: spanRuleFields,
   },

@@ -182,12 +182,13 @@ export interface LogRule extends ReportRuleBase {
   readonly kind: "log";
   readonly log: string;
   readonly severity: "debug" | "info" | "warning" | "error" | Expression<string>;
-  readonly fields: readonly LogField[];
+  readonly fields: readonly ShownField[];
   /** Names, in lower case, of keys of maps that are shown though they look like secrets. */
   readonly reveal: ReadonlySet<string>;
 }
 
-export interface LogField {
+/** What a log or a span shows of a request. */
+export interface ShownField {
   readonly name: string;
   readonly value: Expression;
   /** Set where the value may hold a secret, so that it is masked as a whole. */
@@ -214,7 +215,9 @@ export interface SpanRule extends ReportRuleBase {
   readonly end?: Expression<Timestamp>;
   readonly failed?: Expression<boolean>;
   readonly service?: Expression<string>;
-  readonly attributes: readonly { readonly name: string; readonly value: Expression }[];
+  readonly attributes: readonly ShownField[];
+  /** As of logs. */
+  readonly reveal: ReadonlySet<string>;
   readonly sampling: {
     /** The share of traces that is kept, 0 to 1. */
     readonly ratio: number;

@@ -2,7 +2,7 @@ import { traceFormats } from "../attributes/trace-context.ts";
 import { value } from "./rule-fields.ts";
 import { list, mapOf, record } from "./shape/collections.ts";
 import type { Fields } from "./shape/collections.ts";
-import { boolean, choice, expression, integer, number, word } from "./shape/scalars.ts";
+import { boolean, choice, expression, integer, number, word, text } from "./shape/scalars.ts";
 
 /** The keys of `sampling:`. */
 export const samplingShape = record("a sampling", {
@@ -26,6 +26,14 @@ export const samplingShape = record("a sampling", {
 
 const instant = expression("an expression that is a timestamp");
 const identifier = expression("an expression that is a text of hexadecimal digits");
+
+/** Of logs and of spans. */
+export const revealField = {
+  shape: list("a list of names", text("a name of a header or an attribute")),
+  description:
+    "Headers, keys and attributes that are shown though their names look like those of secrets; others are masked as `***`.",
+  default: "none",
+} as const;
 
 /** The keys of a `span` rule. */
 export const spanRuleFields = {
@@ -102,5 +110,6 @@ export const spanRuleFields = {
     description: "Attributes beside those of the conventions, or in their place. What is absent is left out.",
     default: "none",
   },
+  reveal: revealField,
   sampling: { shape: samplingShape, description: "Which requests give a span.", default: "below" },
 } as const satisfies Fields;

@@ -3,9 +3,8 @@ import { Fault } from "../attributes/fault.ts";
 import type { LogRule } from "../policy/snapshot.ts";
 import type { JsonValue, LogEntry } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
-import { isSecretName, maskedQuery, maskedText } from "../util/secret-name.ts";
 import { Condition } from "./condition.ts";
-import { jsonValue } from "./json.ts";
+import { shownValue } from "./shown-value.ts";
 import type { EntrySink } from "./buffer/record-buffer.ts";
 
 /** A log rule and where its entries go. */
@@ -49,7 +48,7 @@ export function prepareLog(rule: LogRule, sink: EntrySink<LogEntry>, observer: O
         if (found === undefined) continue;
         if (found instanceof Fault) observer.ruleFault(rule.id, "field", "fault");
         else {
-          const shown = masked === true ? maskedText : shownValue(found, rule.reveal);
+          const shown = shownValue(found, masked === true, rule.reveal);
           if (name === "__proto__") Object.defineProperty(fields, name, { value: shown, enumerable: true });
           else fields[name] = shown;
         }
@@ -57,17 +56,4 @@ export function prepareLog(rule: LogRule, sink: EntrySink<LogEntry>, observer: O
       return { name: rule.log, timeMs, severity: severityOf(bag), fields };
     },
   };
-}
-
-/** A value as JSON: of a map, entries that look like secrets are masked; of a text with a query, such parameters. */
-function shownValue(found: unknown, reveal: ReadonlySet<string>): JsonValue {
-  if (typeof found === "string") return maskedQuery(found, reveal);
-  return jsonValue(found instanceof Map ? masking(found, reveal) : found);
-}
-
-/** A map whose entries that look like secrets are masked. */
-function masking(map: ReadonlyMap<unknown, unknown>, reveal: ReadonlySet<string>): ReadonlyMap<unknown, unknown> {
-  const isSecret = (key: unknown): boolean =>
-    typeof key === "string" && isSecretName(key) && !reveal.has(key.toLowerCase());
-  return new Map(Array.from(map, ([key, value]) => [key, isSecret(key) ? maskedText : value]));
 }

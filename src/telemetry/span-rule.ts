@@ -11,7 +11,7 @@ import type { TraceIds } from "../util/trace-ids.ts";
 import { inTraceShare } from "../util/trace-share.ts";
 import type { EntrySink } from "./buffer/record-buffer.ts";
 import { Condition } from "./condition.ts";
-import { jsonValue } from "./json.ts";
+import { shownValue } from "./shown-value.ts";
 import { RequestFacts } from "./request-facts.ts";
 import { Services } from "./services.ts";
 import { conventionalAttributes, endingOf, operationOf, peerOf } from "./span-conventions.ts";
@@ -150,10 +150,10 @@ export function prepareSpan(
       const ending = endingOf(facts, kind);
       const failed = rule.failed === undefined ? ending.failed : read(rule.failed, bag, "failed") === true;
       const attributes = conventionalAttributes(facts, kind, ending, peer);
-      for (const { name, value } of rule.attributes) {
+      for (const { name, value, masked } of rule.attributes) {
         const found = read(value, bag, "attribute");
         if (name === "__proto__") continue;
-        if (found !== undefined) attributes[name] = jsonValue(found);
+        if (found !== undefined) attributes[name] = shownValue(found, masked === true, rule.reveal);
         else if (name in attributes) delete attributes[name];
       }
       return {

@@ -328,6 +328,21 @@ test("attributes of a wrong type are as if they were not there, and an expressio
   t.deepEqual(told, ["fault p/mesh attribute"]);
 });
 
+test("what looks like a secret is masked in a span as it is in a log, unless the rule reveals it", async (t) => {
+  const headers = { authorization: "Bearer abc", "x-session": "s", accept: "*/*" };
+  const made = await one(
+    `reveal: [x-session]
+     attributes: { who: 'request.headers["authorization"]', session: 'request.headers["x-session"]', all: request.headers, path: request.path }`,
+    { ...request, "request.path": "/a?token=t", "request.headers": headers },
+  );
+  t.like(made.attributes, {
+    who: "***",
+    session: "s",
+    all: { authorization: "***", "x-session": "s", accept: "*/*" },
+    path: "/a?token=***",
+  });
+});
+
 test("when a queue of spans is full nothing of the record is done, and its caller is told", async (t) => {
   const hub = new TestHub({ limits: { delayMs: 1e6, batch: 100 } });
   const snapshot = await snapshotOf(
