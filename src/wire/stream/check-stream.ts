@@ -47,6 +47,7 @@ export class CheckStream implements Incoming {
       const buffer = asBuffer(message);
       readCheckRequest(this.#reader.reset(buffer), request);
       if (request.dictionary !== undefined) this.#clientWords.take(request.dictionary);
+      if (request.flaw !== undefined) throw request.flaw;
       if (request.change !== undefined) {
         this.#change(request.index, request.change);
         return this.#pace.rest();

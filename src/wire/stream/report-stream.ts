@@ -44,6 +44,7 @@ export class ReportStream implements Incoming {
       const buffer = asBuffer(message);
       readReportRequest(this.#reader.reset(buffer), request);
       if (request.dictionary !== undefined) this.#clientWords.take(request.dictionary);
+      if (request.flaw !== undefined) throw request.flaw;
       const { taken, stored } = this.#take(buffer, request);
       if (stored === undefined) this.#pace.send(takenAnswer(this.#writer, request.index, taken));
       else {

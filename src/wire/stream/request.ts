@@ -25,6 +25,8 @@ export class StreamRequest {
   /** What is asked in place of a check. */
   change: HoldAsked | undefined;
   isDelta = false;
+  /** What is wrong with a field, in a message whose fields can be told apart: its words are taken all the same. */
+  flaw: WeirError | undefined;
 }
 
 /** Longer ids are no ids; they would be kept for the time in which a retry may come. */
@@ -42,41 +44,72 @@ const tags = {
   encoding: 0x20,
 } as const;
 
-/** Reads a CheckRequest into `request`. Throws a `WeirError` where it is none. */
+/** Reads a CheckRequest into `request`, with its {@link StreamRequest.flaw}. Throws a `WeirError` where it is none. */
 export function readCheckRequest(reader: Reader, request: StreamRequest): void {
   while (reader.more) {
     const tag = reader.tag();
-    if (tag === tags.quotas) readQuota(reader, (request.quotas ??= new Map()));
+    const part = parts.get(tag);
+    if (part !== undefined) readPart(reader, request, part);
     else if (tag === tags.dedupId) {
       request.dedupId = reader.string();
       if (request.dedupId.length > maxDedupId)
-        throw malformed(`deduplication_id is longer than ${maxDedupId}`, reader.pos);
-    } else if (tag === tags.release) readChange(reader, request, readRelease);
-    else if (tag === tags.renew) readChange(reader, request, readRenew);
-    else if (tag === tags.refund) readChange(reader, request, readRefund);
-    else {
+        request.flaw ??= malformed(`deduplication_id is longer than ${maxDedupId}`, reader.pos);
+    } else {
       readCommon(tag, reader, request);
-      if (request.attributes.length > 1) throw malformed("attributes come twice", reader.pos);
+      if (request.attributes.length > 1) request.flaw ??= malformed("attributes come twice", reader.pos);
     }
   }
   if (request.change === undefined) return;
   if (request.attributes.length > 0 || request.quotas !== undefined || request.dedupId !== "")
-    throw malformed("a message is a check or a change of what a decision took, not both", reader.pos);
+    request.flaw ??= malformed("a message is a check or a change of what a decision took, not both", reader.pos);
 }
 
-function readChange(reader: Reader, request: StreamRequest, read: (reader: Reader) => HoldAsked): void {
-  if (request.change !== undefined) throw malformed("a message has one change of what a decision took", reader.pos);
-  request.change = within(reader, read);
+function readQuotas(reader: Reader, request: StreamRequest): void {
+  readQuota(reader, (request.quotas ??= new Map()));
 }
 
-/** Reads a ReportRequest into `request`. Throws a `WeirError` where it is none. */
+function readChange(read: (reader: Reader) => HoldAsked): (reader: Reader, request: StreamRequest) => void {
+  return (reader, request) => {
+    if (request.change !== undefined) throw malformed("a message has one change of what a decision took", reader.pos);
+    request.change = read(reader);
+  };
+}
+
+/** The parts of a CheckRequest that may be wrong in themselves, by their tags. */
+const parts: ReadonlyMap<number, (reader: Reader, request: StreamRequest) => void> = new Map([
+  [tags.quotas, readQuotas],
+  [tags.release, readChange(readRelease)],
+  [tags.renew, readChange(readRenew)],
+  [tags.refund, readChange(readRefund)],
+]);
+
+/** Reads one of {@link parts}. What is wrong within it leaves the fields behind it readable. */
+function readPart(
+  reader: Reader,
+  request: StreamRequest,
+  read: (reader: Reader, request: StreamRequest) => void,
+): void {
+  const { end } = reader;
+  const stop = reader.delimited();
+  reader.end = stop;
+  try {
+    read(reader, request);
+  } catch (error) {
+    if (!(error instanceof WeirError)) throw error;
+    request.flaw ??= error;
+  }
+  reader.end = end;
+  reader.pos = stop;
+}
+
+/** Reads a ReportRequest into `request`, likewise. Throws a `WeirError` where it is none. */
 export function readReportRequest(reader: Reader, request: StreamRequest): void {
   while (reader.more) {
     const tag = reader.tag();
     if (tag !== tags.encoding) readCommon(tag, reader, request);
     else {
       const encoding = reader.uint32();
-      if (encoding > 1) throw malformed(`there is no encoding ${encoding}`, reader.pos);
+      if (encoding > 1) request.flaw ??= malformed(`there is no encoding ${encoding}`, reader.pos);
       request.isDelta = encoding === 1;
     }
   }
@@ -109,28 +142,26 @@ function readDictionary(reader: Reader): NewWords {
 
 /** An entry of map<string, QuotaRequest>. */
 function readQuota(reader: Reader, quotas: Map<string, { amount: number; bestEffort: boolean }>): void {
-  within(reader, () => {
-    let name = "";
-    let amount: Int64 = 0;
-    let bestEffort = false;
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x0a) name = reader.string();
-      else if (tag === 0x12) {
-        within(reader, () => {
-          while (reader.more) {
-            const inner = reader.tag();
-            if (inner === 0x08) amount = reader.int64();
-            else if (inner === 0x10) bestEffort = reader.bool();
-            else reader.skip(inner);
-          }
-        });
-      } else reader.skip(tag);
-    }
-    if (typeof amount !== "number" || amount < 0) {
-      throw new WeirError("WEIR_REQUEST_QUOTA", `the amount of quota ${name.slice(0, 60)} is ${amount}`);
-    }
-    quotas.set(name, { amount, bestEffort });
-    checkQuotaCount(quotas);
-  });
+  let name = "";
+  let amount: Int64 = 0;
+  let bestEffort = false;
+  while (reader.more) {
+    const tag = reader.tag();
+    if (tag === 0x0a) name = reader.string();
+    else if (tag === 0x12) {
+      within(reader, () => {
+        while (reader.more) {
+          const inner = reader.tag();
+          if (inner === 0x08) amount = reader.int64();
+          else if (inner === 0x10) bestEffort = reader.bool();
+          else reader.skip(inner);
+        }
+      });
+    } else reader.skip(tag);
+  }
+  if (typeof amount !== "number" || amount < 0) {
+    throw new WeirError("WEIR_REQUEST_QUOTA", `the amount of quota ${name.slice(0, 60)} is ${amount}`);
+  }
+  quotas.set(name, { amount, bestEffort });
+  checkQuotaCount(quotas);
 }

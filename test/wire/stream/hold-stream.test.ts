@@ -133,8 +133,9 @@ for (const [title, wrong] of [
 ] as [string, object][])
   test(`a change with ${title} is broken: nothing is judged or changed, and the stream goes on`, async (t) => {
     const { asked, checked, sent, incoming, observer, hub } = open(() => Promise.resolve([one]));
-    incoming.message(message(1, wrong));
-    incoming.message(message(2, { ...path, release: { id } }));
+    // The words of a message come before what is wrong with it, or behind.
+    incoming.message(Buffer.concat([message(1, wrong), message(0, path)]));
+    incoming.message(message(2, { dictionary: { first: 1, words: ["/b"] }, release: { id } }));
     await settled();
     t.like(sent[0], { index: 1n, error: { code: "WEIR_REQUEST_MALFORMED" } });
     t.is(sent[1]!.held!.limits.length, 1);

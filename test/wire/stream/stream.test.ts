@@ -439,6 +439,24 @@ test("a broken message fails itself, keeps its words, and not the stream", (t) =
   t.deepEqual(observer.drops, ["check broken 1"]);
 });
 
+test("a field that is wrong in itself fails its message, whose words are kept wherever they stand", (t) => {
+  const { seen, check: judge } = remembering();
+  const { incoming, sent } = open("Check", { check: judge });
+  const wrong = [
+    check(1, { quotas: new Map([["q", { amount: -1n, bestEffort: false }]]) }),
+    check(1, { deduplicationId: "x".repeat(257) }),
+    Buffer.concat([check(1, { attributes: {} }), check(1, { attributes: {} })]),
+  ];
+  for (const [i, bytes] of wrong.entries())
+    incoming.message(Buffer.concat([bytes, check(0, { dictionary: { first: i, words: [`/${i}`] } })]));
+  incoming.message(check(4, { attributes: { strings: new Map([[path, -3]]) } }));
+  t.deepEqual(codes(sent), ["WEIR_REQUEST_QUOTA", "WEIR_REQUEST_MALFORMED", "WEIR_REQUEST_MALFORMED", undefined]);
+  t.deepEqual(
+    seen.map((bag) => bag["request.path"]),
+    ["/2"],
+  );
+});
+
 const malformed: Record<string, { bytes: Uint8Array; index: bigint; code?: string }> = {
   "bytes that are no message": { bytes: Buffer.from("ffffffff", "hex"), index: 0n },
   "a message cut behind its index": { bytes: Buffer.from("0805ff", "hex"), index: 5n },
