@@ -65,6 +65,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command, io: Io)
   validate: async () => (await import("./cli/validate.ts")).addValidateCommand,
   push: async () => (await import("./cli/push.ts")).addPushCommand,
   rollback: async () => (await import("./cli/rollback.ts")).addRollbackCommand,
+  versions: async () => (await import("./cli/versions.ts")).addVersionsCommand,
   test: async () => (await import("./cli/test.ts")).addTestCommand,
   check: async () => (await import("./cli/check.ts")).addCheckCommand,
   report: async () => (await import("./cli/report.ts")).addReportCommand,

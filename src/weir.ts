@@ -107,6 +107,7 @@ export async function createWeir(
     caches: () => caches,
     buffer: () => journalState?.(),
     credentials: () => credentials.states(),
+    policyStoreUp: () => policies.storeUp(),
   });
   const { observer } = metrics;
   const { windowMs, maxEdges } = settings.telemetry.graph;

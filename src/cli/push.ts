@@ -1,11 +1,19 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { ownPart } from "../policy/index.ts";
+import { preview } from "../policy/pushed/preview.ts";
 import { push } from "../policy/pushed/pushing.ts";
-import { readFolder } from "../policy/pushed/pushed-set.ts";
+import { readFolder, type PushedSet } from "../policy/pushed/pushed-set.ts";
+import type { PolicyStore } from "../sdk/index.ts";
 import { Unreadable } from "../util/text-file.ts";
 import type { Io } from "./io.ts";
-import { defaultWait, findStore, moveAndShow, showProblems } from "./pushing.ts";
+import { defaultWait, findStore, moveAndShow, onStore, showProblems } from "./pushing.ts";
+
+interface PushOptions {
+  readonly config?: string;
+  readonly wait: string;
+  readonly dryRun?: true;
+}
 
 export function addPushCommand(program: Command, io: Io): void {
   program
@@ -13,6 +21,7 @@ export function addPushCommand(program: Command, io: Io): void {
     .description("Push a folder of policies to all hubs that follow the same store.")
     .argument("[folder]", "folder of policy files", "policies")
     .option("-c, --config <file>", "weir.yaml that says where they are pushed to (default: ./weir.yaml)")
+    .option("--dry-run", "show what would change, and change nothing")
     .option("--wait <duration>", "how long to wait for what the hubs say", defaultWait)
     .addHelpText(
       "after",
@@ -20,10 +29,11 @@ export function addPushCommand(program: Command, io: Io): void {
 The policies are compiled first, with weir.yaml as a hub would; with a mistake nothing is pushed. The exit status is 1 when
 a hub refused them or did not say within --wait that it serves them.
 
-Example:
-  $ weir push policies --config weir.yaml`,
+Examples:
+  $ weir push policies --config weir.yaml
+  $ weir push policies --dry-run`,
     )
-    .action(async (folder: string, { config, wait }: { config?: string; wait: string }) => {
+    .action(async (folder: string, { config, wait, dryRun }: PushOptions) => {
       const path = resolve(io.cwd, folder);
       const found = await findStore(config, io, (weirYaml) => readFolder(path, weirYaml));
       if (found === undefined) return;
@@ -38,8 +48,21 @@ Example:
         io.exitCode = 1;
       } else {
         const { policies, rules } = ownPart(loaded.snapshot);
-        const did = `with ${policies.length} policies and ${rules} rules were pushed`;
-        await moveAndShow(store, { wait, did }, io, (opened) => push(opened, set, Date.now));
+        const what = `with ${policies.length} policies and ${rules} rules`;
+        if (dryRun === true) await onStore(store, io, (opened) => showPreview(opened, set, what, io));
+        else
+          await moveAndShow(store, { wait, did: `${what} were pushed` }, io, (opened) => push(opened, set, Date.now));
       }
     });
+}
+
+const signs = { added: "+", changed: "~", removed: "-" } as const;
+
+/** Shows what a push would change. */
+async function showPreview(store: PolicyStore, set: PushedSet, what: string, io: Io): Promise<void> {
+  const { holds, files } = await preview(store, set);
+  const now = holds === undefined ? "nothing holds now" : holds === set.version ? "as now" : `now: ${holds}`;
+  io.out(`policies ${set.version} ${what} would be pushed (${now})\n`);
+  for (const { path, change } of files) io.out(`  ${signs[change]} ${path}\n`);
+  io.out("nothing was changed\n");
 }

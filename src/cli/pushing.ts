@@ -67,13 +67,20 @@ export async function moveAndShow(
     io.exitCode = 1;
     return;
   }
-  let store: PolicyStore | undefined;
-  try {
-    store = await openPolicyStore(found, quiet, { changed: () => undefined });
+  await onStore(found, io, async (store) => {
     const { version, from } = await move(store);
     const before = from === undefined ? "nothing held before" : from === version ? "as before" : `before: ${from}`;
     io.out(`policies ${version} ${options.did} (${before})\n`);
     await showHubs(store, version, waitMs, io);
+  });
+}
+
+/** Opens a store for one piece of work. What goes wrong is written out. */
+export async function onStore(found: PushedStore, io: Io, work: (store: PolicyStore) => Promise<void>): Promise<void> {
+  let store: PolicyStore | undefined;
+  try {
+    store = await openPolicyStore(found, quiet, { changed: () => undefined });
+    await work(store);
   } catch (error) {
     io.err(`error[${error instanceof WeirError ? error.code : "WEIR_PUSH"}]: ${textOf(error)}\n`);
     io.exitCode = 1;

@@ -29,6 +29,8 @@ export interface PolicySource {
   /** The files that were read last, and their fingerprint at that time. */
   files(): readonly string[];
   known(): string;
+  /** Whether pushed policies can be had from their store; `undefined` where none are followed. */
+  storeUp(): boolean | undefined;
   /** Follows what is pushed from now on. */
   follow(): void;
   close(): Promise<void>;
@@ -108,6 +110,7 @@ export function createPolicySource({ load, onPushed, log, timers, ...options }: 
     refused: (problems) => void follower?.refused(problems),
     files: () => files,
     known: () => known,
+    storeUp: () => follower?.canBeHad(),
     follow: () => follower?.start(),
     close: async () => follower?.close(),
   };

@@ -36,6 +36,8 @@ export interface HubMetricsOptions {
   readonly buffer: () => JournalState | undefined;
   /** The certificates that listeners serve, and whether their files are as they are served. */
   readonly credentials: () => readonly CredentialState[];
+  /** Whether the store that policies are pushed to can be reached; `undefined` where there is none. */
+  readonly policyStoreUp: () => boolean | undefined;
 }
 
 /** How the files of a listener's certificates and tokens are. */
@@ -89,6 +91,7 @@ export function createHubMetrics({
   caches,
   buffer,
   credentials,
+  policyStoreUp,
 }: HubMetricsOptions): HubMetrics {
   const counts = createHubCounts(now);
   const { counters, callLatency, adapterLatency, plainLatency, phasedLatency, phases } = counts;
@@ -204,6 +207,10 @@ export function createHubMetrics({
   publish("weir_snapshot_info", () =>
     byLabel(Object.fromEntries([loaded()].flatMap((set) => (set ? [[set.version, 1]] : [])))),
   );
+  publish("weir_policy_store_up", () => {
+    const isUp = policyStoreUp();
+    return isUp === undefined ? [] : one(isUp ? 1 : 0);
+  });
   publish("weir_policies", () => one(loaded()?.policies.length ?? 0));
   publish("weir_rules", () => byLabel(kinds(loaded())));
   collectDefaultMetrics({ register: registry });

@@ -51,6 +51,12 @@ async function decidesBy(hub: Hub, version: string): Promise<void> {
 
 const statusOf = async (hub: Hub): Promise<string> => (await fetch(`http://${hub.admin}/status`)).text();
 
+/** What a hub's metrics say of the store. */
+async function storeUp(hub: Hub): Promise<string | undefined> {
+  const metrics = await (await fetch(`http://${hub.admin}/metrics`)).text();
+  return /^weir_policy_store_up (\d)$/m.exec(metrics)?.[1];
+}
+
 /** A place that policies are pushed from, with a bucket of its own. */
 async function operator(t: ExecutionContext, nats: NatsServer, bucket: string, more = "") {
   const folder = await writeFolder({ "weir.yaml": weirYaml(nats.url, bucket, more) });
@@ -69,6 +75,8 @@ async function operator(t: ExecutionContext, nats: NatsServer, bucket: string, m
       return run("push", "policies");
     },
     rollback: (...args: string[]) => run("rollback", ...args),
+    /** A command that changes nothing. */
+    look: (...args: string[]) => runWeir(args, { cwd: folder }),
   };
 }
 
@@ -138,6 +146,10 @@ if ("gap" in server) {
     t.regex(refused.stdout, /a\.yaml:4:.*WEIR_POLICY_UNKNOWN_ADAPTER/);
     t.deepEqual(await ask(hub, "/one"), { allowed: false, version: good.version });
     t.regex(await statusOf(hub), /WEIR_POLICY_UNKNOWN_ADAPTER/);
+    const lines = (await place.look("versions")).stdout.trimEnd().split("\n");
+    t.is(lines.length, 2);
+    t.regex(lines[0]!, new RegExp(`^${refused.version}  .*Z  holds, refused by 1 hub$`));
+    t.regex(lines[1]!, new RegExp(`^${good.version}  .*Z  served by 1 hub$`));
 
     hub.process.kill("SIGKILL");
     await hub.exit;
@@ -158,6 +170,10 @@ if ("gap" in server) {
     await own.kill();
     const again = await hubOn(t, own, "AWAY", "", hub.folder);
     t.deepEqual(await ask(again, "/one"), { allowed: false, version: first.version });
+    t.is(await storeUp(again), "0");
+    const unseen = await place.look("versions");
+    t.is(unseen.code, 1);
+    t.regex(unseen.stderr, /WEIR_PUSH.*nats is away/);
     const fresh = await t.throwsAsync(hubOn(t, own, "AWAY"));
     t.regex(fresh!.message, /WEIR_PUSHED_POLICIES.*nats is away/);
 
@@ -167,6 +183,7 @@ if ("gap" in server) {
     t.is(second.version.length, 12, second.stderr);
     await decidesBy(again, second.version);
     t.false((await ask(again, "/two")).allowed);
+    t.is(await storeUp(again), "1");
   });
 
   test("what is stored and is no policy set is refused, and nothing changes", async (t) => {
@@ -196,5 +213,21 @@ if ("gap" in server) {
     const back = await place.rollback();
     t.is(back.code, 0, back.stdout + back.stderr);
     t.is(back.version, good.version);
+  });
+
+  test("a dry run shows what would change, and changes nothing", async (t) => {
+    const place = await operator(t, server, "DRY");
+    t.regex((await place.look("versions")).stdout, /no policies were pushed yet/);
+    const first = await place.push({ "a.yaml": refuses("/one"), "b.yaml": refuses("/two", "b") });
+    // The files of the folder are those of the last push, whatever it was.
+    await place.push({ "a.yaml": refuses("/three"), "c/d.yaml": refuses("/two", "b") });
+    await place.rollback();
+    const tried = await place.look("push", "policies", "--dry-run");
+    t.is(tried.code, 0, tried.stderr);
+    t.regex(tried.stdout, new RegExp(`with 2 policies and 2 rules would be pushed \\(now: ${first.version}\\)`));
+    t.regex(tried.stdout, /^ {2}~ a\.yaml\n {2}- b\.yaml\n {2}\+ c\/d\.yaml\nnothing was changed\n$/m);
+    const versions = await place.look("versions");
+    t.is(versions.code, 0);
+    t.regex(versions.stdout, new RegExp(`^${first.version}  \\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ  holds\n$`));
   });
 }

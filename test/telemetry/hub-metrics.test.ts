@@ -20,6 +20,7 @@ function create(options: Partial<Parameters<typeof createHubMetrics>[0]> = {}): 
     caches: () => [],
     buffer: () => undefined,
     credentials: () => [],
+    policyStoreUp: () => undefined,
     ...options,
   });
 }

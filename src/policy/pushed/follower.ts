@@ -29,6 +29,8 @@ export interface Follower {
   accepted(): Promise<void>;
   /** The set that was loaded cannot serve. Answers whether another one served before. */
   refused(problems: readonly string[]): boolean;
+  /** Whether the pushed policies could be had when they were last looked for. */
+  canBeHad(): boolean;
   /** From now on changes are told. */
   start(): void;
   close(): Promise<void>;
@@ -138,6 +140,7 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
       refusal = { version: chosen.version, problems: [...problems] };
       return good !== undefined && good.version !== chosen.version;
     },
+    canBeHad: () => away === undefined,
     start() {
       running ??= run().catch((error: unknown) =>
         log.error({ err: error }, "pushed policies are not followed any more"),

@@ -13,17 +13,21 @@ export interface Moved {
 
 /** Makes a set the one that holds: first it is stored, then one value is replaced, so that no hub ever sees half of it. */
 export async function push(store: PolicyStore, set: PushedSet, now: () => number): Promise<Moved> {
-  const bytes = await encodeSet(set);
-  if (bytes.length > store.maxBytes()) {
-    const message = `the policies are ${bytes.length} bytes compressed; the store takes ${store.maxBytes()}`;
-    throw new WeirError("WEIR_PUSH", message);
-  }
+  const bytes = await bytesFor(store, set);
   await store.prepare();
   return move(store, async (current) => {
     // After the look at what holds: a push before it may just have dropped this set.
     await store.putSet(set.version, bytes);
     return afterPush(current, set.version, new Date(now()).toISOString());
   });
+}
+
+/** A set as the store keeps it. Throws WEIR_PUSH where it is too large for the store. */
+export async function bytesFor(store: PolicyStore, set: PushedSet): Promise<Uint8Array> {
+  const bytes = await encodeSet(set);
+  if (bytes.length <= store.maxBytes()) return bytes;
+  const message = `the policies are ${bytes.length} bytes compressed; the store takes ${store.maxBytes()}`;
+  throw new WeirError("WEIR_PUSH", message);
 }
 
 /** Makes the set before the one that holds, or one of those before it, the one that holds. */
