@@ -10,6 +10,7 @@ import type {
   Stake,
   Verdict,
 } from "../sdk/index.ts";
+import { Members, type Placed } from "../util/members.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
 import { grantsFlaw, outcomesFlaw, sharesFlaw, verdictFlaw } from "./answer-flaw.ts";
@@ -90,7 +91,8 @@ const apportioning: Use<readonly Stake[], readonly Share[]> = {
 };
 
 /** The signal of a call, made only when the adapter looks at it. */
-class LazyCall implements Call {
+class LazyCall implements Call, Placed {
+  place = -1;
   #controller: AbortController | undefined;
   #reason: unknown;
 
@@ -121,7 +123,7 @@ export class AdapterCalls {
   readonly #options: AdapterCallOptions;
   readonly #maxWaiting: number;
   readonly #breaker: CircuitBreaker;
-  readonly #waiting = new Set<LazyCall>();
+  readonly #waiting = new Members<LazyCall>();
   readonly #whenIdle: (() => void)[] = [];
   #failing = false;
 
