@@ -273,3 +273,57 @@ test("whatever a receiver answers, delta adds up to what was recorded, but for w
     { numRuns: fuzzRuns(100) },
   );
 });
+
+/** What became of a promise so far. */
+function watched(promise: Promise<void>): { state: string } {
+  const seen = { state: "waits" };
+  promise.then(
+    () => (seen.state = "taken"),
+    (error: Error) => (seen.state = error.message),
+  );
+  return seen;
+}
+
+test("what was recorded is told as exported by an export that begins after, when all of it was taken", async (t) => {
+  const { exporter, requests, sent } = setUp("cumulative", [() => Promise.resolve(taken), refused, taken]);
+  requests.record(["/a"], [1, NaN, NaN]);
+  const underway = exporter.run();
+  requests.record(["/a"], [1, NaN, NaN]);
+  const due = watched(exporter.exported({ atOnce: false }));
+  await underway;
+  t.is(due.state, "waits", "that export began before");
+  await exporter.run();
+  t.is(due.state, "taken", "refused for good is given up: it would be refused again");
+  const atOnce = exporter.exported({ atOnce: true });
+  await atOnce;
+  t.is(sent.length, 3);
+});
+
+test("one that is wanted at once begins when the one under way has ended", async (t) => {
+  let end = (): void => undefined;
+  const { exporter, requests, sent } = setUp("delta", [
+    () => new Promise((resolve) => (end = () => resolve(taken))),
+    taken,
+  ]);
+  requests.record(["/a"], [1, NaN, NaN]);
+  const underway = exporter.run();
+  requests.record(["/a"], [1, NaN, NaN]);
+  const wanted = exporter.exported({ atOnce: true });
+  end();
+  await underway;
+  await wanted;
+  t.is(sent.length, 2);
+});
+
+test("while a receiver is away nothing is told as exported, and never by an adapter that is closed", async (t) => {
+  const { exporter, requests, pass } = setUp("delta", Array<Outcome>(40).fill(away));
+  requests.record(["/a"], [1, NaN, NaN]);
+  const waiting = watched(exporter.exported({ atOnce: true }));
+  await exporter.run();
+  pass(60_000);
+  await exporter.run();
+  t.is(waiting.state, "waits");
+  await exporter.close();
+  t.is(waiting.state, "the adapter was closed before it could export");
+  await t.throwsAsync(exporter.exported({ atOnce: false }), { message: "the adapter is closed" });
+});

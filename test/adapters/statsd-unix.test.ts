@@ -321,3 +321,20 @@ test("a datagram socket that stays full is given up, and nothing is held up for 
   t.true(host.events.get("datagram_failed")! >= 1);
   t.regex(JSON.stringify(host.logs), /took nothing for 20 ms/);
 });
+
+test("what nobody took is not told as exported, until a server is there that did", async (t) => {
+  const path = socketPath();
+  const { host, instance, counter } = await setUp(t, { address: `unixstream://${path}` });
+  counter.record(["a"], [3]);
+  let told = false;
+  const exported = instance.exported!({ atOnce: true }).then(() => (told = true));
+  await host.advance(3000);
+  t.false(told);
+  t.is(instance.unready!(), `nobody takes datagrams at ${path}`);
+  const server = await listen(t, path, byLines);
+  await advanceUntil(host, () => told);
+  await exported;
+  await server.saw(1);
+  t.deepEqual(server.lines(), ["c.a:3|c"]);
+  t.is(instance.unready!(), undefined);
+});

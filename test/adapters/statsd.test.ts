@@ -398,3 +398,24 @@ test("the README has every key of the configuration", (t) => {
   const documented = [...text.matchAll(/^\| `(\w+)` *\|/gm)].map(([, key]) => key);
   t.deepEqual(documented, Object.keys(statsd.config.shape));
 });
+
+test("what was recorded is told as exported when it was sent: by the next turn or at once, and never after closing", async (t) => {
+  const receiver = await receive(t);
+  const host = fakeHost();
+  const instance = await makeInstance(statsd, { address: `127.0.0.1:${receiver.port}` }, host);
+  const recorder = instance.metrics({ labels: [], metrics: [{ name: "c", kind: "counter", help: "" }] });
+  recorder.record([], [1]);
+  let told = false;
+  const due = instance.exported!({ atOnce: false }).then(() => (told = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  t.false(told);
+  await host.advance(1000);
+  await due;
+  recorder.record([], [2]);
+  await instance.exported!({ atOnce: true });
+  await receiver.saw(2);
+  t.deepEqual(receiver.lines(), ["c:1|c", "c:2|c"]);
+  await instance.close!();
+  await t.throwsAsync(instance.exported!({ atOnce: true }), { message: "the adapter is closed" });
+  host.close();
+});
