@@ -68,15 +68,23 @@ export function createQueues(options: QueuesOptions): Queues {
     Map<AnyCargo, { readonly queue: AnyQueue; users: number; feed: Feed | undefined }>
   >();
 
-  const metricFeeds = new Map<PushingInstance, { readonly feed: MetricFeed; users: number }>();
+  const metricFeeds = new Map<
+    PushingInstance,
+    { readonly feed: MetricFeed; readonly end: () => void; users: number }
+  >();
+  /** By adapter, when the last of its feeds has ended. */
+  const metricFeedEnds = new Map<string, Promise<void>>();
 
   return {
     feedMetrics(adapter, instance, journal) {
       let fed = metricFeeds.get(instance);
       if (fed === undefined || fed.feed.journal !== journal) {
-        void fed?.feed.stop(0);
-        const feed = startMetricFeed({ journal, adapter, instance, observer, log, timers });
-        metricFeeds.set(instance, (fed = { feed, users: fed?.users ?? 0 }));
+        if (fed !== undefined) void fed.feed.stop(0).then(fed.end);
+        const after = metricFeedEnds.get(adapter) ?? Promise.resolve();
+        let end = (): void => undefined;
+        metricFeedEnds.set(adapter, new Promise((resolve) => (end = resolve)));
+        const feed = startMetricFeed({ journal, adapter, instance, observer, log, timers, after });
+        metricFeeds.set(instance, (fed = { feed, end, users: fed?.users ?? 0 }));
       }
       fed.users++;
       return async (deadlineMs) => {
@@ -84,6 +92,7 @@ export function createQueues(options: QueuesOptions): Queues {
         if (current === undefined || --current.users > 0) return;
         metricFeeds.delete(instance);
         await current.feed.stop(deadlineMs);
+        current.end();
       };
     },
     hold<T>(

@@ -118,7 +118,7 @@ async function countedUnderKills(t: ExecutionContext, config: (out: string) => s
   const receiver = await httpReceiver();
   t.teardown(() => receiver.close());
   const out = `{ adapter: otlp, endpoint: "http://127.0.0.1:${receiver.port}", temporality: ${temporality},
-    interval: 500ms, timeout: 400ms, maxSeries: 1000000, compression: none }`;
+    interval: 1s, timeout: 1s, maxSeries: 1000000, compression: none }`;
   const files = { "weir.yaml": config(out), "policies/counted.yaml": countingPolicy };
   const folder = await writeFolder(files);
   let hub: Hub = await startHub(files, { folder });
@@ -128,7 +128,7 @@ async function countedUnderKills(t: ExecutionContext, config: (out: string) => s
     const before = acknowledged.size;
     while (acknowledged.size < before + 100) await setTimeout(2);
     // Long before an export is due, and in the midst of one.
-    await setTimeout(Math.random() * 700);
+    await setTimeout(Math.random() * 1200);
     hub.process.kill("SIGKILL");
     await hub.exit;
     hub = await startHub(files, { folder });

@@ -80,8 +80,7 @@ class Pushing {
   }
 }
 
-async function setUp(journal = new FakeJournal(), telemetry = "") {
-  const hub = new TestHub();
+async function setUp(journal = new FakeJournal(), telemetry = "", hub = new TestHub()) {
   const pushing = new Pushing(hub);
   const snapshot = await snapshotOf(policies, `buffer: disk, disk: { folder: a }, ${telemetry}`);
   let batches = 0;
@@ -160,6 +159,28 @@ test("a hub that stops has all of it exported first, or leaves it in the journal
   second.pushing.close();
   await turns();
   t.is(second.journal.left, 1, "an instance that was closed has exported nothing");
+});
+
+test("an instance that takes the place of another is brought only what that one has not exported", async (t) => {
+  const first = await setUp();
+  await first.report("/a").committed;
+  await turns();
+  const second = await setUp(first.journal, "", first.hub);
+  await first.report("/b").committed;
+  await turns();
+  const closing = first.reporter.close(1000);
+  await turns();
+  first.pushing.push();
+  await closing;
+  await second.report("/c").committed;
+  await turns();
+  second.pushing.push();
+  await turns();
+  t.deepEqual(
+    first.pushed().filter((sample) => sample.startsWith("requests")),
+    ["requests{path=/a} 1", "requests{path=/b} 1", "requests{path=/c} 1"],
+  );
+  t.is(first.journal.left, 0);
 });
 
 test("when much is recorded the next export is not waited for, and no more is recorded before it ended", async (t) => {

@@ -14,6 +14,8 @@ export interface MetricFeedOptions {
   readonly observer: Pick<Observer, "dropped" | "adapterCall">;
   readonly log: Log;
   readonly timers: Timers;
+  /** Nothing is brought before: the instance that this one takes the place of has exported what it was brought. */
+  readonly after: Promise<void>;
 }
 
 /** Brings samples out of a journal. */
@@ -29,7 +31,7 @@ const maxSamples = 20_000;
 
 /** Records what a journal keeps for one instance, and calls it done when the instance has exported it. */
 export function startMetricFeed(options: MetricFeedOptions): MetricFeed {
-  const { journal, adapter, instance, observer, log, timers } = options;
+  const { journal, adapter, instance, observer, log, timers, after } = options;
   const controller = new AbortController();
   const recorders = new Recorders(options);
   /** Of what is recorded and not exported. */
@@ -57,6 +59,10 @@ export function startMetricFeed(options: MetricFeedOptions): MetricFeed {
   }
 
   async function run(): Promise<void> {
+    const aborted = new Promise<void>((resolve) =>
+      controller.signal.addEventListener("abort", () => resolve(), { once: true }),
+    );
+    await Promise.race([after, aborted]);
     try {
       for await (const batch of journal.read(readerName(metricSamples, adapter), controller.signal)) {
         let entries: readonly MetricSamples[];
