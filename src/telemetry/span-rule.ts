@@ -156,20 +156,23 @@ export function prepareSpan(
         if (found !== undefined) attributes[name] = shownValue(found, masked === true, rule.reveal);
         else if (name in attributes) delete attributes[name];
       }
-      return {
+      const { startMs, endMs } = timesOf(facts, bag, nowMs);
+      const made: { -readonly [K in keyof Span]: Span[K] } = {
         traceId,
         spanId,
-        ...(parentId !== undefined && { parentId }),
-        ...(state !== undefined && { traceState: state }),
         name: read(rule.operation, bag, "operation") || operationOf(facts) || rule.span,
         kind,
-        ...timesOf(facts, bag, nowMs),
+        startMs,
+        endMs,
         failed,
-        ...(failed && ending.message !== undefined && { message: ending.message }),
         service: services.of(facts, kind, read(rule.service, bag, "service")),
         peer,
         attributes,
       };
+      if (parentId !== undefined) made.parentId = parentId;
+      if (state !== undefined) made.traceState = state;
+      if (failed && ending.message !== undefined) made.message = ending.message;
+      return made;
     },
   };
 }
