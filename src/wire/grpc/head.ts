@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../../util/error-codes.ts";
-import { maxHeaderListBytes } from "../http2/connection.ts";
+import { maxHeaderListBytes } from "../http2/request-heads.ts";
 import type { RequestFields } from "../http2/request-fields.ts";
 import type { Duplex, Unary } from "../call.ts";
 import { httpFrame, statusFrame } from "./status.ts";

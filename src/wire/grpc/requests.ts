@@ -5,7 +5,7 @@ import { readHead, type GrpcHead, type Method } from "./head.ts";
 import { statusFrame } from "./status.ts";
 import { UnaryCall } from "./unary-call.ts";
 import { toStatus } from "../status.ts";
-import type { Requests } from "../http2/connection.ts";
+import type { Requests } from "../http2/connection-options.ts";
 import type { RequestFields } from "../http2/request-fields.ts";
 import type { Stream, StreamHandler } from "../http2/stream.ts";
 

@@ -1,13 +1,11 @@
 import type { Duplex } from "node:stream";
-import type { Log } from "../../sdk/index.ts";
-import type { Observer } from "../../util/observer.ts";
-import type { Timers } from "../../util/timers.ts";
-import type { HeldBytes } from "../held-bytes.ts";
-import type { PiecePool } from "../piece-pool.ts";
-import type { ReadMemory } from "../read-memory.ts";
 import { ClosedStreams, ending } from "./closed-streams.ts";
+import type { ConnectionOptions, Requests } from "./connection-options.ts";
+import { farewell } from "./farewell.ts";
 import { FloodMeter } from "./flood-meter.ts";
 import {
+  broken,
+  checkLength,
   ConnectionError,
   errorCode,
   flag,
@@ -16,6 +14,7 @@ import {
   initialWindow,
   maxWindow,
   numbersFrame,
+  paddingAt,
   preface,
   setting,
   settingsFrame,
@@ -24,58 +23,24 @@ import {
 } from "./frame.ts";
 import { FrameReader, type FrameSink } from "./frame-reader.ts";
 import { HeaderBlock } from "./header-block.ts";
-import { HeadCache } from "./head-cache.ts";
-import { HeaderDecoder } from "./header-decoder.ts";
 import { Liveness, type Loss } from "./liveness.ts";
-import { type ChunkPool, Outbox } from "./outbox.ts";
-import { areTrailers, readRequest, type RequestFields } from "./request-fields.ts";
+import { Outbox } from "./outbox.ts";
+import { areTrailers } from "./request-fields.ts";
+import { maxHeaderListBytes, RequestHeads } from "./request-heads.ts";
 import { Sender } from "./sender.ts";
 import { ReadMarks } from "./read-marks.ts";
-import { Stream, type StreamHandler, type StreamOwner } from "./stream.ts";
+import { Stream, type StreamOwner } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
-
-/** Who answers the requests of a connection. */
-export interface Requests<Head> {
-  /** Reads the head of a request. What it gives may be used for every request with the same head. */
-  read(fields: RequestFields): Head;
-  /** A request begins. The handler is told of nothing before this returns. */
-  begin(head: Head, stream: Stream): StreamHandler;
-}
-
-/** What the connections of a listener share. */
-export interface ConnectionOptions {
-  /** Streams that may be open at the same time. */
-  readonly maxStreams: number;
-  readonly pool: ChunkPool;
-  /** What sockets read into, and what frames that come in parts are put together in. */
-  readonly memory: ReadMemory;
-  readonly pieces: PiecePool;
-  /** Bounds what is held of frames that have not come whole, over all connections. */
-  readonly frames: HeldBytes;
-  /** Bounds what is held of answers that peers do not take, over all connections. */
-  readonly unread: HeldBytes;
-  readonly observer: Observer;
-  readonly log: Log;
-  /** Milliseconds of a clock that is never set. */
-  readonly monotonic: () => number;
-  readonly timers: Timers;
-}
 
 /** What a peer may send on a stream, and on all together, before it is given more. */
 const streamWindow = 256 * 1024;
 const connectionWindow = 1024 * 1024;
-/** The largest list of fields that a request may have, as RFC 9113, 6.5.2 counts. */
-export const maxHeaderListBytes = 16 * 1024;
 /** Answers that wait for the peer's windows: with more than these, it gets no new streams. */
 const maxWaitingBytes = 1024 * 1024;
 /** Bytes that the socket has not taken: with more than these, nothing is read any more. */
 const maxBacklogBytes = 256 * 1024;
 /** How long a client has to hear of a GOAWAY before streams that it opens are no more taken. */
 const drainMs = 1000;
-/** How long a peer has to take our last words, and to hang up once it has them. */
-const lastWordsMs = 20_000;
-const lingerMs = 1000;
-
 /** What is taken from a peer's credit ({@link FloodMeter}), and what is added to it. */
 const cost = { idleFrame: 1, brokenStream: 10 } as const;
 const credit = { data: 2, answer: 4 } as const;
@@ -96,11 +61,6 @@ const drainPing = Buffer.from("weirdone", "latin1");
 const keepalivePing = Buffer.from("weirlive", "latin1");
 const markPing = Buffer.from("weirmark", "latin1");
 
-interface KnownHead<Head> {
-  readonly head: Head;
-  readonly contentLength: number;
-}
-
 /**
  * The server's side of an HTTP/2 connection (RFC 9113) on any socket: of TCP, or of TLS that has agreed on `h2`. It keeps
  * to the protocol, to the peer's windows and to its own bounds; requests are answered by `requests`. A peer that breaks
@@ -112,8 +72,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   readonly #requests: Requests<Head>;
   readonly #options: ConnectionOptions;
   readonly #reader: FrameReader;
-  readonly #decoder = new HeaderDecoder(maxHeaderListBytes);
-  readonly #heads = new HeadCache<KnownHead<Head>>();
+  readonly #heads: RequestHeads<Head>;
   readonly #block = new HeaderBlock();
   readonly #meter: FloodMeter;
   readonly #liveness: Liveness;
@@ -146,6 +105,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   constructor(socket: Duplex, requests: Requests<Head>, options: ConnectionOptions) {
     this.#socket = socket;
     this.#requests = requests;
+    this.#heads = new RequestHeads(requests);
     this.#options = options;
     this.#nowMs = options.monotonic();
     this.#reader = new FrameReader(this, options.pieces);
@@ -376,7 +336,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
       const code = how === ending.closed ? errorCode.streamClosed : errorCode.protocol;
       throw new ConnectionError(code, `HEADERS on stream ${id}, which is not open`);
     }
-    const fields = this.#decoder.decode(bytes, start, end);
+    const fields = this.#heads.fields(bytes, start, end);
     if (stream === undefined) return this.#spend(cost.idleFrame);
     if (stream.remoteEnded) return this.#refuse(stream, errorCode.streamClosed);
     if (!endStream || !areTrailers(fields)) return this.#refuse(stream, errorCode.protocol);
@@ -386,7 +346,7 @@ export class Connection<Head> implements FrameSink, StreamOwner {
   #request(id: number, endStream: boolean, bytes: Buffer, start: number, end: number): void {
     if ((id & 1) === 0) throw broken(`a client opens stream ${id}`);
     this.#lastId = id;
-    const known = this.#head(bytes, start, end);
+    const known = this.#heads.read(bytes, start, end);
     const isFull = this.#streams.size >= this.#options.maxStreams || this.sender.waitingBytes > maxWaitingBytes;
     if (known === undefined || isFull || id > this.#lastTaken) {
       this.#closed.note(id, ending.reset);
@@ -401,18 +361,6 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     if (stream.isOver) return;
     this.#streams.add(stream);
     if (endStream) this.#remoteEnd(stream);
-  }
-
-  /** The head that a block says; `undefined` when it is malformed. */
-  #head(bytes: Buffer, start: number, end: number): KnownHead<Head> | undefined {
-    const { version } = this.#decoder;
-    const known = this.#heads.find(bytes, start, end, version);
-    if (known !== undefined) return known;
-    const fields = readRequest(this.#decoder.decode(bytes, start, end));
-    if (fields === undefined) return undefined;
-    const head = { head: this.#requests.read(fields), contentLength: fields.contentLength };
-    if (version === this.#decoder.version) this.#heads.keep(bytes, start, end, version, head);
-    return head;
   }
 
   #remoteEnd(stream: Stream): void {
@@ -559,18 +507,13 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     this.#socket.destroy();
   }
 
-  /** Says no more, and leaves it to the peer to hang up: a socket that is closed on unread bytes takes back its last words. */
+  /** Says no more, and leaves it to the peer to hang up. */
   #end(): void {
     this.#isOver = true;
     this.#flush();
     this.#liveness.stop();
-    const destroyAfter = (ms: number): void => {
-      this.#cancelTimer?.();
-      if (!this.#socket.destroyed) this.#cancelTimer = this.#options.timers.after(ms, () => this.#socket.destroy());
-    };
-    destroyAfter(lastWordsMs);
-    this.#socket.end(() => destroyAfter(lingerMs));
-    this.#socket.resume();
+    this.#cancelTimer?.();
+    this.#cancelTimer = farewell(this.#socket, this.#options.timers);
   }
 
   #gone(): void {
@@ -594,18 +537,4 @@ export class Connection<Head> implements FrameSink, StreamOwner {
     }
     this.#account();
   }
-}
-
-function broken(message: string): ConnectionError {
-  return new ConnectionError(errorCode.protocol, message);
-}
-
-function checkLength(length: number, expected: number): void {
-  if (length !== expected) throw new ConnectionError(errorCode.frameSize, `a frame of ${length} bytes`);
-}
-
-/** How much padding ends a frame (RFC 9113, 6.1). */
-function paddingAt(bytes: Buffer, start: number, end: number): number {
-  if (start === end) throw new ConnectionError(errorCode.frameSize, "a padded frame without a length");
-  return bytes[start]!;
 }

@@ -120,3 +120,19 @@ export function numbersFrame(type: number, id: number, ...numbers: number[]): Bu
   for (const [i, value] of numbers.entries()) putUint32(payload, 4 * i, value);
   return frame(type, 0, id, payload);
 }
+
+/** That a peer broke the protocol. */
+export function broken(message: string): ConnectionError {
+  return new ConnectionError(errorCode.protocol, message);
+}
+
+/** Throws where a payload is not as long as frames of its type are. */
+export function checkLength(length: number, expected: number): void {
+  if (length !== expected) throw new ConnectionError(errorCode.frameSize, `a frame of ${length} bytes`);
+}
+
+/** How much padding ends a frame (RFC 9113, 6.1). */
+export function paddingAt(bytes: Buffer, start: number, end: number): number {
+  if (start === end) throw new ConnectionError(errorCode.frameSize, "a padded frame without a length");
+  return bytes[start]!;
+}

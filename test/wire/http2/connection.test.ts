@@ -11,7 +11,7 @@ import {
   setting,
   settingsFrame,
 } from "../../../src/wire/http2/frame.ts";
-import type { Requests } from "../../../src/wire/http2/connection.ts";
+import type { Requests } from "../../../src/wire/http2/connection-options.ts";
 import { headersFrame } from "../../../src/wire/http2/header-encoder.ts";
 import type { RequestFields } from "../../../src/wire/http2/request-fields.ts";
 import { ChunkPool, Outbox } from "../../../src/wire/http2/outbox.ts";

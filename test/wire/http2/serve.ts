@@ -1,7 +1,8 @@
 import { createServer, type AddressInfo } from "node:net";
 import type { ExecutionContext } from "ava";
 import { HeldBytes } from "../../../src/wire/held-bytes.ts";
-import { Connection, type ConnectionOptions, type Requests } from "../../../src/wire/http2/connection.ts";
+import type { ConnectionOptions, Requests } from "../../../src/wire/http2/connection-options.ts";
+import { Connection } from "../../../src/wire/http2/connection.ts";
 import { headersFrame } from "../../../src/wire/http2/header-encoder.ts";
 import { ChunkPool } from "../../../src/wire/http2/outbox.ts";
 import type { RequestFields } from "../../../src/wire/http2/request-fields.ts";

@@ -1,6 +1,7 @@
 import { Duplex } from "node:stream";
 import { HeldBytes } from "../../../src/wire/held-bytes.ts";
-import { Connection, type ConnectionOptions, type Requests } from "../../../src/wire/http2/connection.ts";
+import type { ConnectionOptions, Requests } from "../../../src/wire/http2/connection-options.ts";
+import { Connection } from "../../../src/wire/http2/connection.ts";
 import { frame, frameType, preface, settingsFrame } from "../../../src/wire/http2/frame.ts";
 import { headersFrame } from "../../../src/wire/http2/header-encoder.ts";
 import { ChunkPool } from "../../../src/wire/http2/outbox.ts";
