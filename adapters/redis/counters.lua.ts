@@ -6,7 +6,9 @@
  * `back`, `gone` (when units that are taken now count no more), `restore` (gives units back that were taken when `gone`
  * answered so, as far as they still count), `wait` (milliseconds until `amount` units can be taken) and `reset`
  * (milliseconds until the capacity is there again, 1e15 at most); where windows follow each other, `windowEnd` tells when the
- * state's one ends. Amounts are units, times milliseconds.
+ * state's one ends. A clock that is set forward is time that passes. One that is set back forgets nothing, and none waits
+ * for it: a bucket drains on, a window ends with the next one at the latest, and where one slides all counts as taken now. Such a
+ * state has `setBack` and is to be written whatever becomes of the charge. Amounts are units, times milliseconds.
  */
 export const countersLua = `
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
@@ -27,6 +29,8 @@ local function newBucket()
       if elapsed > 0 then
         s[1] = max(0, s[1] - elapsed * l.amount / l.window)
         s[2] = now
+      elseif elapsed < 0 then
+        s[2], s.setBack = now, true
       end
       return l.burst - s[1]
     end,
@@ -52,6 +56,12 @@ local function newFixed()
     local length = l.nextEnds - l.ends
     return l.ends + (floor((now - l.ends) / length) + 1) * length
   end
+  -- No window ends later than the next one, unless the clock was set back.
+  local function latest(l, now)
+    if not l.starts then return endOf(l, now) + l.window end
+    if now < l.starts then return l.ends end
+    return endOf(l, now) + l.nextEnds - l.ends
+  end
   return {
     width = 2,
     format = '>dd',
@@ -60,6 +70,8 @@ local function newFixed()
       if now >= s[1] then
         s[1] = endOf(l, now)
         s[2] = 0
+      elseif s[1] > latest(l, now) then
+        s[1], s.setBack = latest(l, now), true
       end
       return l.amount - s[2]
     end,
@@ -110,6 +122,11 @@ local function newSliding()
         local sum = 0
         for i = 0, kept - 1 do sum = sum + s[3 + i] end
         s[2] = sum
+      elseif passed < -kept then
+        -- The clock was set back by more than a window: what was taken counts as taken now.
+        for i = 0, kept - 1 do s[3 + i] = 0 end
+        s[1], s.setBack = current, true
+        s[3 + current % kept] = s[2]
       end
       return l.amount - s[2]
     end,

@@ -138,7 +138,7 @@ if id ~= 0 then
 end
 
 local others = outstanding - (mine and out(mine) or 0)
-if taken > 0 or back > 0 or id ~= 0 then
+if taken > 0 or back > 0 or id ~= 0 or s.setBack then
   local parts, last = { struct.pack(c.format, unpack(s)) }, now
   for _, each in ipairs(leases) do
     if out(each) > 0 then

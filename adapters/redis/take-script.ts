@@ -15,7 +15,7 @@ import { clockLua } from "./scripts.ts";
  * milliseconds until reset, milliseconds until a retry makes sense (-1: never). Where what lies under a key is no counter,
  * the outcome of each charge of that decision is a text that says so; the other decisions do not suffer by it.
  *
- * A decision that is refused writes nothing. Redis runs a script whole or not at all, so nobody sees half of it.
+ * A decision that is refused writes nothing, unless the clock was set back. Redis runs a script whole or not at all, so nobody sees half of it.
  */
 export const takeScript = `
 ${countersLua}
@@ -62,7 +62,7 @@ local function takeOne(key, c, l, wanted, needed, how)
   local s = read(held, c)
   local extra = raise(l, c, held, now)
   local outcome, taken, remaining, reset, wait = judge(c, l, s, wanted, needed, how)
-  if taken > 0 then write(key, s, c, l, now, extra) end
+  if taken > 0 or s.setBack then write(key, s, c, l, now, extra) end
   tell(outcome, taken, remaining, reset, wait)
 end
 
@@ -91,7 +91,7 @@ local function newTakeAll()
         charge.answer = { judge(c, l, s, charge.wanted, charge.needed, charge.how) }
         if charge.answer[1] == 0 then
           refused = true
-        elseif charge.answer[2] > 0 then
+        elseif charge.answer[2] > 0 or s.setBack then
           order[charge.key] = charge
         end
       end
@@ -106,6 +106,7 @@ local function newTakeAll()
           local s = read(packed[charge.key], c)
           local capacity = c.capacity(l)
           local available = c.available(s, l, now)
+          if s.setBack then write(charge.key, s, c, l, now, extras[charge.key]) end
           local reset, sum = c.reset(s, l, now), earlier[charge.key] or 0
           if was[1] == 1 then
             earlier[charge.key] = sum + was[2]
@@ -117,7 +118,11 @@ local function newTakeAll()
           end
         end
       end
-    elseif not refused then
+    elseif refused then
+      local charge = charges[1]
+      local s = states[charge.key]
+      if s.setBack then write(charge.key, s, charge.c, charge.l, now, extras[charge.key]) end
+    else
       for key, charge in pairs(order) do write(key, states[key], charge.c, charge.l, now, extras[key]) end
       for _, charge in ipairs(charges) do
         local r = charge.answer
