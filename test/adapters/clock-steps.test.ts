@@ -47,49 +47,52 @@ function holds(title: string, adapter: Adapter, config: object, runs: number): v
           const host = fakeHost();
           const key = randomUUID();
           const instance = await makeInstance(adapter, { ...config, dedup: "1h" }, host);
-          const ask = async (part: Partial<Charge>): Promise<Grant> =>
-            (await instance.quota!([{ limit, key, amount: 1, bestEffort: false, ...part }], fakeCall()))[0]!;
-          const spent: { at: number; amount: number }[] = [];
-          const first = new Map<string, number>();
-          let passed = 0;
-          for (const { passMs, setMs, amounts, id, refund } of steps) {
-            await host.advance(passMs);
-            host.setTime(host.now() + setMs);
-            // A clock that is set forward cannot be told from time that passes; one that is set back stands still.
-            passed += passMs + Math.max(0, setMs);
-            let before = Infinity;
-            for (const [amount, bestEffort] of amounts) {
-              const grant = await ask({ amount, bestEffort });
-              if (grant.remaining > before) throw new Error("more is left after a charge");
-              before = grant.remaining;
-              if (grant.granted > 0 && refund) {
-                await instance.refund!([{ limit, key, amount: grant.granted, bestEffort: false }], fakeCall());
-                before = Infinity;
-              } else if (grant.granted > 0) spent.push({ at: passed, amount: grant.granted });
+          try {
+            const ask = async (part: Partial<Charge>): Promise<Grant> =>
+              (await instance.quota!([{ limit, key, amount: 1, bestEffort: false, ...part }], fakeCall()))[0]!;
+            const spent: { at: number; amount: number }[] = [];
+            const first = new Map<string, number>();
+            let passed = 0;
+            for (const { passMs, setMs, amounts, id, refund } of steps) {
+              await host.advance(passMs);
+              host.setTime(host.now() + setMs);
+              // A clock that is set forward cannot be told from time that passes; one that is set back stands still.
+              passed += passMs + Math.max(0, setMs);
+              let before = Infinity;
+              for (const [amount, bestEffort] of amounts) {
+                const grant = await ask({ amount, bestEffort });
+                if (grant.remaining > before) throw new Error("more is left after a charge");
+                before = grant.remaining;
+                if (grant.granted > 0 && refund) {
+                  await instance.refund!([{ limit, key, amount: grant.granted, bestEffort: false }], fakeCall());
+                  before = Infinity;
+                } else if (grant.granted > 0) spent.push({ at: passed, amount: grant.granted });
+              }
+              if (id === undefined) continue;
+              const grant = await ask({ amount: 2, dedupId: key + id });
+              if (!grant.allowed) continue;
+              if (grant.repeated === true) {
+                if (grant.granted !== first.get(id)) throw new Error("another answer to the same id");
+              } else {
+                first.set(id, grant.granted);
+                spent.push({ at: passed, amount: grant.granted });
+              }
             }
-            if (id === undefined) continue;
-            const grant = await ask({ amount: 2, dedupId: key + id });
-            if (!grant.allowed) continue;
-            if (grant.repeated === true) {
-              if (grant.granted !== first.get(id)) throw new Error("another answer to the same id");
-            } else {
-              first.set(id, grant.granted);
-              spent.push({ at: passed, amount: grant.granted });
+            for (let i = 0; i < spent.length; i++) {
+              let sum = 0;
+              for (let j = i; j < spent.length; j++) {
+                sum += spent[j]!.amount;
+                const span = spent[j]!.at - spent[i]!.at;
+                if (sum > most(algorithm, limit, span) + 1e-6) throw new Error(`${sum} within ${span} ms`);
+              }
             }
+            // After a step back a window may last until the next one would have ended.
+            await host.advance(3 * limit.windowMs);
+            const { remaining } = await ask({ amount: 0 });
+            if (remaining !== capacity) throw new Error(`${remaining} left when everything is over`);
+          } finally {
+            await instance.close?.();
           }
-          for (let i = 0; i < spent.length; i++) {
-            let sum = 0;
-            for (let j = i; j < spent.length; j++) {
-              sum += spent[j]!.amount;
-              const span = spent[j]!.at - spent[i]!.at;
-              if (sum > most(algorithm, limit, span) + 1e-6) throw new Error(`${sum} within ${span} ms`);
-            }
-          }
-          // After a step back a window may last until the next one would have ended.
-          await host.advance(3 * limit.windowMs);
-          const { remaining } = await ask({ amount: 0 });
-          if (remaining !== capacity) throw new Error(`${remaining} left when everything is over`);
-          await instance.close?.();
         }),
         { numRuns: runs },
       );
