@@ -126,9 +126,16 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
       await (await buckets()).hubs.purge(hub);
     },
     async hubs() {
+      const { nats, hubs } = await buckets();
+      const manager = await jetstreamManager(nats, { timeout: config.timeout, checkAPI: false });
+      const prefix = `$KV.${hubsBucket}.`;
+      // Not by the bucket's history, whose end never comes where a hub speaks while it is read.
+      const { state } = await manager.streams.info(`KV_${hubsBucket}`, { subjects_filter: `${prefix}>` });
       const said: Uint8Array[] = [];
-      for await (const entry of await (await buckets()).hubs.history())
-        if (entry.operation === "PUT") said.push(entry.value);
+      for (const subject of Object.keys(state.subjects ?? {})) {
+        const entry = await hubs.get(subject.slice(prefix.length));
+        if (entry?.operation === "PUT") said.push(entry.value);
+      }
       return said;
     },
     async close() {
