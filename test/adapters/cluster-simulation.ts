@@ -86,7 +86,7 @@ export async function simulate(setting: Setting): Promise<Outcome> {
     };
     const clock = (hub.clock = leaseClock({
       monotonic: () => now * hub.rate - hub.slept,
-      now: () => now * hub.rate + hub.set,
+      now: () => Math.floor(now * hub.rate + hub.set),
     }));
     let numbers = 0;
     const prefix = Math.floor(chance() * 2 ** 30) * 1000;
