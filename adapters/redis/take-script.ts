@@ -137,6 +137,15 @@ local function newTakeAll()
   end
 end
 
+-- Whether a fault says that what lies under a key is no counter: another type, too short, or numbers that no counter has,
+-- with which Lua cannot reckon, or of which no lifetime comes.
+local function isOfKey(said)
+  for _, part in ipairs({ 'WRONGTYPE', 'data string too short', 'attempt to ', 'not an integer', 'invalid expire' }) do
+    if string.find(said, part, 1, true) then return true end
+  end
+  return false
+end
+
 local records, at, k, v = ARGV[3], 1, 1, 4
 while at <= #records do
   local charges, count, i, ok, fault = nil, 1, 1, nil, nil
@@ -177,7 +186,7 @@ while at <= #records do
   if not ok then
     -- A fault of the server, such as that it is read-only, is told as its own: nothing was written.
     local said = type(fault) == 'table' and fault.err or fault
-    if not string.find(said, 'WRONGTYPE') and not string.find(said, 'data string too short') then error(fault, 0) end
+    if not isOfKey(said) then error(fault, 0) end
     for _ = 1, count do tell(said, 0, 0, 0, 0) end
   end
 end

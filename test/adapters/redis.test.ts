@@ -243,6 +243,16 @@ else {
       t.is(answer.status, good ? "fulfilled" : "rejected");
       if (answer.status === "rejected") t.regex(String(answer.reason), /WRONGTYPE|data string too short/);
     }
+    // Long enough to be read as numbers, with which no count can reckon.
+    const sliding: Limit = { ...limit, algorithm: "sliding-window" };
+    await server.client.set("else:{long}", Buffer.alloc(200, 0xff));
+    const [before, long, after] = await Promise.allSettled([
+      hub.take({ key: "before" }),
+      hub.take({ key: "long", limit: sliding }),
+      hub.take({ key: "after" }),
+    ]);
+    t.deepEqual([before.status, long.status, after.status], ["fulfilled", "rejected", "fulfilled"]);
+    t.is((await hub.take({ key: "before", amount: 0 })).remaining, 9);
     const both = [chargeOf({ key: "other" }), chargeOf({ key: "list" })];
     await t.throwsAsync(hub.quota(both), { message: /WRONGTYPE/ });
     t.is((await hub.take({ key: "other", amount: 0 })).remaining, 10);
