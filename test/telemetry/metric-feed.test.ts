@@ -3,7 +3,7 @@ import test from "ava";
 import fc from "fast-check";
 import type { Journal, JournalRefusal, LogEntry, StoredBatch } from "../../src/sdk/index.ts";
 import { batchEntries, BatchWriter } from "../../src/telemetry/buffer/batch.ts";
-import { metricSamples, type MetricSamples } from "../../src/telemetry/buffer/metric-samples.ts";
+import { metricSamples, SampleCollector, type MetricSamples } from "../../src/telemetry/buffer/metric-samples.ts";
 import { logEntries } from "../../src/telemetry/cargo.ts";
 import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
 import { recordOf } from "../attributes/bag-of.ts";
@@ -267,5 +267,23 @@ test("samples come out of a batch as they went in", (t) => {
       t.deepEqual(metricSamples.unpack(packed, ""), [{ ...given, rows }]);
     }),
     { numRuns: fuzzRuns(200) },
+  );
+});
+
+test("a label that is longer than a batch costs the buffer its own sample and no other", (t) => {
+  const entries: MetricSamples[] = [];
+  const sink = { room: Infinity, push: (entry: MetricSamples) => void entries.push(entry) };
+  const collector = new SampleCollector({ labels: ["path"], metrics: [] }, sink, () => undefined);
+  const labels = ["/a", "/b", "x".repeat(1_000_000), "/c", ...Array.from({ length: 1500 }, (_, i) => `/${i}`)];
+  for (const label of labels) collector.record([label], [1]);
+  collector.flush();
+  collector.flush();
+  t.deepEqual(
+    entries.map(({ rows }) => rows.length),
+    [2, 1, 1000, 501],
+  );
+  t.deepEqual(
+    entries.flatMap(({ rows }) => rows.flatMap((row) => row.labels)),
+    labels,
   );
 });

@@ -52,7 +52,7 @@ function unpackRow(packed: unknown[]): SampleRow {
   };
 }
 
-/** The most rows, and about the most characters of label values, that are kept as one entry. */
+/** The most rows, and the most characters of label values unless it is one row, that are kept as one entry. */
 const maxRows = 1000;
 const maxLength = 64 * 1024;
 
@@ -76,9 +76,12 @@ export class SampleCollector implements MetricRecorder {
   }
 
   record(labels: readonly string[], values: readonly number[], exemplar?: Exemplar): void {
+    let length = 0;
+    for (const label of labels) length += label.length;
+    // A label that is too long for any batch takes no others with it.
+    if (this.#rows.length >= maxRows || this.#length + length > maxLength) this.flush();
     this.#rows.push({ labels: [...labels], values: [...values], exemplar });
-    for (const label of labels) this.#length += label.length;
-    if (this.#rows.length >= maxRows || this.#length >= maxLength) this.flush();
+    this.#length += length;
   }
 
   /** Hands on what was collected. To be called at the end of each call. */
