@@ -1,6 +1,9 @@
 import test from "ava";
+import fc from "fast-check";
 import { SeriesStore, type MetricGroup, type SeriesFamily } from "weir/sdk";
 import { fakeHost } from "weir/sdk/testing";
+import { labelHash } from "../../src/sdk/series/label-table.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 
 const group: MetricGroup = {
   labels: ["path"],
@@ -125,4 +128,96 @@ test("a counter and each bucket keep the last trace that fed them, until their s
   store.sweep(1);
   t.is(requests!.exemplar(10_000), undefined);
   t.is(seconds!.exemplar(0, 0), undefined);
+});
+
+/** A store of counters with so many labels, and what it counted by the labels' values. */
+function counters(width: number) {
+  const host = fakeHost({ now: 1000 });
+  const count = host.count.bind(host);
+  const options = {
+    maxSeries: 10_000,
+    maxLabelLength: 100,
+    prefix: "",
+    linger: true,
+    log: host.log,
+    now: host.now,
+    count,
+  };
+  const store = new SeriesStore(options);
+  const labels = Array.from({ length: width }, (_, i) => `l${i}`);
+  const recorder = () => store.recorder({ labels, metrics: [{ name: "n", kind: "counter", help: "" }] });
+  const counted = (): Map<string, number> => {
+    const [family] = store.families as [SeriesFamily];
+    const values = new Map<string, number>();
+    for (let row = 0; row < family.table.rows; row++)
+      if (family.has(row)) values.set(labels.map((_, i) => family.table.value(row, i)).join(), family.value(row));
+    return values;
+  };
+  return { store, recorder, counted };
+}
+
+test("records count by the values of all their labels in order, whoever records them and whatever ends meanwhile", (t) => {
+  const value = fc.constantFrom("a", "b", "c", "d");
+  const step = fc.oneof(
+    { weight: 9, arbitrary: fc.tuple(fc.nat(2), fc.tuple(value, value, value)) },
+    { weight: 1, arbitrary: fc.constant("sweep" as const) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      const { store, recorder, counted } = counters(3);
+      const recorders = [recorder(), recorder(), recorder()];
+      const expected = new Map<string, number>();
+      const written = new Map<string, number>();
+      let tick = 0;
+      for (const each of steps) {
+        if (each === "sweep") {
+          store.sweep(1);
+          tick++;
+          for (const [key, at] of written) {
+            if (at >= tick - 1) continue;
+            written.delete(key);
+            expected.delete(key);
+          }
+          continue;
+        }
+        const [by, labels] = each;
+        const key = labels.join();
+        recorders[by]!.record(labels, [1]);
+        expected.set(key, (expected.get(key) ?? 0) + 1);
+        written.set(key, tick);
+      }
+      t.deepEqual(new Map([...counted()].sort()), new Map([...expected].sort()));
+    }),
+    { numRuns: fuzzRuns(200) },
+  );
+});
+
+test("labels whose hashes are the same are told apart", (t) => {
+  const { recorder, counted } = counters(2);
+  const { record } = recorder();
+  // Values have numbers in the order in which they come.
+  const many = 300;
+  for (let i = 0; i < many; i++) record([`v${i}`, `v${i}`], [0]);
+  const expected = new Map<string, number>();
+  const add = (labels: readonly string[]): void => {
+    record(labels, [1]);
+    expected.set(labels.join(), (expected.get(labels.join()) ?? 0) + 1);
+  };
+  // Where numbers begin with 0, and where with 1.
+  for (const first of [0, 1]) {
+    const known = new Map<number, readonly string[]>();
+    for (let b = 0; b < many; b++) {
+      for (let a = 0; a < many; a++) {
+        if (a === b) continue;
+        const hash = (labelHash(0, first + a) + labelHash(1, first + b)) | 0;
+        const labels = [`v${a}`, `v${b}`];
+        const other = known.get(hash);
+        if (other === undefined) known.set(hash, labels);
+        else for (const each of [other, labels]) add(each);
+      }
+    }
+  }
+  t.true(expected.size > 20, `${expected.size} tuples`);
+  const all = counted();
+  for (const [labels, count] of expected) t.is(all.get(labels), count);
 });
