@@ -33,21 +33,26 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
   const watch = async ({ nats, policies }: Buckets): Promise<void> => {
     // The API answers to those who may not, or where there is no bucket, only with silence or an error: it is tried again.
     const changes = await policies.watch({ key: currentKey, include: "updates" });
-    if (connection.current() !== nats || watching !== undefined) return changes.stop();
+    if (isClosed || connection.current() !== nats || watching !== undefined) return changes.stop();
     watching = changes;
-    try {
-      for await (const _ of changes) host.changed();
-    } finally {
-      if (watching === changes) watching = undefined;
-    }
+    void follow(changes);
   };
-  let starting = false;
+  const follow = async (changes: NonNullable<typeof watching>): Promise<void> => {
+    try {
+      for await (const _ of changes) host.changed?.();
+    } catch (error) {
+      host.log.debug({ bucket, reason: textOf(error) }, "the bucket is not watched any more");
+    }
+    if (watching === changes) watching = undefined;
+  };
+  let isClosed = false;
+  /** A watch that begins: its timers outlive a connection that is closed meanwhile. */
+  let starting: Promise<void> | undefined;
   const watchAgain = (buckets: Buckets): void => {
-    if (watching !== undefined || starting) return;
-    starting = true;
-    void watch(buckets)
+    if (host.changed === undefined || watching !== undefined || starting !== undefined) return;
+    starting = watch(buckets)
       .catch((error: unknown) => host.log.debug({ bucket, reason: textOf(error) }, "the bucket is not watched"))
-      .finally(() => (starting = false));
+      .finally(() => (starting = undefined));
   };
   const bucketsOn = async (nats: NatsConnection): Promise<Buckets> => {
     const kvm = new Kvm(jetstream(nats, { timeout: config.timeout, checkAPI: false }));
@@ -58,7 +63,7 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
     watching = undefined;
     // Nothing is asked of the server for it.
     open = bucketsOn(nats);
-    host.changed();
+    host.changed?.();
   });
   const buckets = async (): Promise<Buckets> => {
     if (connection.current() === undefined || open === undefined)
@@ -140,6 +145,8 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
     },
     async close() {
       open = undefined;
+      isClosed = true;
+      await starting;
       watching?.stop();
       await connection.close();
     },

@@ -79,7 +79,7 @@ export async function moveAndShow(
 export async function onStore(found: PushedStore, io: Io, work: (store: PolicyStore) => Promise<void>): Promise<void> {
   let store: PolicyStore | undefined;
   try {
-    store = await openPolicyStore(found, quiet, { changed: () => undefined });
+    store = await openPolicyStore(found, quiet);
     await work(store);
   } catch (error) {
     io.err(`error[${error instanceof WeirError ? error.code : "WEIR_PUSH"}]: ${textOf(error)}\n`);

@@ -33,6 +33,9 @@ export interface PolicyStoreHost {
   /** The folder that relative paths are meant from: where `weir.yaml` lies. */
   readonly folder: string;
   readonly log: Log;
-  /** Called when the store is reached, again and at first, and when the set that holds may be another. Must not throw. */
-  changed(): void;
+  /**
+   * Called when the store is reached, again and at first, and when the set that holds may be another. Must not throw. Left
+   * out by whoever does one piece of work: nothing is followed then.
+   */
+  readonly changed?: (() => void) | undefined;
 }

@@ -5,7 +5,7 @@ import type { PushedStore } from "../load.ts";
 export function openPolicyStore(
   { entry, folder }: PushedStore,
   log: Log,
-  host: Pick<PolicyStoreHost, "changed">,
+  { changed }: Pick<PolicyStoreHost, "changed"> = {},
 ): Promise<PolicyStore> {
-  return entry.adapter.policyStore!(entry.config, { name: entry.name, folder, log, changed: () => host.changed() });
+  return entry.adapter.policyStore!(entry.config, { name: entry.name, folder, log, changed });
 }
