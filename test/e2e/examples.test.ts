@@ -44,7 +44,7 @@ test("weir validate finds nothing in them", async (t) => {
   const { code, stdout, stderr } = await runWeir(["validate", "--config", config]);
   t.is(code, 0);
   t.is(stderr, "");
-  t.regex(stdout, /^13 policies with 23 rules are fine \(version [0-9a-f]+\)\n$/);
+  t.regex(stdout, /^14 policies with 25 rules are fine \(version [0-9a-f]+\)\n$/);
 });
 
 test("the first lines say where it listens and what is loaded, with two commands whose answers are as told", async (t) => {

@@ -349,7 +349,7 @@ test("every page of the admin listener is there, and the first one lists them al
 test("the status page names listeners, policies and the last reload", async (t) => {
   const status = await page("/status");
   t.deepEqual(status.listeners, { grpc: hub.grpc, http: hub.http, admin: hub.admin });
-  t.like(status.policies, { policies: 4 + 2, check_rules: 3, report_rules: 2 + 8 });
+  t.like(status.policies, { policies: 4 + 3, check_rules: 3, report_rules: 2 + 10 });
   t.like(status.last_reload, { ok: true, problems: [] });
   t.false(status.draining);
 });

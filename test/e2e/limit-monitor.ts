@@ -84,17 +84,27 @@ export async function monitorLimit({ client }: RedisServer, limit: string, t: Ex
   };
 }
 
-/** The payments in a command: decisions one after the other, each with the number of its charges. */
+/** The payments in a command, whose third argument has the records of its charges, as `chargeFormat` says. */
 function* paymentsOf(keys: readonly string[], args: readonly string[]): Generator<[id: string, units: number]> {
-  let [at, key] = [keys.length + 2, 0];
-  while (at < args.length) {
-    for (let charges = Number(args[at++]); charges > 0; charges--) {
-      const [units, , how, follows] = args.slice(at + 4).map(Number);
-      at += 8;
-      key++;
-      if (follows === 1 && how === 2) yield [keys[key]!, units!];
-      if (follows === 1) key++;
-      else if (follows !== 0 || how === 2) throw new Error(`not a charge of these tests: ${args.join(" ")}`);
-    }
+  const records = bytesOf(args[keys.length + 2]!);
+  let key = 0;
+  for (let at = 0; at < records.length; at += recordBytes) {
+    const [how, follows, units] = [records[at + 1]!, records[at + 2]!, records.readDoubleBE(at + 31)];
+    key++;
+    if (follows === 1 && how === 2) yield [keys[key]!, units];
+    if (follows === 1) key++;
+    else if (follows !== 0 || how === 2) throw new Error(`not a charge of these tests: ${args.join(" ")}`);
   }
+}
+
+/** Of a record: a letter, two bytes, a number of four and five of eight. */
+const recordBytes = 1 + 1 + 1 + 4 + 5 * 8;
+
+/** An argument as MONITOR shows it: what is not printable behind a backslash. */
+function bytesOf(shown: string): Buffer {
+  const letters: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", a: "\x07", b: "\b" };
+  const text = shown.replaceAll(/\\(?:x([0-9a-f]{2})|(.))/g, (_, hex: string | undefined, letter: string) =>
+    hex === undefined ? (letters[letter] ?? letter) : String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(text, "latin1");
 }
