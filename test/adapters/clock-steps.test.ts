@@ -12,7 +12,8 @@ import { startRedis } from "./redis-server.ts";
 /** The most units within a span of time that the clock says has passed, both ends included. */
 function most(algorithm: Algorithm, { amount, burst, windowMs }: Limit, spanMs: number): number {
   if (algorithm === "token-bucket") return burst + (spanMs * amount) / windowMs;
-  if (algorithm === "sliding-window") return amount * (Math.floor(spanMs / windowMs) + 1);
+  if (algorithm === "sliding-window" || algorithm === "concurrency")
+    return amount * (Math.floor(spanMs / windowMs) + 1);
   return amount * (Math.floor(spanMs / windowMs) + 2);
 }
 
@@ -30,7 +31,7 @@ const step = fc.record({
 });
 
 function holds(title: string, adapter: Adapter, config: object, runs: number): void {
-  for (const algorithm of ["token-bucket", "sliding-window", "fixed-window", "calendar"] as const) {
+  for (const algorithm of ["token-bucket", "sliding-window", "fixed-window", "calendar", "concurrency"] as const) {
     const limit: Limit = {
       id: "p/l",
       algorithm,
