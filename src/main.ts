@@ -3,8 +3,9 @@
  * The process: arguments, signals and the exit code. Everything else is handed down from here.
  *
  * V8 lets a heap grow to several times what lives in it before it cleans up. A hub is one of many processes on its
- * machine, so its heap is kept nearer to what it needs; what that costs a check cannot be told from nothing. The space for what is new, 32 MB, can be set
- * only where Node is started: `npm start` and the image do so by `--max-semi-space-size=4` (ARCHITECTURE.md, "Memory").
+ * machine, so its heap is kept nearer to what it needs; what that costs a check cannot be told from nothing. The space
+ * for what is new, 32 MB, can be set only where Node is started: `npm start` and the image do so by
+ * `--max-semi-space-size=4` (ARCHITECTURE.md, "Memory").
  */
 import { Command, CommanderError } from "commander";
 import { setFlagsFromString } from "node:v8";

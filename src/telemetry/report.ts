@@ -136,10 +136,12 @@ export function createReporter(options: ReporterOptions): Reporter {
   // What is to be done for the record at hand. The arrays are used again and again, and how much of them counts is kept
   // apart: setting an array's length costs more than all the rest of it.
   const policies: PreparedPolicy[] = [];
+  const groups: PreparedPolicy["metrics"][number][] = [];
   const logs: PreparedLog[] = [];
   const traced: PreparedSpan[] = [];
   const made: Span[] = [];
   let policyCount = 0;
+  let groupCount = 0;
   let logCount = 0;
   let spanCount = 0;
   let bagAtHand: Bag;
@@ -158,6 +160,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   return {
     report(bag) {
       policyCount = 0;
+      groupCount = 0;
       logCount = 0;
       spanCount = 0;
       bagAtHand = bag;
@@ -167,18 +170,17 @@ export function createReporter(options: ReporterOptions): Reporter {
         const policy = policies[i]!;
         for (const log of policy.logs) if (log.condition.applies(bag)) logs[logCount++] = log;
         for (const span of policy.spans) if (span.condition.applies(bag)) trace(span, bag);
+        for (const group of policy.metrics) if (group.condition.applies(bag)) groups[groupCount++] = group;
       }
       // Nothing of a record is done unless all of it can be: its caller may send it again.
       const room = logCount + spanCount === 0 || (haveRoom(logs, logCount) && haveRoom(traced, spanCount));
-      if (!room || (collectors.length > 0 && !haveRoomForSamples(policies, policyCount, bag))) {
+      if (!room || (collectors.length > 0 && !haveRoomForSamples(groups, groupCount))) {
         counts.full++;
         return "full";
       }
       // What was made of the record itself is in the backend of traces for certain.
       const exemplar = exemplarOf === undefined ? undefined : spanCount > 0 ? made[0] : exemplarOf(bag);
-      for (let i = 0; i < policyCount; i++) {
-        for (const group of policies[i]!.metrics) if (group.condition.applies(bag)) group.record(bag, exemplar);
-      }
+      for (let i = 0; i < groupCount; i++) groups[i]!.record(bag, exemplar);
       const timeMs = logCount > 0 ? now() : 0;
       for (let i = 0; i < logCount; i++) logs[i]!.sink.push(logs[i]!.entry(bag, timeMs));
       draw?.(bag);
@@ -223,11 +225,12 @@ function haveRoom(rules: readonly { readonly sink: { readonly room: number } }[]
   return true;
 }
 
-/** Whether the buffer takes what the groups of metrics that apply would have it keep. */
-function haveRoomForSamples(policies: readonly PreparedPolicy[], count: number, bag: Bag): boolean {
-  for (let i = 0; i < count; i++)
-    for (const { condition, collector } of policies[i]!.metrics)
-      if (collector !== undefined && condition.applies(bag) && collector.room <= 0) return false;
+/** Whether the buffer takes what the first groups of metrics would have it keep. */
+function haveRoomForSamples(groups: PreparedPolicy["metrics"], count: number): boolean {
+  for (let i = 0; i < count; i++) {
+    const { collector } = groups[i]!;
+    if (collector !== undefined && collector.room <= 0) return false;
+  }
   return true;
 }
 

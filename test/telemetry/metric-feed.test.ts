@@ -80,9 +80,9 @@ class Pushing {
   }
 }
 
-async function setUp(journal = new FakeJournal(), telemetry = "", hub = new TestHub()) {
+async function setUp(journal = new FakeJournal(), telemetry = "", hub = new TestHub(), rules = policies) {
   const pushing = new Pushing(hub);
-  const snapshot = await snapshotOf(policies, `buffer: disk, disk: { folder: a }, ${telemetry}`);
+  const snapshot = await snapshotOf(rules, `buffer: disk, disk: { folder: a }, ${telemetry}`);
   let batches = 0;
   const counts = { stored: 0, spilled: 0, refused: 0 };
   const reporter: Reporter = createReporter({
@@ -208,6 +208,19 @@ test("a record is not taken while the journal takes nothing, and nothing of it i
   await t.throwsAsync(committed!, { code: "WEIR_REPORT_NOT_STORED" });
   await turns();
   t.deepEqual(pushed(), []);
+});
+
+test("a condition of a metric that the buffer keeps is asked once for a record", async (t) => {
+  const rules = `
+policy: p
+report:
+  - { metric: requests, type: counter, labels: {}, to: other, unless: 1 / (request.size - 5) == 0 }
+`;
+  const { hub, report, pushed } = await setUp(new FakeJournal(), "", new TestHub(), rules);
+  t.is(report("/a").outcome, "taken");
+  await turns();
+  t.deepEqual(hub.observer.told, ["fault p/requests unless"]);
+  t.deepEqual(pushed(), ["requests{} 1"]);
 });
 
 test("with whenAway: memory samples go by a journal that is away", async (t) => {
