@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { createClient } from "../../src/client/index.ts";
 import { until } from "./clients.ts";
 import { freePort } from "./free-port.ts";
@@ -102,21 +102,7 @@ adapters:
     let onSocket = await startStatsd(undefined, socket);
     if ("gap" in onSocket) return notRun(t, onSocket);
     t.teardown(() => (onSocket as StatsdServer).dispose());
-    const hub = await startHub({
-      "weir.yaml": `
-policies: ./policies
-adapters:
-  plain: { adapter: statsd, address: "unixstream://${socket}", interval: 100ms }
-`,
-      "policies/plain.yaml": policy("plain"),
-    });
-    t.teardown(() => hub.dispose());
-    const client = createClient({ address: hub.grpc });
-    t.teardown(() => client.close());
-    const report = (times: number) =>
-      client.report(
-        Array.from({ length: times }, () => ({ "destination.workload.name": "reviews", "response.code": 200 })),
-      );
+    const { hub, report } = await reportingTo(t, `unixstream://${socket}`);
     const counted = async (key: string): Promise<unknown> => (await (onSocket as StatsdServer).shown("counters"))[key];
 
     await report(7);
@@ -134,6 +120,26 @@ adapters:
     await until(async () => (await counted("plain_requests.reviews.200")) === 5);
     t.is(await counted("statsd.bad_lines_seen"), 0);
   });
+}
+
+/** A hub whose reports go to a Unix socket, and a client that reports requests to it. */
+async function reportingTo(t: ExecutionContext, address: string, dialect = "statsd") {
+  const hub = await startHub({
+    "weir.yaml": `
+policies: ./policies
+adapters:
+  plain: { adapter: statsd, address: "${address}", dialect: ${dialect}, interval: 100ms }
+`,
+    "policies/plain.yaml": policy("plain"),
+  });
+  t.teardown(() => hub.dispose());
+  const client = createClient({ address: hub.grpc });
+  t.teardown(() => client.close());
+  const report = (times: number) =>
+    client.report(
+      Array.from({ length: times }, () => ({ "destination.workload.name": "reviews", "response.code": 200 })),
+    );
+  return { hub, report };
 }
 
 test("Prometheus's statsd_exporter takes tags on a Unix datagram socket, also after it was killed", async (t) => {
@@ -155,21 +161,7 @@ test("Prometheus's statsd_exporter takes tags on a Unix datagram socket, also af
     t.teardown(() => running.dispose());
     return { running, metrics: async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text() };
   };
-  const hub = await startHub({
-    "weir.yaml": `
-policies: ./policies
-adapters:
-  plain: { adapter: statsd, address: "unixgram://${socket}", dialect: dogstatsd, interval: 100ms }
-`,
-    "policies/plain.yaml": policy("plain"),
-  });
-  t.teardown(() => hub.dispose());
-  const client = createClient({ address: hub.grpc });
-  t.teardown(() => client.close());
-  const report = (times: number) =>
-    client.report(
-      Array.from({ length: times }, () => ({ "destination.workload.name": "reviews", "response.code": 200 })),
-    );
+  const { hub, report } = await reportingTo(t, `unixgram://${socket}`, "dogstatsd");
 
   // Nobody is there yet: what was counted waits.
   await report(3);
