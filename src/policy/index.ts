@@ -7,4 +7,4 @@ export { loadPolicies } from "./load.ts";
 export type { Loaded, LoadOptions } from "./load.ts";
 export { isShipped, ownPart } from "./shipped.ts";
 export type { Problem } from "./problem.ts";
-export { policySchema, weirSchema } from "./schemas.ts";
+export { policySchema, weirSchema } from "./schema/json-schema.ts";

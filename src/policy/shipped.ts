@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { PolicyFile } from "./compile.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { Policy, Snapshot } from "./snapshot.ts";
 
 /** The folder of the policies that ship with Weir, in the clone as in the package. */

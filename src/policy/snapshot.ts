@@ -6,7 +6,7 @@ import type { Value } from "../attributes/value.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { Adapter, InputType, Limit, MetricKind, RefusalCode, SpanKind } from "../sdk/index.ts";
 import type { Problem } from "./problem.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "./config/settings.ts";
 
 /** A place in a file. Line and column count from 1. */
 export interface Place {

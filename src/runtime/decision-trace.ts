@@ -2,7 +2,7 @@ import type { Bag } from "../attributes/bag.ts";
 import { readTraceContext, traceFormats, type TraceContext } from "../attributes/trace-context.ts";
 import { TraceReader } from "../attributes/trace-reader.ts";
 import type { Layout } from "../attributes/layout.ts";
-import type { TraceSettings } from "../policy/settings.ts";
+import type { TraceSettings } from "../policy/config/settings.ts";
 import type { JsonValue, Span } from "../sdk/index.ts";
 import type { Observer } from "../util/observer.ts";
 import { SpanRate } from "../util/span-rate.ts";

@@ -1,4 +1,4 @@
-import type { Settings } from "../policy/settings.ts";
+import type { Settings } from "../policy/config/settings.ts";
 
 /**
  * How long, and how often, a client may use a decision: the least of what took part. A rule takes part when it applied:

@@ -16,14 +16,14 @@ import { pushes } from "./buffer/pushing-instance.ts";
 import { RecordBuffer, type BufferCounts, type EntrySink } from "./buffer/record-buffer.ts";
 import { createDecisionLog, type DecisionLog } from "./decisions/decision-log.ts";
 import type { RecentRefusals } from "./decisions/recent-refusals.ts";
-import { logEntries, spans, type Cargo } from "./cargo.ts";
-import { prepareLog, type PreparedLog } from "./log-rule.ts";
-import { groupKey, prepareMetrics, type PreparedMetrics } from "./metric-group.ts";
+import { logEntries, spans, type Cargo } from "./queues/cargo.ts";
+import { prepareLog, type PreparedLog } from "./rules/log-rule.ts";
+import { groupKey, prepareMetrics, type PreparedMetrics } from "./rules/metric-group.ts";
 import type { RecordOutcome } from "./outcome.ts";
-import { PolicyIndex } from "./policy-index.ts";
-import type { ExportQueue } from "./queue.ts";
-import type { AnyQueue, Queues } from "./queues.ts";
-import { prepareSpan, type PreparedSpan } from "./span-rule.ts";
+import { PolicyIndex } from "./rules/policy-index.ts";
+import type { ExportQueue } from "./queues/queue.ts";
+import type { AnyQueue, Queues } from "./queues/queues.ts";
+import { prepareSpan, type PreparedSpan } from "./rules/span-rule.ts";
 
 /** What the reporter needs of an instance: the methods of the capabilities that its adapter provides. */
 export interface ReportingInstance {

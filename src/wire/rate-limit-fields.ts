@@ -1,4 +1,4 @@
-import type { DoorSettings } from "../policy/doors-shape.ts";
+import type { DoorSettings } from "../policy/schema/doors.ts";
 import type { LimitState } from "../runtime/decision.ts";
 
 /** A header field, its name in lower case. */

@@ -1,7 +1,7 @@
 import type { Bag } from "../attributes/bag.ts";
 import type { Layout } from "../attributes/layout.ts";
 import type { Vocabulary } from "../attributes/vocabulary.ts";
-import type { DoorSettings } from "../policy/doors-shape.ts";
+import type { DoorSettings } from "../policy/schema/doors.ts";
 import type { Asked, Decision } from "../runtime/decision.ts";
 import type { Holds } from "../runtime/limits/holds.ts";
 import type { RateLimitAsked, RateLimitJudgement } from "../runtime/rate-limit-decision.ts";

@@ -9,7 +9,7 @@ import { compilePolicies } from "../../src/policy/index.ts";
 import type { Journal } from "../../src/sdk/index.ts";
 import { fakeHost, makeInstance } from "../../src/sdk/testing.ts";
 import { openDiskJournal } from "../../src/telemetry/buffer/disk-journal.ts";
-import { createQueues } from "../../src/telemetry/queues.ts";
+import { createQueues } from "../../src/telemetry/queues/queues.ts";
 import { createReporter } from "../../src/telemetry/report.ts";
 import { systemTimers } from "../../src/util/timers.ts";
 import { createTraceIds } from "../../src/util/trace-ids.ts";

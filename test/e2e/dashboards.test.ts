@@ -7,7 +7,7 @@ import { queriesOf, type Dashboard } from "../cases/dashboards/grafana.ts";
 import { publishedQueries, type Published } from "../cases/dashboards/published.ts";
 import { hubFor, post, until } from "./clients.ts";
 import { projectRoot } from "./hub.ts";
-import type { HubMetricName } from "../../src/telemetry/hub-metric-names.ts";
+import type { HubMetricName } from "../../src/telemetry/hub-metrics/names.ts";
 import { doors } from "./mesh-traffic.ts";
 import { startPrometheus, type Prometheus } from "./prometheus-process.ts";
 import { notRun } from "./programs.ts";

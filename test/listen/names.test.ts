@@ -1,6 +1,6 @@
 import test from "ava";
 import { pages } from "../../src/console/pages.ts";
-import { doorNames, openPages } from "../../src/policy/listen-shape.ts";
+import { doorNames, openPages } from "../../src/policy/schema/listen.ts";
 import { Apportioner } from "../../src/runtime/quota/apportioner.ts";
 import { createAuthzDoor } from "../../src/wire/authz/authz-door.ts";
 import { createAccessLogDoor } from "../../src/wire/envoy/access-log/access-log-door.ts";

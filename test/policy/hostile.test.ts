@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import { compilePolicies } from "../../src/policy/index.ts";
 import { maxProblems, Problems } from "../../src/policy/problems.ts";
 import { parseRate } from "../../src/sdk/index.ts";
-import { formatSize, parseSize } from "../../src/policy/size.ts";
+import { formatSize, parseSize } from "../../src/policy/shape/size.ts";
 import type { Node, ScalarNode } from "../../src/policy/yaml/node.ts";
 import { readYaml, readYamlInTurns } from "../../src/policy/yaml/read-yaml.ts";
 import { scalarRange } from "../../src/policy/yaml/scalar-offset.ts";

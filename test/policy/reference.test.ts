@@ -15,7 +15,7 @@ import {
   levelShape,
   overrideShape,
   queryShape,
-} from "../../src/policy/check-rule-shape.ts";
+} from "../../src/policy/schema/check-rule.ts";
 import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
 import {
   adminListenerShape,
@@ -23,17 +23,17 @@ import {
   listenerShape,
   listenShape,
   tlsShape,
-} from "../../src/policy/listen-shape.ts";
-import { policyShape } from "../../src/policy/policy-shape.ts";
+} from "../../src/policy/schema/listen.ts";
+import { policyShape } from "../../src/policy/schema/policy.ts";
 import {
   authzShape,
   doorsShape,
   rateLimitFieldsShape,
   ratelimitDoorShape,
   ratelimitQuotaDoorShape,
-} from "../../src/policy/doors-shape.ts";
-import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy/report-rule-shape.ts";
-import { samplingShape } from "../../src/policy/span-rule-shape.ts";
+} from "../../src/policy/schema/doors.ts";
+import { exponentialShape, linearShape, reportRuleShape } from "../../src/policy/schema/report-rule.ts";
+import { samplingShape } from "../../src/policy/schema/span-rule.ts";
 import type { Fields } from "../../src/policy/shape/collections.ts";
 import {
   checkDefaultsShape,
@@ -46,7 +46,7 @@ import {
   telemetryShape,
   tracesShape,
   weirShape,
-} from "../../src/policy/weir-shape.ts";
+} from "../../src/policy/schema/weir.ts";
 import { runCommand } from "../cli/run-command.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../../..");

@@ -2,7 +2,7 @@ import test from "ava";
 import { Cidr } from "../../src/attributes/ip.ts";
 import type { ExecutionContext } from "ava";
 import { Bag } from "../../src/attributes/bag.ts";
-import { doorSettings } from "../../src/policy/doors-shape.ts";
+import { doorSettings } from "../../src/policy/schema/doors.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
 import type {
   AskRule,

@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import { Backlog } from "../../src/telemetry/backlog.ts";
+import { Backlog } from "../../src/telemetry/queues/backlog.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 
 const step = fc.oneof(

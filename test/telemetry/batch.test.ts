@@ -2,7 +2,7 @@ import test from "ava";
 import fc from "fast-check";
 import type { LogEntry } from "../../src/sdk/index.ts";
 import { batchEntries, batchTargets, BatchWriter, type Batch } from "../../src/telemetry/buffer/batch.ts";
-import { logEntries, spans } from "../../src/telemetry/cargo.ts";
+import { logEntries, spans } from "../../src/telemetry/queues/cargo.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 
 function writerOf(maxBytes: number) {

@@ -6,7 +6,7 @@ import { attributesRead } from "../../src/telemetry/decisions/attributes-read.ts
 import { createDecisionLog, type NotedDecision } from "../../src/telemetry/decisions/decision-log.ts";
 import { createRecentRefusals } from "../../src/telemetry/decisions/recent-refusals.ts";
 import type { LogEntry } from "../../src/sdk/index.ts";
-import type { ExportQueue } from "../../src/telemetry/queue.ts";
+import type { ExportQueue } from "../../src/telemetry/queues/queue.ts";
 import { bagOf } from "../attributes/bag-of.ts";
 import { heapBytes } from "../heap-bytes.ts";
 

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import test from "ava";
 import promClient from "prom-client";
 import { parseExposition } from "../../adapters/prometheus/exposition-parser.ts";
-import { hubMetricNames, type HubMetric } from "../../src/telemetry/hub-metric-names.ts";
-import { createHubMetrics, type HubMetrics } from "../../src/telemetry/hub-metrics.ts";
+import { hubMetricNames, type HubMetric } from "../../src/telemetry/hub-metrics/names.ts";
+import { createHubMetrics, type HubMetrics } from "../../src/telemetry/hub-metrics/hub-metrics.ts";
 import type { ExpositionFormat } from "../../src/util/exposition.ts";
 import { snapshotOf } from "./hub.ts";
 

@@ -8,7 +8,7 @@ import {
   type MetricRecorder,
   type Span,
 } from "../../src/sdk/index.ts";
-import { createQueues, type Queues, type QueuesOptions } from "../../src/telemetry/queues.ts";
+import { createQueues, type Queues, type QueuesOptions } from "../../src/telemetry/queues/queues.ts";
 import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
 import { createTraceIds } from "../../src/util/trace-ids.ts";
 import { z } from "zod";

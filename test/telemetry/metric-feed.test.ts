@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { Journal, JournalRefusal, LogEntry, StoredBatch } from "../../src/sdk/index.ts";
 import { batchEntries, BatchWriter } from "../../src/telemetry/buffer/batch.ts";
 import { metricSamples, SampleCollector, type MetricSamples } from "../../src/telemetry/buffer/metric-samples.ts";
-import { logEntries } from "../../src/telemetry/cargo.ts";
+import { logEntries } from "../../src/telemetry/queues/cargo.ts";
 import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
 import { recordOf } from "../attributes/bag-of.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";

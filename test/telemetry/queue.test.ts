@@ -1,8 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
 import type { Exported, LogEntry } from "../../src/sdk/index.ts";
-import { logEntries } from "../../src/telemetry/cargo.ts";
-import { defaultQueueLimits, ExportQueue, type QueueLimits } from "../../src/telemetry/queue.ts";
+import { logEntries } from "../../src/telemetry/queues/cargo.ts";
+import { defaultQueueLimits, ExportQueue, type QueueLimits } from "../../src/telemetry/queues/queue.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
 

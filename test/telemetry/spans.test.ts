@@ -1,7 +1,7 @@
 import test from "ava";
 import { Fault } from "../../src/attributes/fault.ts";
 import type { Span } from "../../src/sdk/index.ts";
-import { clientSideOf } from "../../src/telemetry/span-rule.ts";
+import { clientSideOf } from "../../src/telemetry/rules/span-rule.ts";
 import { recordOf, type Attributes } from "../attributes/bag-of.ts";
 import { snapshotOf, TestHub } from "./hub.ts";
 

@@ -2,7 +2,7 @@ import { dirname, resolve } from "node:path";
 import { compilePolicies } from "../../policy/compile.ts";
 import type { PolicyFile } from "../../policy/compile.ts";
 import { readTextFile, Unreadable } from "../../util/text-file.ts";
-import { importAdapter } from "../../policy/import-adapter.ts";
+import { importAdapter } from "../../policy/config/import-adapter.ts";
 import type { Problem } from "../../policy/problem.ts";
 import type { Snapshot } from "../../policy/snapshot.ts";
 import type { Node } from "../../policy/yaml/node.ts";

@@ -4,7 +4,7 @@ import type { AdapterEntry } from "../../policy/snapshot.ts";
 import type { HoldAsked } from "../../runtime/limits/holds.ts";
 import { createRuntime } from "../../runtime/runtime.ts";
 import type { Adapter, Log } from "../../sdk/index.ts";
-import { createQueues } from "../../telemetry/queues.ts";
+import { createQueues } from "../../telemetry/queues/queues.ts";
 import { createReporter } from "../../telemetry/report.ts";
 import type { Reporter } from "../../telemetry/report.ts";
 import { createTraceIds } from "../../util/trace-ids.ts";

@@ -1,5 +1,5 @@
 import { Duration } from "../../attributes/duration.ts";
-import { formatSize, parseSize } from "../size.ts";
+import { formatSize, parseSize } from "./size.ts";
 import { number, parsedText } from "./scalars.ts";
 import type { Located, Shape } from "./shape.ts";
 

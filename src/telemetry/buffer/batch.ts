@@ -1,4 +1,4 @@
-import type { Cargo } from "../cargo.ts";
+import type { Cargo } from "../queues/cargo.ts";
 
 /** How a batch keeps one kind of entries. */
 export type Packing<T> = Pick<Cargo<T>, "pack" | "unpack"> & { readonly capability: string; readonly dropped: string };

@@ -1,7 +1,7 @@
 import type { Journal, Log } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
-import type { Cargo } from "../cargo.ts";
-import type { ExportQueue } from "../queue.ts";
+import type { Cargo } from "../queues/cargo.ts";
+import type { ExportQueue } from "../queues/queue.ts";
 import { batchEntries } from "./batch.ts";
 
 export interface FeedOptions<T> {

@@ -1,5 +1,5 @@
 import type { Exemplar, MetricGroup, MetricRecorder } from "../../sdk/index.ts";
-import type { Cargo } from "../cargo.ts";
+import type { Cargo } from "../queues/cargo.ts";
 import type { EntrySink } from "./record-buffer.ts";
 
 /** What a recorder was given for one record. */

@@ -1,7 +1,7 @@
-import type { Settings } from "../../policy/settings.ts";
+import type { Settings } from "../../policy/config/settings.ts";
 import { type JsonValue, type LogEntry, refusalCodes } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
-import type { ExportQueue } from "../queue.ts";
+import type { ExportQueue } from "../queues/queue.ts";
 import type { RecentRefusals } from "./recent-refusals.ts";
 
 /** What a log of decisions needs of one. */

@@ -1,4 +1,4 @@
-import type { DoorSettings } from "../../policy/doors-shape.ts";
+import type { DoorSettings } from "../../policy/schema/doors.ts";
 import type { Decision } from "../../runtime/decision.ts";
 import type { HttpAnswer } from "../http/route.ts";
 import { rateLimitFields } from "../rate-limit-fields.ts";

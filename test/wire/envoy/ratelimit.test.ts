@@ -1,6 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
-import { doorSettings, type DoorSettings } from "../../../src/policy/doors-shape.ts";
+import { doorSettings, type DoorSettings } from "../../../src/policy/schema/doors.ts";
 import type { Call } from "../../../src/wire/call.ts";
 import type { Client } from "../../../src/wire/client.ts";
 import { createRateLimitDoor } from "../../../src/wire/envoy/ratelimit/rate-limit-door.ts";

@@ -1,7 +1,7 @@
 import type { Bag, Reads } from "../../../src/attributes/bag.ts";
 import { Layout } from "../../../src/attributes/layout.ts";
 import { standardVocabulary } from "../../../src/attributes/standard-vocabulary.ts";
-import { doorSettings, type DoorSettings } from "../../../src/policy/doors-shape.ts";
+import { doorSettings, type DoorSettings } from "../../../src/policy/schema/doors.ts";
 import type { Asked, Decision } from "../../../src/runtime/decision.ts";
 import type { RecordOutcome } from "../../../src/telemetry/outcome.ts";
 import type { OpenSession } from "../../../src/wire/session.ts";

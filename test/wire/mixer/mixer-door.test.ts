@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Bag } from "../../../src/attributes/bag.ts";
 import { Layout } from "../../../src/attributes/layout.ts";
 import { standardVocabulary } from "../../../src/attributes/standard-vocabulary.ts";
-import { doorSettings } from "../../../src/policy/doors-shape.ts";
+import { doorSettings } from "../../../src/policy/schema/doors.ts";
 import type { Asked, Decision, QuotaOutcome } from "../../../src/runtime/decision.ts";
 import type { RecordOutcome } from "../../../src/telemetry/outcome.ts";
 import { WeirError } from "../../../src/util/weir-error.ts";

@@ -1,4 +1,4 @@
-import type { DoorSettings } from "../../../policy/doors-shape.ts";
+import type { DoorSettings } from "../../../policy/schema/doors.ts";
 import type { Decision, HeaderOperation } from "../../../runtime/decision.ts";
 import type { Observer } from "../../../util/observer.ts";
 import { Writer } from "../../protobuf/writer.ts";

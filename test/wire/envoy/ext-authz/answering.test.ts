@@ -1,6 +1,6 @@
 import test from "ava";
 import type { Decision, LimitState } from "../../../../src/runtime/decision.ts";
-import { doorSettings } from "../../../../src/policy/doors-shape.ts";
+import { doorSettings } from "../../../../src/policy/schema/doors.ts";
 import { CheckAnswers } from "../../../../src/wire/envoy/ext-authz/check-answer.ts";
 import { CheckRequest, CheckResponse } from "../../../../src/wire/gen/envoy/service/auth/v3/external_auth.ts";
 import type { HeaderValueOption } from "../../../../src/wire/gen/envoy/config/core/v3/base.ts";

@@ -1,5 +1,5 @@
 import { Apportioner } from "../../../../src/runtime/quota/apportioner.ts";
-import { doorSettings } from "../../../../src/policy/doors-shape.ts";
+import { doorSettings } from "../../../../src/policy/schema/doors.ts";
 import type { BucketBounds } from "../../../../src/runtime/quota/bucket-places.ts";
 import type { Call, Incoming } from "../../../../src/wire/call.ts";
 import type { Client } from "../../../../src/wire/client.ts";

@@ -1,0 +1,270 @@
+import { capabilities } from "../../sdk/index.ts";
+import type { Adapter, FilePlace } from "../../sdk/index.ts";
+import { nearest } from "../../util/nearest.ts";
+import { systemTimers, type Timers } from "../../util/timers.ts";
+import { late, within } from "../../util/within.ts";
+import { canonicalJson, ContentHash, plainValue } from "../canonical.ts";
+import type { Problem } from "../problem.ts";
+import type { NamedValue } from "../shape/collections.ts";
+import type { Reading } from "../shape/shape.ts";
+import type { AdapterEntry, Place } from "../snapshot.ts";
+import { keyNode, valueOf } from "../yaml/node.ts";
+import type { MapNode, Node, ScalarNode } from "../yaml/node.ts";
+import { lineShown, placeAt, problemOfFile, sourceOf } from "../yaml/source.ts";
+
+/**
+ * Imports a module that `adapter:` names, a path or a package, as seen from a folder. `version` tells a module that has
+ * changed from what it was. Rejects when there is none.
+ */
+export type ImportAdapter = (
+  specifier: string,
+  folder: string,
+) => Promise<{ readonly exports: unknown; readonly version: string }>;
+
+export interface AdapterOptions {
+  /** The adapters that come with Weir, by name. */
+  readonly builtin: ReadonlyMap<string, Adapter>;
+  /** Where relative paths are meant from. */
+  readonly folder: string;
+  readonly importAdapter: ImportAdapter;
+  /**
+   * Lets adapters read the files that their configuration names, and tells what is wrong with them; given how a path is
+   * shown to people. Left out: those files are not read.
+   */
+  readonly inspectFiles?: ((path: string) => string) | undefined;
+  /** Default: Node's. */
+  readonly timers?: Timers | undefined;
+}
+
+/** How long the import of an adapter, and the check of its configuration, may take: a reload waits for them. */
+const patienceMs = 30_000;
+
+async function inTime<T>(answer: T | Promise<T>, timers: Timers = systemTimers): Promise<T> {
+  const result = await within(Promise.resolve(answer), patienceMs, timers);
+  if (result === late) throw new Error(`it did not end within ${patienceMs / 1000} s`);
+  return result;
+}
+
+/** Entries that exist without being named, and their adapters. */
+const defaults: readonly (readonly [name: string, adapter: string])[] = [
+  ["memory", "memory"],
+  ["prometheus", "prometheus"],
+  ["stdout", "log"],
+];
+
+/** The keys of an entry that are not the adapter's. */
+const ownKeys: readonly string[] = ["adapter", "required"];
+
+/** The place of what no file says. */
+const nowhere: Place = { file: "(built in)", line: 1, column: 1 };
+
+/**
+ * Makes the entries under `adapters:` and those that exist anyway. An entry with a problem, which is told, is there as
+ * `undefined`, so that rules which name it are not blamed too.
+ */
+export async function readAdapterEntries(
+  named: readonly NamedValue<Node>[],
+  reading: Reading | undefined,
+  options: AdapterOptions,
+): Promise<ReadonlyMap<string, AdapterEntry | undefined>> {
+  const entries = new Map<string, AdapterEntry | undefined>();
+  if (reading !== undefined)
+    for (const entry of named) entries.set(entry.name, await readEntry(entry, reading, options));
+  for (const [name, adapterName] of defaults) {
+    const adapter = options.builtin.get(adapterName);
+    if (adapter === undefined || entries.has(name)) continue;
+    const validated = await adapter.config["~standard"].validate({});
+    if (validated.issues !== undefined) throw new Error(`the adapter "${adapterName}" needs a configuration`);
+    entries.set(name, entryOf({ name, adapter, module: adapterName, input: {}, config: validated.value }, nowhere));
+  }
+  return entries;
+}
+
+async function readEntry(
+  { name, key, value }: NamedValue<Node>,
+  reading: Reading,
+  options: AdapterOptions,
+): Promise<AdapterEntry | undefined> {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(name)) {
+    const message = "an adapter is called by letters, digits and . _ -";
+    return reading.tell(key, { code: "WEIR_POLICY_SHAPE", message });
+  }
+  const node: Node = value.kind === "scalar" && value.value === null ? { ...value, kind: "map", entries: [] } : value;
+  if (node.kind !== "map") return reading.mismatch(node, "a map with the adapter's configuration");
+  const kind = valueOf(node, "adapter");
+  if (kind !== undefined && (kind.kind !== "scalar" || typeof kind.value !== "string" || kind.text === ""))
+    return reading.mismatch(kind, "the name of an adapter, or the path or package of one of your own");
+  const specifier = kind === undefined ? name : (kind as ScalarNode).text;
+  const found = await findDefinition(specifier, kind ?? key, kind === undefined, reading, options);
+  if (found === undefined) return undefined;
+  const { adapter, version } = found;
+  const required = readRequired(node, reading);
+  const config: MapNode = { ...node, entries: node.entries.filter((entry) => !ownKeys.includes(entry.key.text)) };
+  const input = plainValue(config);
+  let validated: Awaited<ReturnType<Adapter["config"]["~standard"]["validate"]>>;
+  try {
+    validated = await inTime(adapter.config["~standard"].validate(input), options.timers);
+  } catch (error) {
+    const message = `the adapter's check of its configuration failed: ${textOf(error)}`;
+    return reading.tell(key, { code: "WEIR_ADAPTER_CONFIG", message });
+  }
+  if (validated.issues !== undefined) {
+    for (const issue of validated.issues) tellIssue(issue, key, config, adapter, reading);
+    return undefined;
+  }
+  if (options.inspectFiles !== undefined && adapter.inspect !== undefined) {
+    try {
+      const issues = await inTime(adapter.inspect(validated.value, options.folder), options.timers);
+      for (const { at, ...issue } of issues) {
+        if (at === undefined) tellIssue(issue, key, config, adapter, reading);
+        else reading.problems.add(problemInFile(options.inspectFiles(at.file), at, issue.message));
+      }
+    } catch (error) {
+      const message = `the adapter's check of its files failed: ${textOf(error)}`;
+      reading.tell(key, { code: "WEIR_ADAPTER_CONFIG", message });
+    }
+  }
+  const place = placeAt(reading.source, key.start);
+  const entry = entryOf({ name, adapter, module: specifier + version, input, config: validated.value }, place);
+  return { ...entry, required, line: lineShown(reading.source, key.start) };
+}
+
+function readRequired(node: MapNode, reading: Reading): boolean {
+  const value = valueOf(node, "required");
+  if (value === undefined) return false;
+  if (value.kind === "scalar" && typeof value.value === "boolean") return value.value;
+  reading.mismatch(value, "true or false: whether the hub is ready only while the adapter can serve");
+  return false;
+}
+
+interface EntrySource {
+  readonly name: string;
+  readonly adapter: Adapter;
+  /** What the adapter was found by, and in which version. */
+  readonly module: string;
+  readonly input: unknown;
+  readonly config: unknown;
+}
+
+function entryOf({ name, adapter, module, input, config }: EntrySource, place: Place): AdapterEntry {
+  const fingerprint = new ContentHash().add(adapter.name).add(module).add(canonicalJson(input)).digest();
+  return { name, adapter, config, required: false, fingerprint, place };
+}
+
+async function findDefinition(
+  specifier: string,
+  node: ScalarNode | Node,
+  byName: boolean,
+  reading: Reading,
+  { builtin, folder, importAdapter, timers }: AdapterOptions,
+): Promise<{ readonly adapter: Adapter; readonly version: string } | undefined> {
+  const known = builtin.get(specifier);
+  if (known !== undefined) return { adapter: known, version: "" };
+  const names = [...builtin.keys()].join(", ");
+  const near = nearest(specifier, builtin.keys());
+  const hint = near === undefined ? `built in are ${names}` : `did you mean "${near}"?`;
+  if (byName) {
+    const message = `no adapter "${specifier}" is built in, and the entry does not say which it is`;
+    return reading.tell(node, {
+      code: "WEIR_ADAPTER_LOAD",
+      message,
+      hint: near === undefined ? `adapter: NAME says which; ${hint}` : hint,
+    });
+  }
+  let exports: unknown;
+  let version: string;
+  try {
+    ({ exports, version } = await inTime(importAdapter(specifier, folder), timers));
+  } catch (error) {
+    const isPath = /^[./]/.test(specifier);
+    const message = `${isPath ? "the module" : "the package"} "${specifier}" could not be imported: ${textOf(error)}`;
+    return reading.tell(node, { code: "WEIR_ADAPTER_LOAD", message, hint: isPath ? undefined : hint });
+  }
+  const definition =
+    exports !== null && typeof exports === "object" ? (exports as { default?: unknown }).default : undefined;
+  const flaw = flawOf(definition);
+  if (flaw === undefined) return { adapter: definition as Adapter, version };
+  const message = `"${specifier}" does not export an adapter: ${flaw}`;
+  return reading.tell(node, { code: "WEIR_ADAPTER_LOAD", message, hint: "export default defineAdapter({ ... })" });
+}
+
+/** What a default export lacks to be an adapter, or `undefined`. */
+function flawOf(value: unknown): string | undefined {
+  if (value === undefined) return "it has no default export";
+  if (value === null || typeof value !== "object") return "its default export is no object";
+  const { name, provides, config, create, input } = value as Partial<Record<keyof Adapter, unknown>>;
+  if (typeof name !== "string" || !/^[a-z0-9][a-z0-9-]*$/.test(name))
+    return "name is not made of lower case letters, digits and dashes";
+  if (!Array.isArray(provides) || provides.length === 0) return "provides is no list of capabilities";
+  const strange = provides.find((each) => !(capabilities as readonly unknown[]).includes(each));
+  if (strange !== undefined) return `provides names "${String(strange)}", known are ${capabilities.join(", ")}`;
+  const standard = (config as { "~standard"?: { validate?: unknown } } | undefined)?.["~standard"];
+  if (typeof standard?.validate !== "function") return "config is no Standard Schema";
+  if (typeof create !== "function") return "create is no function";
+  if (input !== undefined && (typeof input !== "object" || input === null)) return "input is no object";
+  return undefined;
+}
+
+/** An issue of a Standard Schema, shown where its path leads in the file. */
+function tellIssue(
+  issue: { readonly message: string; readonly path?: readonly unknown[] | undefined },
+  name: ScalarNode,
+  config: MapNode,
+  adapter: Adapter,
+  reading: Reading,
+): void {
+  let node: Node = config;
+  let key: ScalarNode = name;
+  let missing: string | undefined;
+  for (const segment of issue.path ?? []) {
+    const part = String(typeof segment === "object" && segment !== null ? (segment as { key: unknown }).key : segment);
+    const next: Node | undefined =
+      node.kind === "map" ? valueOf(node, part) : node.kind === "list" ? node.items[Number(part)] : undefined;
+    if (next === undefined) {
+      missing = part;
+      break;
+    }
+    if (node.kind === "map") key = keyNode(node, part)!;
+    node = next;
+  }
+  // Zod names the keys that it does not know beside the path of the object that has them.
+  const { keys } = issue as { readonly keys?: unknown };
+  if (Array.isArray(keys) && node.kind === "map") {
+    for (const unknown of keys.filter((each) => typeof each === "string")) {
+      const shape = (adapter.config as { readonly shape?: unknown }).shape;
+      const known = node === config && typeof shape === "object" && shape !== null ? Object.keys(shape) : [];
+      const near = nearest(unknown, known);
+      const hint =
+        near !== undefined
+          ? `did you mean "${near}"?`
+          : known.length > 0
+            ? `known keys are ${[...ownKeys, ...known].join(", ")}`
+            : undefined;
+      const message = `unknown key "${unknown}" for the adapter "${adapter.name}"`;
+      reading.tell(keyNode(node, unknown) ?? key, { code: "WEIR_POLICY_UNKNOWN_KEY", message, hint });
+    }
+    return;
+  }
+  const subject = missing === undefined ? "" : `${missing}: `;
+  const at = missing !== undefined || node === config ? key : node;
+  reading.tell(at, { code: "WEIR_ADAPTER_CONFIG", message: `${subject}${issue.message.slice(0, 500)}` });
+}
+
+function problemInFile(file: string, { line, column, length = 1, text }: FilePlace, message: string): Problem {
+  return {
+    ...problemOfFile(file, { code: "WEIR_ADAPTER_FILE", message: message.slice(0, 500) }),
+    line,
+    column,
+    length,
+    ...(text !== undefined && lineShown(sourceOf(file, text), column - 1)),
+  };
+}
+
+function textOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  // Node adds which file of ours asked.
+  return text
+    .split("\n")[0]!
+    .replace(/ imported from .*/, "")
+    .slice(0, 300);
+}

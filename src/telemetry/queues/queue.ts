@@ -1,0 +1,292 @@
+import type { Call, Exported, Log } from "../../sdk/index.ts";
+import type { Observer } from "../../util/observer.ts";
+import type { Timers } from "../../util/timers.ts";
+import { Backlog, type Done } from "./backlog.ts";
+import type { Cargo } from "./cargo.ts";
+
+export interface QueueLimits {
+  /** Entries waiting, those being delivered included. */
+  readonly entries: number;
+  /** Estimated bytes of waiting entries, beyond which no more is taken. */
+  readonly bytes: number;
+  /** The most entries of one batch. */
+  readonly batch: number;
+  /** The longest an entry waits for others to share a batch with. */
+  readonly delayMs: number;
+  /** How long one delivery may take. */
+  readonly timeoutMs: number;
+  /** How often a batch is offered without any of it being delivered, before it is dropped. */
+  readonly attempts: number;
+  /** For how long a batch is offered at least, before it is dropped. */
+  readonly patienceMs: number;
+  /** The pause before the second attempt; it doubles with each, up to `maxBackoffMs`. */
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  /** The longest pause that an adapter may ask for. */
+  readonly maxRetryAfterMs: number;
+}
+
+export const defaultQueueLimits: QueueLimits = {
+  entries: 10_000,
+  bytes: 64 * 1024 * 1024,
+  batch: 512,
+  delayMs: 200,
+  timeoutMs: 10_000,
+  attempts: 8,
+  patienceMs: 0,
+  backoffMs: 100,
+  maxBackoffMs: 10_000,
+  maxRetryAfterMs: 300_000,
+};
+
+export interface QueueOptions<T> {
+  /** The adapter's name in `weir.yaml`. */
+  readonly adapter: string;
+  /** What the queue holds. */
+  readonly cargo: Cargo<T>;
+  /** The adapter's method for it. */
+  readonly deliver: (batch: readonly T[], call: Call) => Exported | Promise<Exported>;
+  readonly limits: QueueLimits;
+  readonly observer: Observer;
+  readonly log: Log;
+  readonly now: () => number;
+  /** 0 up to 1. */
+  readonly random: () => number;
+  readonly timers: Timers;
+}
+
+/** How many full batches go out in a row before others have their turn. */
+const batchesInRow = 4;
+
+/** What became of one offer of a batch. */
+interface Offered {
+  readonly delivered: number;
+  readonly retry: boolean;
+  readonly outcome: "ok" | "fault" | "timeout";
+  /** The pause that the adapter asks for. */
+  readonly retryAfterMs?: number;
+  /** For the log. */
+  readonly reason?: unknown;
+}
+
+/**
+ * The bounded queue in front of one adapter instance that exports. Entries go out in order, in batches, one batch at a
+ * time: when a batch is full or its first entry has waited long enough. What is not delivered is offered again, later
+ * and later with some chance in it (full jitter), and dropped and counted in the end. Delivery is at least once: an
+ * offer that timed out may have arrived.
+ */
+export class ExportQueue<T> {
+  readonly #options: QueueOptions<T>;
+  readonly #entries = new Backlog<T>();
+  /** Batches in a row for which nobody had a turn between. */
+  #inRow = 0;
+  /** Offers in a row that have not delivered all they had. */
+  #attempts = 0;
+  /** When the first of them was made. */
+  #failingSinceMs = 0;
+  /** Whether the last offer failed: an operator is told of the first of a row of failures, and of its end. */
+  #failing = false;
+  /** Why the last offer failed. */
+  #reason: unknown;
+  /** The offer under way. */
+  #delivering: AbortController | undefined;
+  #cancelTimer: (() => void) | undefined;
+  /** Set while the queue is being emptied for good: no batch waits to be full. */
+  #closing = false;
+  #closed = false;
+  #idle: (() => void)[] = [];
+  #waiting: (() => void)[] = [];
+
+  constructor(options: QueueOptions<T>) {
+    this.#options = options;
+  }
+
+  get adapter(): string {
+    return this.#options.adapter;
+  }
+
+  get capability(): Cargo<T>["capability"] {
+    return this.#options.cargo.capability;
+  }
+
+  /** How many entries wait. */
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  get bytes(): number {
+    return this.#entries.bytes;
+  }
+
+  get capacity(): number {
+    return this.#options.limits.entries;
+  }
+
+  /** Why a batch was not taken that is to be offered again; `undefined` where none is. */
+  get problem(): string | undefined {
+    if (this.#attempts === 0) return undefined;
+    const reason = this.#reason instanceof Error ? this.#reason.message : String(this.#reason ?? "it says not why");
+    return `it does not take ${this.#options.cargo.noun}: ${reason.slice(0, 300)}`;
+  }
+
+  /** How many entries may be put in now. The last of them may go beyond the limit of bytes. */
+  get room(): number {
+    if (this.#closed || this.#entries.bytes >= this.#options.limits.bytes) return 0;
+    return this.capacity - this.#entries.length;
+  }
+
+  /** Resolves when entries have left, or when the signal is aborted. */
+  waitForRoom(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      signal.addEventListener("abort", wake);
+      this.#waiting.push(wake);
+    });
+  }
+
+  /**
+   * Puts an entry in. The caller has seen that there is room.
+   *
+   * @param done called when the entry was delivered or given up. It is not called, nor is the entry counted as dropped,
+   *   when the queue is closed with it: its sender still has it
+   */
+  push(entry: T, done?: Done): void {
+    this.#entries.push(entry, this.#options.cargo.sizeOf(entry), done);
+    if (this.#delivering !== undefined || this.#attempts > 0) return;
+    if (this.#entries.length === this.#options.limits.batch) this.#arm(0);
+    else if (this.#cancelTimer === undefined) this.#arm(this.#options.limits.delayMs);
+  }
+
+  /** Delivers all that waits without waiting for more, for at most `deadlineMs`; then drops what is left. Nothing can be put in after. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#closing = true;
+    if (this.#entries.length > 0 || this.#delivering !== undefined) {
+      const emptied = new Promise<void>((resolve) => this.#idle.push(resolve));
+      const cancel = this.#options.timers.after(deadlineMs, () => this.#finish());
+      if (this.#delivering === undefined && this.#attempts === 0) this.#arm(0);
+      await emptied;
+      cancel();
+    }
+    this.#finish();
+  }
+
+  #finish(): void {
+    this.#closed = true;
+    this.#delivering?.abort(new Error("the queue is closed"));
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#leave();
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #arm(ms: number): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#options.timers.after(ms, () => {
+      this.#cancelTimer = undefined;
+      this.#inRow = 0;
+      void this.#send();
+    });
+  }
+
+  async #send(): Promise<void> {
+    if (this.#closed || this.#delivering !== undefined || this.#entries.length === 0) return;
+    const { limits, observer, adapter, cargo, now } = this.#options;
+    this.#delivering = new AbortController();
+    const batch = this.#entries.first(limits.batch);
+    const began = now();
+    const { delivered, retry, outcome, reason, retryAfterMs } = await this.#offer(batch, this.#delivering);
+    this.#delivering = undefined;
+    this.#reason = reason;
+    this.#tell(outcome === "ok", reason);
+    observer.adapterCall(adapter, cargo.capability, outcome, now() - began);
+    // The deadline of close has passed meanwhile, and what was left is dropped and counted.
+    if (this.#closed) return;
+    this.#take(delivered);
+    if (delivered === batch.length) this.#attempts = 0;
+    else if (!retry) {
+      this.#attempts = 0;
+      this.#drop(batch.length - delivered, "refused");
+    } else {
+      if (delivered > 0 || this.#attempts === 0) this.#failingSinceMs = now();
+      this.#attempts = delivered > 0 ? 1 : this.#attempts + 1;
+      if (this.#attempts >= limits.attempts && now() - this.#failingSinceMs >= limits.patienceMs) {
+        this.#attempts = 0;
+        this.#drop(batch.length - delivered, "retries_exhausted");
+      }
+    }
+    this.#next(retry ? Math.min(retryAfterMs ?? 0, limits.maxRetryAfterMs) : 0);
+  }
+
+  /** Decides when the next batch goes out: not before `leastMs`. */
+  #next(leastMs: number): void {
+    const { limits, random } = this.#options;
+    if (this.#entries.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    else if (this.#attempts > 0) {
+      const longest = Math.min(limits.maxBackoffMs, limits.backoffMs * 2 ** Math.min(this.#attempts - 1, 30));
+      this.#arm(Math.max(longest * (0.5 + random() / 2), leastMs));
+    } else if (!this.#closing && this.#entries.length < limits.batch) this.#arm(Math.max(limits.delayMs, leastMs));
+    else if (leastMs > 0 || ++this.#inRow >= batchesInRow) this.#arm(leastMs);
+    else void this.#send();
+  }
+
+  async #offer(batch: readonly T[], controller: AbortController): Promise<Offered> {
+    const { deliver, limits, timers } = this.#options;
+    let cancel = (): void => {};
+    const timeout = new Promise<Offered>((resolve) => {
+      cancel = timers.after(limits.timeoutMs, () => {
+        const reason = `not delivered within ${limits.timeoutMs} ms`;
+        resolve({ delivered: 0, retry: true, outcome: "timeout", reason });
+        controller.abort(new Error(reason));
+      });
+    });
+    try {
+      const answered = Promise.resolve(deliver(batch, { signal: controller.signal })).then((answer): Offered => {
+        if (answer === undefined) return { delivered: batch.length, retry: false, outcome: "ok" };
+        const delivered = Math.max(0, Math.min(batch.length, Math.trunc(answer.delivered) || 0));
+        if (delivered === batch.length) return { delivered, retry: false, outcome: "ok" };
+        const { retry, reason, retryAfterMs } = answer;
+        const asked = retryAfterMs !== undefined && retryAfterMs > 0 ? { retryAfterMs } : {};
+        return { delivered, retry, outcome: "fault", reason, ...asked };
+      });
+      return await Promise.race([answered, timeout]);
+    } catch (error) {
+      return { delivered: 0, retry: true, outcome: "fault", reason: error };
+    } finally {
+      cancel();
+    }
+  }
+
+  #tell(ok: boolean, reason: unknown): void {
+    const { log, adapter, cargo } = this.#options;
+    if (ok === !this.#failing) return;
+    this.#failing = !ok;
+    if (ok) log.info({ adapter }, `adapter ${adapter} takes ${cargo.noun} again`);
+    else log.warn({ adapter, err: reason }, `adapter ${adapter} does not take ${cargo.noun}`);
+  }
+
+  /** Takes entries from the front. */
+  #take(count: number): void {
+    this.#entries.take(count);
+    this.#wake();
+  }
+
+  /** Lets go of all that is left, for good. Those whose senders keep them until they are done are not lost. */
+  #leave(): void {
+    const lost = this.#entries.clear();
+    this.#wake();
+    if (lost > 0) this.#options.observer.dropped(this.#options.cargo.dropped, "closed", lost);
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  #drop(count: number, reason: string): void {
+    if (count === 0) return;
+    this.#take(count);
+    this.#options.observer.dropped(this.#options.cargo.dropped, reason, count);
+  }
+}

@@ -1,0 +1,155 @@
+import type { Bag } from "../../attributes/bag.ts";
+import { Fault } from "../../attributes/fault.ts";
+import type { Expression } from "../../expression/expression.ts";
+import type { MetricRule } from "../../policy/snapshot.ts";
+import type { Exemplar, MetricGroup, MetricRecorder } from "../../sdk/index.ts";
+import type { Observer } from "../../util/observer.ts";
+import { Condition } from "./condition.ts";
+import { labelText, sampleNumber, unknownLabel } from "./label.ts";
+
+/** Metric rules that apply to the same records and have the same labels: labels are evaluated and looked up once. */
+export interface PreparedMetrics {
+  readonly condition: Condition;
+  /** Records one sample for each metric of the group that has a value, of the given trace. Never throws. */
+  record(bag: Bag, exemplar: Exemplar | undefined): void;
+  /** Lets go of the adapter's recorder. Never throws. */
+  close(): void;
+}
+
+/** What rules must share to be one group. The texts of expressions stand for the expressions. */
+export function groupKey(rule: MetricRule): string {
+  const labels = rule.labels.map(({ name, value }) => [name, value.source]);
+  return JSON.stringify([rule.to, rule.policy.name, rule.when?.source ?? null, rule.unless?.source ?? null, labels]);
+}
+
+/** Prepares a group of rules with the same {@link groupKey}. `open` is the adapter's `metrics`. */
+export function prepareMetrics(
+  rules: readonly [MetricRule, ...MetricRule[]],
+  open: (group: MetricGroup) => MetricRecorder,
+  observer: Observer,
+): PreparedMetrics {
+  const condition = new Condition(rules, observer);
+  const adapter = rules[0].to;
+  const labels = new LabelReader(rules[0].labels, condition);
+  const values = rules.map((rule) => new ValueReader(rule, observer));
+  // Filled again for each record. NaN makes it an array of doubles from the start.
+  const samples = rules.map(() => NaN);
+  const recorder = open({
+    labels: rules[0].labels.map((label) => label.name),
+    metrics: rules.map(({ metric: name, type: kind, help, buckets }) => ({
+      name,
+      kind,
+      help,
+      ...(buckets === undefined ? {} : { buckets }),
+    })),
+  });
+  if (typeof recorder?.record !== "function") {
+    throw new TypeError(`the adapter "${adapter}" answers metrics with something that has no method record`);
+  }
+
+  return {
+    condition,
+    record(bag, exemplar) {
+      let any = false;
+      for (let i = 0; i < samples.length; i++) {
+        const sample = values[i]!.read(bag);
+        samples[i] = sample;
+        if (sample === sample) any = true;
+      }
+      if (!any) return;
+      try {
+        recorder.record(labels.read(bag), samples, exemplar);
+      } catch {
+        observer.adapterCall(adapter, "metrics", "fault", 0);
+      }
+    },
+    close() {
+      try {
+        recorder.close?.();
+      } catch {
+        observer.adapterCall(adapter, "metrics", "fault", 0);
+      }
+    },
+  };
+}
+
+/** Evaluates the labels of a group into one array that is used again and again. */
+class LabelReader {
+  readonly #texts: string[];
+  /** Labels that are attributes: their positions, and the slots in the same order. */
+  readonly #positions: Int32Array;
+  readonly #slots: Int32Array;
+  readonly #computed: { readonly position: number; readonly value: Expression }[] = [];
+  readonly #condition: Condition;
+
+  constructor(labels: MetricRule["labels"], condition: Condition) {
+    this.#condition = condition;
+    const attributes: { readonly position: number; readonly slot: number }[] = [];
+    this.#texts = labels.map(({ value }, position) => {
+      if (value.constant !== undefined) return labelText(value.constant.value);
+      if (value.slot === undefined) this.#computed.push({ position, value });
+      else attributes.push({ position, slot: value.slot });
+      return unknownLabel;
+    });
+    this.#positions = Int32Array.from(attributes, ({ position }) => position);
+    this.#slots = Int32Array.from(attributes, ({ slot }) => slot);
+  }
+
+  read(bag: Bag): readonly string[] {
+    const texts = this.#texts;
+    const positions = this.#positions;
+    const slots = this.#slots;
+    for (let i = 0; i < slots.length; i++) {
+      const value = bag.peek(slots[i]!);
+      texts[positions[i]!] = typeof value === "string" ? value : this.#text(value);
+    }
+    const computed = this.#computed;
+    for (let i = 0; i < computed.length; i++) {
+      const { position, value } = computed[i]!;
+      const text = value.evaluate(bag);
+      texts[position] = typeof text === "string" ? text : this.#text(text);
+    }
+    return texts;
+  }
+
+  #text(value: unknown): string {
+    if (value === undefined) return unknownLabel;
+    if (!(value instanceof Fault)) return labelText(value);
+    this.#condition.count("label", "fault");
+    return unknownLabel;
+  }
+}
+
+/** Evaluates the value of one metric. */
+class ValueReader {
+  readonly #rule: MetricRule;
+  readonly #slot: number;
+  readonly #observer: Observer;
+
+  constructor(rule: MetricRule, observer: Observer) {
+    this.#rule = rule;
+    this.#slot = rule.value?.slot ?? -1;
+    this.#observer = observer;
+  }
+
+  /** The sample; `NaN` when there is none. */
+  read(bag: Bag): number {
+    const expression = this.#rule.value;
+    if (expression === undefined) return 1;
+    const value = this.#slot < 0 ? expression.evaluate(bag) : bag.peek(this.#slot);
+    if (value === undefined || value instanceof Fault) {
+      this.#observer.ruleFault(this.#rule.id, "value", value === undefined ? "absence" : "fault");
+      return NaN;
+    }
+    const sample = sampleNumber(value, this.#rule.unit);
+    if (this.#rule.type === "gauge") return Number.isNaN(sample) ? this.#drop("not_a_number") : sample;
+    // One infinity would stay in a sum for ever, and a counter never goes back.
+    if (!Number.isFinite(sample)) return this.#drop("not_a_number");
+    return this.#rule.type === "counter" && sample < 0 ? this.#drop("negative") : sample;
+  }
+
+  #drop(reason: string): number {
+    this.#observer.dropped("metric_sample", reason, 1);
+    return NaN;
+  }
+}
