@@ -24,7 +24,7 @@ export function onPath(command: string): boolean {
 }
 
 /** What src/main.ts sets for itself and what `npm start` sets: the hub and what it is measured against run alike. */
-export const serverFlags = ["--heap-growing-percent=30", "--max-semi-space-size=4"];
+export const serverFlags = ["--use-largepages=silent", "--heap-growing-percent=30", "--max-semi-space-size=4"];
 
 /** A command line that keeps Node to one core, where that can be had. */
 function nodeOn(core: number, args: readonly string[]): [string, string[]] {
