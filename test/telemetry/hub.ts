@@ -9,7 +9,8 @@ import {
   type Span,
 } from "../../src/sdk/index.ts";
 import { createQueues, type Queues, type QueuesOptions } from "../../src/telemetry/queues/queues.ts";
-import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
+import type { ReportingInstance } from "../../src/telemetry/outlets.ts";
+import { createReporter, type Reporter } from "../../src/telemetry/report.ts";
 import { createTraceIds } from "../../src/util/trace-ids.ts";
 import { z } from "zod";
 import { recordOf, type Attributes } from "../attributes/bag-of.ts";

@@ -5,7 +5,8 @@ import type { Journal, JournalRefusal, LogEntry, StoredBatch } from "../../src/s
 import { batchEntries, BatchWriter } from "../../src/telemetry/buffer/batch.ts";
 import { metricSamples, SampleCollector, type MetricSamples } from "../../src/telemetry/buffer/metric-samples.ts";
 import { logEntries } from "../../src/telemetry/queues/cargo.ts";
-import { createReporter, type Reporter, type ReportingInstance } from "../../src/telemetry/report.ts";
+import type { ReportingInstance } from "../../src/telemetry/outlets.ts";
+import { createReporter, type Reporter } from "../../src/telemetry/report.ts";
 import { recordOf } from "../attributes/bag-of.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { snapshotOf, TestHub } from "./hub.ts";
