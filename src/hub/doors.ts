@@ -26,6 +26,8 @@ export interface Doors {
   readonly http: readonly HttpDoor[];
   /** What the caches of each door did. */
   readonly caches: readonly (readonly [door: string, cache: string, counts: CacheCounts])[];
+  /** How many entries of access logs were read and would be lost with the process now. */
+  readonly unsafeEntries: () => number;
   /** What is divided among proxies that keep to limits by themselves. */
   readonly divided: DividedCounts;
 }
@@ -74,16 +76,18 @@ export function createDoors(options: DoorsOptions): Doors {
     ttlMs: assignmentMs,
     holdsBack: options.afterStart === "wait",
   });
-  const grpc = [
+  const accessLog = createAccessLogDoor({ ...doorFor("access_log"), now, timers });
+  const grpc: readonly GrpcDoor[] = [
     createMixerDoor(doorFor("mixer")),
     createStreamDoor(doorFor("stream")),
     createExtAuthzDoor(doorFor("ext_authz")),
     createRateLimitDoor(doorFor("ratelimit")),
     createRateLimitQuotaDoor({ open: openQuotas, apportioner, observer, log, timers }),
-    createAccessLogDoor({ ...doorFor("access_log"), now, timers }),
+    accessLog,
   ];
   return {
     grpc,
+    unsafeEntries: accessLog.unsafe,
     divided: apportioner.divided,
     http: [createHttpDoor(doorFor("http")), createAuthzDoor({ ...doorFor("authz"), now })],
     caches: grpc.flatMap(({ name, caches = {} }: GrpcDoor) =>

@@ -12,15 +12,21 @@ export interface AccessLogOptions extends DoorOptions {
   readonly timers: Timers;
 }
 
+export interface AccessLogDoor extends GrpcDoor {
+  /** How many entries it has read that are not taken yet, or not as safe as `telemetry.buffer` says: they end with the process. */
+  unsafe(): number;
+}
+
 /** The door of Envoy's access logs, `envoy.service.accesslog.v3.AccessLogService`: their entries become reports. */
-export function createAccessLogDoor(options: AccessLogOptions): GrpcDoor {
+export function createAccessLogDoor(options: AccessLogOptions): AccessLogDoor {
   const room: LogStreamRoom = {
     options,
     reports: new EntryReports(options.observer, new Connections(options.now())),
     message: new LogMessage(),
     reader: new Reader(),
     view: new DataView(new ArrayBuffer(0)),
-    holding: 0,
+    holding: new Set(),
+    unstored: 0,
   };
   return {
     name: "accesslog",
@@ -29,5 +35,10 @@ export function createAccessLogDoor(options: AccessLogOptions): GrpcDoor {
       ["/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", (out, call) => new LogStream(out, call, room)],
     ]),
     caches: { words: room.reports.words },
+    unsafe() {
+      let entries = room.unstored;
+      for (const stream of room.holding) entries += stream.heldEntries;
+      return entries;
+    },
   };
 }

@@ -1,4 +1,5 @@
 import type { Call, Incoming, Outgoing } from "../../call.ts";
+import type { Session } from "../../session.ts";
 import { asBuffer, Reader } from "../../protobuf/reader.ts";
 import { toStatus } from "../../status.ts";
 import type { AccessLogOptions } from "./access-log-door.ts";
@@ -13,6 +14,12 @@ const retryMs = 100;
 /** How many streams may hold entries at once; each holds no more than one message. */
 const maxHolding = 64;
 
+/**
+ * How many messages of a stream are being stored at once. What has come is stored with what came before it rather than after
+ * it: until then it ends with the process. Beyond these no more is read.
+ */
+const maxStoring = 16;
+
 /** What the streams of a door share. */
 export interface LogStreamRoom {
   readonly options: AccessLogOptions;
@@ -21,8 +28,10 @@ export interface LogStreamRoom {
   readonly reader: Reader;
   /** Shows the memory that the last message was a part of. Messages share memory, so that one view does for many. */
   view: DataView;
-  /** How many streams hold entries now. */
-  holding: number;
+  /** Streams that hold entries now. */
+  readonly holding: Set<LogStream>;
+  /** Entries that were taken and are being stored. */
+  unstored: number;
 }
 
 /** Where the entries of a message lie in it. */
@@ -46,8 +55,10 @@ export class LogStream implements Incoming {
   readonly #room: LogStreamRoom;
   readonly #log: Log;
   #held: Held | undefined;
-  /** Set while what was last taken is being stored. */
-  #storing: Promise<void> | undefined;
+  /** How many messages are being stored, and what waits for one of them, or for all. */
+  #storing = 0;
+  #oneStored: (() => void) | undefined;
+  #allStored: (() => void) | undefined;
   #cancel: (() => void) | undefined;
   #resume: (() => void) | undefined;
   /** Whether the last hold was in vain: then entries do not wait again before some were taken without. */
@@ -85,10 +96,9 @@ export class LogStream implements Incoming {
     const taken = this.#take(buffer, message, 0);
     if (taken === count) {
       this.#isHopeless = false;
-      // No more is read before it is stored, so that little is lost with the process.
-      return this.#storing;
+      return this.#storing < maxStoring ? undefined : new Promise((resolve) => (this.#oneStored = resolve));
     }
-    if (this.#isHopeless || this.#room.holding >= maxHolding) {
+    if (this.#isHopeless || this.#room.holding.size >= maxHolding) {
       this.#take(buffer, message, taken, true);
       return undefined;
     }
@@ -96,29 +106,38 @@ export class LogStream implements Incoming {
     const [starts, ends] = [message.starts.slice(0, count), message.ends.slice(0, count)];
     const entries = { count, starts, ends, isTcp: message.isTcp.slice(0, count) };
     this.#held = { buffer: Buffer.from(buffer), entries, next: taken };
-    this.#room.holding++;
+    this.#room.holding.add(this);
     this.#wait(retries);
     return new Promise((resolve) => (this.#resume = resolve));
   }
 
   end(): void {
     this.#letGo(true);
-    this.#out.send(emptyAnswer);
-    this.#out.end();
+    const answer = (): void => {
+      this.#out.send(emptyAnswer);
+      this.#out.end();
+    };
+    if (this.#storing === 0) answer();
+    else this.#allStored = answer;
   }
 
   /** Nothing is sent before the end. */
   drained(): void {}
 
   gone(): void {
+    this.#allStored = undefined;
     this.#letGo(true);
+  }
+
+  /** How many entries wait for room. */
+  get heldEntries(): number {
+    return this.#held === undefined ? 0 : this.#held.entries.count - this.#held.next;
   }
 
   /** Reports entries from one on, up to the first that finds a queue full; with `drop`, all that can be. Answers where it ended. */
   #take(buffer: Buffer, { count, starts, ends, isTcp }: Entries, from: number, drop = false): number {
     const room = this.#room;
     const { reports, options } = room;
-    this.#storing = undefined;
     if (from >= count) return count;
     if (room.view.buffer !== buffer.buffer) room.view = new DataView(buffer.buffer);
     const session = options.open();
@@ -132,19 +151,31 @@ export class LogStream implements Incoming {
         if (!drop) break;
         dropped++;
       }
-      // What was taken of it, and is not stored, is lost: nobody was told anything of it.
-      const taken = next - from - dropped;
-      stored = session
-        .commit()
-        ?.catch(() => options.observer.dropped("record", "not_stored", taken))
-        .finally(() => session.end());
+      stored = session.commit();
+      if (stored !== undefined) this.#follow(stored, next - from - dropped, session);
     } finally {
       if (stored === undefined) session.end();
     }
-    this.#storing = stored;
     options.observer.dropped("record", "queue_full", dropped);
     options.observer.dropped("attribute", "not_permitted", reports.takeRefusedTags());
     return next;
+  }
+
+  /** Sees to what was taken of a message while that is being stored. What is not is lost: nobody was told anything of it. */
+  #follow(stored: Promise<void>, taken: number, session: Session): void {
+    const room = this.#room;
+    room.unstored += taken;
+    this.#storing++;
+    void stored
+      .catch(() => room.options.observer.dropped("record", "not_stored", taken))
+      .finally(() => {
+        room.unstored -= taken;
+        this.#storing--;
+        session.end();
+        this.#oneStored?.();
+        this.#oneStored = undefined;
+        if (this.#storing === 0) this.#allStored?.();
+      });
   }
 
   #wait(left: number): void {
@@ -166,7 +197,7 @@ export class LogStream implements Incoming {
     if (held === undefined) return;
     this.#cancel?.();
     this.#held = undefined;
-    this.#room.holding--;
+    this.#room.holding.delete(this);
     if (drop) this.#take(held.buffer, held.entries, held.next, true);
     this.#resume?.();
   }

@@ -24,12 +24,18 @@ export interface Opened {
   readonly ended: () => number;
   /** Sessions that are open. */
   readonly live: () => number;
+  /** Entries that would be lost with the process. */
+  readonly unsafe: () => number;
 }
 
 /** Opens a stream at the door, without a transport. `outcome` says what becomes of each record. */
 export function open(
   reads: readonly string[],
-  options: { outcome?: (record: Record<string, string>) => RecordOutcome; client?: Client } = {},
+  options: {
+    outcome?: (record: Record<string, string>) => RecordOutcome;
+    commit?: () => Promise<void> | undefined;
+    client?: Client;
+  } = {},
 ): Opened {
   const records: Record<string, string>[] = [];
   const hub = fakeHub({
@@ -40,6 +46,7 @@ export function open(
       if (outcome === "taken") records.push(record);
       return outcome;
     },
+    ...(options.commit && { commit: options.commit }),
   });
   const observer = recordingObserver();
   const log = recordingLog();
@@ -62,6 +69,7 @@ export function open(
     sent,
     ended: () => ended,
     live: () => hub.live,
+    unsafe: door.unsafe,
   };
 }
 

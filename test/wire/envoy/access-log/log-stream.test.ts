@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import test from "ava";
 import { createClients } from "../../../../src/listen/client.ts";
 import fc from "fast-check";
@@ -356,6 +357,37 @@ test("a hold ends with its stream: what can be is taken, the rest counted", asyn
     t.deepEqual(dropped(observer.drops), end === "end" ? [] : ["record queue_full 2"]);
     t.deepEqual([clock.pending, live()], [0, 0]);
   }
+});
+
+test("messages are stored side by side, sixteen of a stream at most, and the end is answered when all of them are", async (t) => {
+  const storing: { readonly done: () => void; readonly fail: (reason: Error) => void }[] = [];
+  const commit = (): Promise<void> => new Promise((done, fail) => storing.push({ done, fail }));
+  const { incoming, observer, unsafe, ended, live } = open(["request.path"], { commit });
+  const bytes = message({ http: [get("/a"), get("/b")] });
+  for (let n = 1; n < 16; n++) t.is(incoming.message(bytes), undefined);
+  const last = incoming.message(bytes);
+  t.true(last instanceof Promise, "no more is read");
+  t.is(unsafe(), 32);
+  storing[3]!.done();
+  await last;
+  t.is(unsafe(), 30);
+  storing[4]!.fail(new Error("away"));
+  incoming.end();
+  t.is(ended(), 0);
+  for (const { done } of storing) done();
+  while (ended() === 0) await setImmediate();
+  t.is(unsafe(), 0);
+  t.is(live(), 0);
+  t.deepEqual(dropped(observer.drops), ["record not_stored 2"]);
+});
+
+test("entries that are held would be lost with the process", async (t) => {
+  const { incoming, unsafe, clock } = open(["request.path"], { outcome: () => "full" });
+  const held = incoming.message(message({ http: [get("/a"), get("/b")] }));
+  t.is(unsafe(), 2);
+  await clock.advance(1000);
+  await held;
+  t.is(unsafe(), 0, "dropped and counted");
 });
 
 test("no more than 64 streams hold entries at once", (t) => {
