@@ -75,8 +75,7 @@ export async function createWeir(
     load: { cwd, adapters, policies: options.policies, listen: options.listen },
     config: options.config,
     onPushed: async () => void (await reload("policies were pushed")),
-    log,
-    timers: systemTimers,
+    ...{ log, now, monotonic, timers: systemTimers },
   });
   const first = await policies.first();
   if ("problems" in first) return { problems: first.problems };

@@ -53,10 +53,15 @@ export async function openConnection(
   const live = async (made: NatsConnection): Promise<void> => {
     connection = made;
     isUp(made);
+    let told: string | undefined;
     for await (const status of made.status()) {
       if (status.type === "disconnect") down("the connection broke");
       else if (status.type === "reconnect") isUp(made);
-      else if (status.type === "error") host.log.warn({ err: status.error }, "nats tells of an error");
+      else if (status.type === "error" && status.error.message !== told) {
+        // What the hub may not do it tries again and again.
+        told = status.error.message;
+        host.log.warn({ err: status.error }, "nats tells of an error");
+      }
     }
     const error = await made.closed();
     down(error === undefined ? "the connection was closed" : textOf(error));

@@ -1,11 +1,15 @@
 import type { KV } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { PolicyStore, PolicyStoreHost } from "weir/sdk";
+import type { HubSaid, PolicyStore, PolicyStoreHost } from "weir/sdk";
 import type { NatsConfig } from "./config.ts";
 import { openConnection, textOf } from "./connection.ts";
 
 /** How long what a hub said of itself is kept. */
 const hubTtlMs = 30_000;
+
+/** The most hubs whose words are read from the bucket, and how many of them at once. */
+const maxHubs = 10_000;
+const readsAtOnce = 64;
 
 /** What a message has beside the value: headers and subject. */
 const headroom = 4096;
@@ -27,6 +31,7 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
     await import("@nats-io/jetstream");
   const { bucket, replicas } = config.policies;
   const hubsBucket = `${bucket}_HUBS`;
+  const hubPrefix = `$KV.${hubsBucket}.`;
   let open: Promise<Buckets> | undefined;
   let watching: Awaited<ReturnType<KV["watch"]>> | undefined;
 
@@ -69,6 +74,26 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
     if (connection.current() === undefined || open === undefined)
       throw new Error(`nats is away: ${connection.reason()}`);
     return open;
+  };
+  /** What each hub said last, as the bucket has it. */
+  const keptWords = async ({ nats, hubs }: Buckets): Promise<readonly HubSaid[]> => {
+    const manager = await jetstreamManager(nats, { timeout: config.timeout, checkAPI: false });
+    // Not by the bucket's history, whose end never comes where a hub speaks while it is read.
+    const info = await manager.streams
+      .info(`KV_${hubsBucket}`, { subjects_filter: `${hubPrefix}*` })
+      .catch((error: unknown) => {
+        if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
+        throw error;
+      });
+    const names = Object.keys(info?.state.subjects ?? {}).slice(0, maxHubs);
+    const words: HubSaid[] = [];
+    for (let from = 0; from < names.length; from += readsAtOnce) {
+      const some = names.slice(from, from + readsAtOnce).map((subject) => subject.slice(hubPrefix.length));
+      for (const [i, entry] of (await Promise.all(some.map((hub) => hubs.get(hub)))).entries())
+        if (entry?.operation === "PUT")
+          words.push({ hub: some[i]!, bytes: entry.value, agoMs: agoMs(entry.created, info?.ts) });
+    }
+    return words;
   };
   return {
     async prepare() {
@@ -130,18 +155,27 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
     async forget(hub) {
       await (await buckets()).hubs.purge(hub);
     },
-    async hubs() {
-      const { nats, hubs } = await buckets();
-      const manager = await jetstreamManager(nats, { timeout: config.timeout, checkAPI: false });
-      const prefix = `$KV.${hubsBucket}.`;
-      // Not by the bucket's history, whose end never comes where a hub speaks while it is read.
-      const { state } = await manager.streams.info(`KV_${hubsBucket}`, { subjects_filter: `${prefix}>` });
-      const said: Uint8Array[] = [];
-      for (const subject of Object.keys(state.subjects ?? {})) {
-        const entry = await hubs.get(subject.slice(prefix.length));
-        if (entry?.operation === "PUT") said.push(entry.value);
+    async hubs(heard) {
+      const all = await buckets();
+      // What a hub stores reaches a plain subscription too, as it is published, also where the bucket has lost its leader.
+      const spoke = new Set<string>();
+      const live = all.nats.subscribe(`${hubPrefix}*`, {
+        callback(error, message) {
+          if (error !== null) return host.log.warn({ reason: textOf(error) }, "what hubs say cannot be heard");
+          const hub = message.subject.slice(hubPrefix.length);
+          if (spoke.size < maxHubs) spoke.add(hub);
+          // A marker of the bucket has an operation: it is forgotten.
+          heard({ hub, bytes: message.headers?.has("KV-Operation") ? undefined : message.data, agoMs: 0 });
+        },
+      });
+      try {
+        // Asked on the same connection, after the subscription: nothing falls between the two.
+        for (const said of await keptWords(all)) if (!spoke.has(said.hub)) heard(said);
+      } catch (error) {
+        live.unsubscribe();
+        throw error;
       }
-      return said;
+      return () => live.unsubscribe();
     },
     async close() {
       open = undefined;
@@ -151,4 +185,9 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
       await connection.close();
     },
   };
+}
+
+/** How long ago something was stored: by the server's clock, where it says what time it has (2.10), else by ours. */
+function agoMs(stored: Date, server: string | undefined): number {
+  return Math.max(0, (server === undefined ? Date.now() : Date.parse(server)) - stored.getTime());
 }

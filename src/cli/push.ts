@@ -7,7 +7,7 @@ import { readFolder, type PushedSet } from "../policy/pushed/pushed-set.ts";
 import type { PolicyStore } from "../sdk/index.ts";
 import { Unreadable } from "../util/text-file.ts";
 import type { Io } from "./io.ts";
-import { defaultWait, findStore, moveAndShow, onStore, showProblems } from "./pushing.ts";
+import { defaultWait, exitHelp, findStore, moveAndShow, onStore, showProblems, waitHelp } from "./pushing.ts";
 
 interface PushOptions {
   readonly config?: string;
@@ -22,12 +22,12 @@ export function addPushCommand(program: Command, io: Io): void {
     .argument("[folder]", "folder of policy files", "policies")
     .option("-c, --config <file>", "weir.yaml that says where they are pushed to (default: ./weir.yaml)")
     .option("--dry-run", "show what would change, and change nothing")
-    .option("--wait <duration>", "how long to wait for what the hubs say", defaultWait)
+    .option("--wait <duration>", waitHelp, defaultWait)
     .addHelpText(
       "after",
       `
-The policies are compiled first, with weir.yaml as a hub would; with a mistake nothing is pushed. The exit status is 1 when
-a hub refused them or did not say within --wait that it serves them.
+The policies are compiled first, with weir.yaml as a hub would; with a mistake nothing is pushed. Then each hub that follows
+the store takes them, and says so. ${exitHelp}
 
 Examples:
   $ weir push policies --config weir.yaml

@@ -1,22 +1,29 @@
-import { setTimeout } from "node:timers/promises";
 import { builtinAdapters } from "../../adapters/index.ts";
 import { formatProblem, loadPolicies, type Loaded } from "../policy/index.ts";
 import type { PushedStore } from "../policy/load.ts";
-import type { HubWord } from "../policy/pushed/hub-word.ts";
 import { openPolicyStore } from "../policy/pushed/open-store.ts";
-import { hubWords, type Moved } from "../policy/pushed/pushing.ts";
+import type { Moved } from "../policy/pushed/pushing.ts";
 import type { PushedSet } from "../policy/pushed/pushed-set.ts";
+import { rollOut } from "../policy/pushed/rollout.ts";
 import type { Log, PolicyStore } from "../sdk/index.ts";
 import { parseDuration } from "../sdk/index.ts";
 import { Unreadable } from "../util/text-file.ts";
+import { systemTimers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
+import { outcomeLines, summaryOf } from "./hub-lines.ts";
 import type { Io } from "./io.ts";
 
 /** How long it is waited for hubs to say what they did, unless the command line says. */
 export const defaultWait = "5s";
 
-/** How often it is looked what they say. */
-const lookMs = 100;
+/** What the process exits with where policies hold now that some hub does not serve; 1 is for where nothing has changed. */
+export const notEverywhere = 2;
+
+export const waitHelp = "how long to wait for what the hubs say; 0s: not at all";
+
+/** The part of the help that a push and a rollback share. */
+export const exitHelp = `The exit status is 0 when every hub that is there serves them, 1 when nothing was changed, and ${notEverywhere} when they hold and a
+hub refused them or did not say within --wait that it serves them.`;
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -68,10 +75,20 @@ export async function moveAndShow(
     return;
   }
   await onStore(found, io, async (store) => {
-    const { version, from } = await move(store);
-    const before = from === undefined ? "nothing held before" : from === version ? "as before" : `before: ${from}`;
-    io.out(`policies ${version} ${options.did} (${before})\n`);
-    await showHubs(store, version, waitMs, io);
+    const rollout = await rollOut(store, move, {
+      waitMs,
+      monotonic: () => performance.now(),
+      timers: systemTimers,
+      moved({ version, from }) {
+        const before = from === undefined ? "nothing held before" : from === version ? "as before" : `before: ${from}`;
+        io.out(`policies ${version} ${options.did} (${before})\n`);
+      },
+      told: (outcome) => io.out(outcomeLines(outcome)),
+    });
+    if (waitMs === 0) return;
+    const { line, isWhole } = summaryOf(rollout);
+    io.out(line);
+    if (!isWhole) io.exitCode = notEverywhere;
   });
 }
 
@@ -86,27 +103,6 @@ export async function onStore(found: PushedStore, io: Io, work: (store: PolicySt
     io.exitCode = 1;
   } finally {
     await store?.close();
-  }
-}
-
-/** Waits until each hub has said what it did, or the time is over. Who refused, or said nothing, makes the command fail. */
-async function showHubs(store: PolicyStore, version: string, waitMs: number, io: Io): Promise<void> {
-  const endMs = performance.now() + waitMs;
-  const hasSaid = ({ serves, refused }: HubWord): boolean => serves === version || refused?.version === version;
-  let words = await hubWords(store);
-  while (!words.every(hasSaid) && performance.now() < endMs) {
-    await setTimeout(lookMs);
-    words = await hubWords(store);
-  }
-  if (words.length === 0) io.out("no hub follows them at the moment\n");
-  for (const { hub, serves, refused } of words) {
-    if (serves === version) io.out(`  ${hub}  serves them\n`);
-    else if (refused?.version !== version) io.out(`  ${hub}  has not taken them yet, and serves ${serves}\n`);
-    else {
-      io.out(`  ${hub}  refused them, and serves ${serves}\n`);
-      for (const problem of refused.problems) io.out(`${problem.replace(/^/gm, "      ")}\n`);
-    }
-    if (serves !== version) io.exitCode = 1;
   }
 }
 

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { rollback } from "../policy/pushed/pushing.ts";
 import { Unreadable } from "../util/text-file.ts";
 import type { Io } from "./io.ts";
-import { defaultWait, findStore, moveAndShow } from "./pushing.ts";
+import { defaultWait, exitHelp, findStore, moveAndShow, waitHelp } from "./pushing.ts";
 
 export function addRollbackCommand(program: Command, io: Io): void {
   program
@@ -10,12 +10,11 @@ export function addRollbackCommand(program: Command, io: Io): void {
     .description("Go back to policies that were pushed before.")
     .argument("[version]", "one of the versions before (default: the last of them)")
     .option("-c, --config <file>", "weir.yaml that says where policies are pushed to (default: ./weir.yaml)")
-    .option("--wait <duration>", "how long to wait for what the hubs say", defaultWait)
+    .option("--wait <duration>", waitHelp, defaultWait)
     .addHelpText(
       "after",
       `
-What was pushed after that version is let go, so that the next rollback leads further back. The exit status is 1 when a hub
-refused them or did not say within --wait that it serves them.
+What was pushed after that version is let go, so that the next rollback leads further back. ${exitHelp}
 
 Example:
   $ weir rollback --config weir.yaml`,

@@ -44,9 +44,12 @@ export interface PolicySourceOptions {
   readonly onPushed: () => Promise<void>;
   readonly log: Log;
   readonly timers: Timers;
+  now(): number;
+  /** Milliseconds of a clock that is never set. */
+  monotonic(): number;
 }
 
-export function createPolicySource({ load, onPushed, log, timers, ...options }: PolicySourceOptions): PolicySource {
+export function createPolicySource({ load, onPushed, log, ...options }: PolicySourceOptions): PolicySource {
   let { config } = options;
   let files: readonly string[] = [];
   let isServing = false;
@@ -65,7 +68,9 @@ export function createPolicySource({ load, onPushed, log, timers, ...options }: 
         copy: store.copy,
         hub: `${hostname().replace(/[^A-Za-z0-9-]/g, "-")}-${randomBytes(4).toString("hex")}`,
         log,
-        timers,
+        timers: options.timers,
+        now: options.now,
+        monotonic: options.monotonic,
         onChange: onPushed,
       });
     } else if (followedOf(store) !== followed) {

@@ -16,7 +16,7 @@ export type { SeriesStoreOptions } from "./series/store.ts";
 export type { SeriesExemplar } from "./series/exemplars.ts";
 export type { SeriesFamily, SeriesPart } from "./series/family.ts";
 export { expositionFormat, expositionTypes } from "../util/exposition.ts";
-export type { PolicyStore, PolicyStoreHost } from "./policy-store.ts";
+export type { HubSaid, PolicyStore, PolicyStoreHost } from "./policy-store.ts";
 export type { Budget, Share, Stake } from "./share.ts";
 export { spanKinds } from "./span.ts";
 export type { Span, SpanKind, SpanPeer, SpanService } from "./span.ts";

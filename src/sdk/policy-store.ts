@@ -21,9 +21,21 @@ export interface PolicyStore {
   /** Says what a hub does with the policies. It is forgotten some 30 s after it was last said. */
   tell(hub: string, bytes: Uint8Array): Promise<void>;
   forget(hub: string): Promise<void>;
-  /** What the hubs say. */
-  hubs(): Promise<readonly Uint8Array[]>;
+  /**
+   * Hears what hubs say, until the answered function is called: first what each said last, for all that are not forgotten,
+   * then what they say from now on, as they say it. Resolves when the former was heard.
+   */
+  hubs(heard: (said: HubSaid) => void): Promise<() => void>;
   close(): Promise<void>;
+}
+
+/** What a hub said of its policies. */
+export interface HubSaid {
+  readonly hub: string;
+  /** What it said; `undefined`: that it goes. */
+  readonly bytes: Uint8Array | undefined;
+  /** How long ago that was, in milliseconds by the store's own clock. */
+  readonly agoMs: number;
 }
 
 /** What a store may use of the hub. */

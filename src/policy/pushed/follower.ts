@@ -14,6 +14,9 @@ export interface FollowerOptions {
   readonly hub: string;
   readonly log: Log;
   readonly timers: Timers;
+  now(): number;
+  /** Milliseconds of a clock that is never set. */
+  monotonic(): number;
   /** Called when there is another set to load, one call at a time. */
   onChange(): Promise<void>;
 }
@@ -39,9 +42,12 @@ export interface Follower {
 /** How often it is looked, and said what serves, where nothing tells of a change. */
 const pollMs = 5000;
 
+/** How many words may be on their way at once. Those on the way hold up no other: a store may have lost one of its buckets. */
+const maxWords = 8;
+
 /** Opens the store and looks for the first time. Never waits for a store that is away. */
 export async function openFollower(options: FollowerOptions): Promise<Follower> {
-  const { log, hub, copy } = options;
+  const { log, hub, copy, now, monotonic } = options;
   let wake: (() => void) | undefined;
   let changed = false;
   const store = await options.open({
@@ -56,12 +62,17 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
   let offered: PushedSet | undefined;
   let chosen: PushedSet | undefined;
   let serves = "";
+  let since: string | undefined;
+  let tookMs: number | undefined;
+  /** When it was heard of the set that was offered last. */
+  let heardMs = monotonic();
   let refusal: HubWord["refused"];
   let away: string | undefined;
   let closed = false;
 
   /** Whether there is another set to load. */
   const look = async (): Promise<boolean> => {
+    const lookedMs = monotonic();
     const found = await store.current();
     if (found === undefined) throw new Error("no policies were pushed yet");
     const { version } = decodeCurrent(found.bytes);
@@ -76,6 +87,7 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
       return false;
     }
     offered = set;
+    heardMs = lookedMs;
     return true;
   };
   const lookOnce = async (): Promise<boolean> => {
@@ -91,12 +103,26 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
       return false;
     }
   };
+  let onTheWay = 0;
+  let unsaid: string | undefined;
   const say = async (): Promise<void> => {
-    if (away !== undefined || serves === "") return;
-    const word = encodeWord({ hub, serves, ...(refusal === undefined ? {} : { refused: refusal }) });
-    await store.tell(hub, word).catch((error: unknown) => {
-      log.debug({ reason: String(error) }, "what this hub does with the policies could not be said");
-    });
+    if (serves === "" || onTheWay >= maxWords) return;
+    onTheWay++;
+    try {
+      await store.tell(hub, encodeWord({ hub, serves, since, tookMs, refused: refusal, lacks: away }));
+      unsaid = undefined;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      // Of a store that is away it was told before.
+      if (reason !== unsaid && away === undefined && !closed)
+        log.warn(
+          { reason },
+          "it could not be said which policies serve here: whoever pushes does not hear of this hub",
+        );
+      unsaid = reason;
+    } finally {
+      onTheWay--;
+    }
   };
   const pause = (): Promise<void> =>
     new Promise((resolve) => {
@@ -111,7 +137,7 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
     while (!closed) {
       changed = false;
       if (await lookOnce()) await options.onChange();
-      await say();
+      void say();
       await pause();
     }
   };
@@ -125,6 +151,10 @@ export async function openFollower(options: FollowerOptions): Promise<Follower> 
     async accepted() {
       const set = chosen;
       if (set === undefined) return;
+      if (serves !== set.version) {
+        since = new Date(now()).toISOString();
+        tookMs = Math.round(monotonic() - heardMs);
+      }
       serves = set.version;
       if (set === offered) refusal = undefined;
       if (set.version === good?.version) return;

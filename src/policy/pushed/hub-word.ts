@@ -1,26 +1,50 @@
 import { z } from "zod";
 
+/** Who stores a word may be anybody that NATS lets: what is shown to people is of a known form, and cannot steer a terminal. */
+const version = z.string().regex(/^[0-9a-f]{12}$/);
+const text = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .transform((said) => said.replaceAll(/[^\P{Cc}\n]/gu, "?"));
+
 const shape = z.object({
   /** The hub's name: its machine and what tells it from others there. */
-  hub: z.string().max(200),
+  hub: z.string().regex(/^[A-Za-z0-9-]{1,200}$/),
   /** The version that serves. */
-  serves: z.string().max(100),
+  serves: version,
+  /** When it came to serve, in RFC 3339 by the hub's clock, and how long that took after the hub had heard of it. */
+  since: z.iso.datetime().max(40).optional(),
+  tookMs: z.number().nonnegative().optional(),
   /** The version that it last refused, and why, in words for people. */
-  refused: z.object({ version: z.string().max(100), problems: z.array(z.string().max(4000)).max(10) }).optional(),
+  refused: z.object({ version, problems: z.array(text(4000)).max(10) }).optional(),
+  /** Why it could not have what holds when it last looked. */
+  lacks: text(500).optional(),
 });
 
 /** What a hub says of its policies. */
 export type HubWord = z.output<typeof shape>;
 
-export function encodeWord({ refused, ...word }: HubWord): Uint8Array {
+/** The most that a word is, in bytes. */
+const maxBytes = 256 * 1024;
+
+export function encodeWord({ refused, lacks, ...word }: HubWord): Uint8Array {
   const problems = refused?.problems.slice(0, 10).map((text) => text.slice(0, 4000));
-  return Buffer.from(JSON.stringify({ ...word, ...(refused && { refused: { version: refused.version, problems } }) }));
+  return Buffer.from(
+    JSON.stringify({
+      ...word,
+      ...(refused && { refused: { version: refused.version, problems } }),
+      ...(lacks === undefined ? {} : { lacks: lacks.slice(0, 500) }),
+    }),
+  );
 }
 
-/** Reads what a hub said; `undefined` when it is none of this. */
-export function decodeWord(bytes: Uint8Array): HubWord | undefined {
+/** Reads what a hub said under its name; `undefined` when it is none of this. */
+export function decodeWord(bytes: Uint8Array, hub: string): HubWord | undefined {
+  if (bytes.length > maxBytes) return undefined;
   try {
-    return shape.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+    const word = shape.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+    return word.hub === hub ? word : undefined;
   } catch {
     return undefined;
   }

@@ -1,7 +1,6 @@
 import type { PolicyStore } from "../../sdk/index.ts";
 import { WeirError } from "../../util/weir-error.ts";
 import { afterPush, afterRollback, decodeCurrent, encodeCurrent, type Current } from "./current.ts";
-import { decodeWord, type HubWord } from "./hub-word.ts";
 import { encodeSet, type PushedSet } from "./pushed-set.ts";
 
 /** What a push or a rollback has done. */
@@ -55,10 +54,4 @@ async function move(store: PolicyStore, next: (current: Current | undefined) => 
 
 function versionsOf(current: Current): ReadonlySet<string> {
   return new Set([current, ...current.before].map(({ version }) => version));
-}
-
-/** What all hubs say, by name. */
-export async function hubWords(store: PolicyStore): Promise<readonly HubWord[]> {
-  const words = (await store.hubs()).map(decodeWord).filter((word) => word !== undefined);
-  return words.sort((a, b) => (a.hub < b.hub ? -1 : 1));
 }
