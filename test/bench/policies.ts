@@ -40,6 +40,9 @@ export const tenRules: Files = new Map([meshPolicy("mesh")]);
 /** 100 rules over 8 services: each request is judged by the 20 that hold for the whole mesh and its service's 10. */
 export const hundredRules: Files = new Map([meshPolicy("mesh"), meshPolicy("mesh-too"), ...servicePolicies(8)]);
 
+/** 1,000 rules: ten for each of 100 services, and none for the whole mesh. */
+export const thousandRules: Files = new Map(servicePolicies(100));
+
 /** 10,000 rules: ten for each of 1,000 services, and none for the whole mesh. */
 export const tenThousandRules: Files = new Map(servicePolicies(1000));
 

@@ -6,6 +6,7 @@ import { bufferedReports } from "./buffer.ts";
 import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
 import { boundedLimits, exactLimits, memoryLimits } from "./limits.ts";
+import { pushedPolicies } from "./pushed.ts";
 import { spanRows } from "./span-rows.ts";
 import type { LoadPlan, TargetResult } from "./load.ts";
 import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
@@ -360,6 +361,8 @@ const spans: Scenario = { name: "spans", run: spanRows };
 
 const scrape: Scenario = { name: "scrape", run: scrapes };
 
+const pushed: Scenario = { name: "push", run: pushedPolicies };
+
 const envoy: Scenario = { name: "envoy", run: throughEnvoy };
 
 export const scenarios: readonly Scenario[] = [
@@ -374,6 +377,7 @@ export const scenarios: readonly Scenario[] = [
   accessLogs,
   scrape,
   spans,
+  pushed,
   envoy,
   memory,
   ceiling,

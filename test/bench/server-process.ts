@@ -27,8 +27,10 @@ export function onPath(command: string): boolean {
 export const serverFlags = ["--use-largepages=silent", "--heap-growing-percent=30", "--max-semi-space-size=4"];
 
 /** A command line that keeps Node to one core, where that can be had. */
-function nodeOn(core: number, args: readonly string[]): [string, string[]] {
-  return pinned ? ["taskset", ["-c", String(core), process.execPath, ...args]] : [process.execPath, [...args]];
+function nodeOn(core: number | undefined, args: readonly string[]): [string, string[]] {
+  return pinned && core !== undefined
+    ? ["taskset", ["-c", String(core), process.execPath, ...args]]
+    : [process.execPath, [...args]];
 }
 
 const readyMs = 60_000;
@@ -36,9 +38,12 @@ const stopMs = 15_000;
 /** How much of what a process writes to standard error is kept, for people. */
 const keptError = 4000;
 
-/** Starts a server on the servers' core, and waits for its first line on standard output: its addresses as JSON. */
-export async function startServer(args: readonly string[]): Promise<ServerProcess> {
-  const [command, line] = nodeOn(cores.server, [...serverFlags, ...args]);
+/**
+ * Starts a server on the servers' core, or on `anyCore`, and waits for its first line on standard output: its addresses as
+ * JSON.
+ */
+export async function startServer(args: readonly string[], where?: "anyCore"): Promise<ServerProcess> {
+  const [command, line] = nodeOn(where === undefined ? cores.server : undefined, [...serverFlags, ...args]);
   const child = spawn(command, line, { stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (errors = (errors + text).slice(-keptError)));
