@@ -13,6 +13,7 @@ import {
   addListenGroup,
   addServiceGroup,
   givenAttributes,
+  durationOption,
   proxySettings,
   endpointOption,
   tlsWarnings,
@@ -29,6 +30,7 @@ interface EnvoyOptions extends ProxyOptions {
   readonly descriptor?: ReadonlyMap<string, DescriptorSource>;
   readonly quota?: boolean;
   readonly jwtPayload: string;
+  readonly ongoing?: number;
   readonly direction: "inbound" | "outbound";
   readonly admin: Endpoint;
   readonly upstreamProtocol: "http1" | "http2" | "same";
@@ -56,6 +58,11 @@ export function addEnvoyCommand(program: Command, io: Io): void {
     )
     .option("--quota", "let Envoy keep to its share of the limits `at: ratelimit` rather than ask about each request")
     .option("--jwt-payload <key>", "payload_in_metadata of the jwt_authn filter", "jwt_payload")
+    .option(
+      "--ongoing <duration>",
+      "tell of requests that last as often as this, for counters with `ongoing`; of TCP connections every 10s unless told",
+      durationOption("100ms", "1h", "10s"),
+    )
     .addOption(
       new Option("--direction <side>", "whether Envoy stands at the service or at its callers")
         .choices(["inbound", "outbound"])
@@ -99,7 +106,17 @@ function printEnvoy(options: EnvoyOptions, snapshot: Snapshot, io: Io): void {
   const descriptor = descriptorFor(reads.limits, settings);
   const { grpc } = snapshot.settings.listen;
   const quota = settings.quota ? quotaWarnings(descriptor, reads) : [];
-  const warnings = [...service.warnings, ...descriptor.warnings, ...quota, ...tlsWarnings(options, grpc, "Envoy")];
+  const inVain =
+    settings.ongoingMs === undefined || reads.ongoing || options.fragment.startsWith("tcp-")
+      ? []
+      : ["no rule has ongoing: true, so that nothing comes of requests that last before they end"];
+  const warnings = [
+    ...inVain,
+    ...service.warnings,
+    ...descriptor.warnings,
+    ...quota,
+    ...tlsWarnings(options, grpc, "Envoy"),
+  ];
   warn(io, warnings);
   const { what, make } = pieces[options.fragment];
   const tree = make({ settings, reads, descriptor });
@@ -113,6 +130,7 @@ function printEnvoy(options: EnvoyOptions, snapshot: Snapshot, io: Io): void {
 
 function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: ReadonlyMap<string, string>): EnvoySettings {
   const { jwtPayload, direction, admin, upstreamProtocol } = options;
+  const ongoingMs = options.ongoing ?? (options.fragment === "access-log-options" ? 10_000 : undefined);
   return {
     ...proxySettings(options, snapshot.settings.listen.grpc.address, attributes),
     domain: options.domain ?? comparedWith(snapshot, "ratelimit.domain")[0] ?? "weir",
@@ -120,6 +138,7 @@ function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: Reado
     quota: options.quota === true || options.fragment === "rate-limit-quota",
     jwtPayload,
     bodyBytes: snapshot.settings.doors.bodyBytes,
+    ...(ongoingMs !== undefined && { ongoingMs }),
     direction,
     admin,
     upstreamProtocol,

@@ -20,6 +20,7 @@ export function sessionOn(serving: Serving<Reporter>, door: string, monotonic: (
     check,
     rateLimit,
     report: reportOf(prepared, holds),
+    ongoing: prepared.ongoing,
     commit: prepared.commit,
     hold: holds.change,
     notTried: prepared.notTried,
@@ -30,8 +31,8 @@ export function sessionOn(serving: Serving<Reporter>, door: string, monotonic: (
 /** What takes a record; where rules ask for it, also what ends what the request held. */
 function reportOf({ report }: Reporter, { end }: Serving<Reporter>["holds"]): Session["report"] {
   if (end === undefined) return report;
-  return (bag) => {
-    const outcome = report(bag);
+  return (bag, told) => {
+    const outcome = report(bag, told);
     if (outcome === "taken") end(bag);
     return outcome;
   };

@@ -176,6 +176,8 @@ export interface MetricRule extends ReportRuleBase {
   readonly unit: "s" | "ms";
   readonly buckets?: readonly number[];
   readonly labels: readonly { readonly name: string; readonly value: Expression }[];
+  /** Set for a counter that grows while requests are under way, by what is new of its value. */
+  readonly ongoing?: true;
 }
 
 export interface LogRule extends ReportRuleBase {

@@ -10,7 +10,9 @@ import type { RecordOutcome } from "./outcome.ts";
 import { createOutlets, type OutletsOptions } from "./outlets.ts";
 import { logEntries, spans } from "./queues/cargo.ts";
 import { exemplarReader } from "./rules/exemplar.ts";
+import { OngoingRules, type Told } from "./rules/growth.ts";
 import type { PreparedLog } from "./rules/log-rule.ts";
+import { takeOngoing, type TakeOngoing } from "./rules/ongoing.ts";
 import { PolicyIndex } from "./rules/policy-index.ts";
 import { matches, preparePolicies, type CollectedMetrics, type PreparedPolicy } from "./rules/prepared-policy.ts";
 import type { PreparedSpan } from "./rules/span-rule.ts";
@@ -38,8 +40,13 @@ export interface RecordCounts {
 
 /** The report rules of one snapshot, ready for records. */
 export interface Reporter {
-  /** Takes one record, as a whole or not at all. The bag may be filled anew as soon as this returns. Never throws. */
-  report(bag: Bag): RecordOutcome;
+  /**
+   * Takes one record of a request, as a whole or not at all. `told`: what {@link Reporter.ongoing} was told of it before.
+   * The bag may be filled anew as soon as this returns. Never throws.
+   */
+  report(bag: Bag, told?: Told): RecordOutcome;
+  /** Takes a record of a request that is still under way; left out where no rule asks for that. */
+  readonly ongoing?: TakeOngoing | undefined;
   /**
    * Ends the records of a call. What it gives resolves when those that were taken are as safe as `telemetry.buffer`
    * says, and rejects with a WeirError when they may not be; `undefined`: they are.
@@ -66,10 +73,11 @@ export function createReporter(options: ReporterOptions): Reporter {
   const { snapshot, observer, counts, now, traceIds, refusals, random = Math.random } = options;
   const { settings, reportLayout } = snapshot;
   const outlets = createOutlets(options);
+  const ongoing = new OngoingRules(snapshot);
   let prepared: readonly PreparedPolicy[];
   try {
     outlets.openForJournal();
-    prepared = preparePolicies({ snapshot, outlets, traceIds, observer });
+    prepared = preparePolicies({ snapshot, outlets, traceIds, ongoing, observer });
   } catch (error) {
     void outlets.release(0);
     throw error;
@@ -109,7 +117,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   }
 
   return {
-    report(bag) {
+    report(bag, told) {
       policyCount = 0;
       groupCount = 0;
       logCount = 0;
@@ -131,7 +139,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       }
       // What was made of the record itself is in the backend of traces for certain.
       const exemplar = exemplarOf === undefined ? undefined : spanCount > 0 ? made[0] : exemplarOf(bag);
-      for (let i = 0; i < groupCount; i++) groups[i]!.record(bag, exemplar);
+      for (let i = 0; i < groupCount; i++) groups[i]!.record(bag, exemplar, told);
       const timeMs = logCount > 0 ? now() : 0;
       for (let i = 0; i < logCount; i++) logs[i]!.sink.push(logs[i]!.entry(bag, timeMs));
       draw?.(bag);
@@ -139,6 +147,7 @@ export function createReporter(options: ReporterOptions): Reporter {
       counts.taken++;
       return "taken";
     },
+    ongoing: ongoing.isEmpty ? undefined : takeOngoing(prepared, { complete, exemplarOf, observer }),
     commit: () => outlets.commit(),
     trace(span) {
       if (ownSpans === undefined) return;

@@ -5,6 +5,7 @@ import type { DoorSettings } from "../policy/schema/doors.ts";
 import type { Asked, Decision } from "../runtime/decision.ts";
 import type { Holds } from "../runtime/limits/holds.ts";
 import type { RateLimitAsked, RateLimitJudgement } from "../runtime/rate-limit-decision.ts";
+import type { Told } from "../telemetry/rules/growth.ts";
 import type { RecordOutcome } from "../telemetry/outcome.ts";
 
 /**
@@ -24,8 +25,13 @@ export interface Session {
   check(bag: Bag, asked: Asked): Decision | Promise<Decision>;
   /** Begins to judge the descriptors of a request to a rate limit door. */
   rateLimit(asked: RateLimitAsked): RateLimitJudgement;
-  /** Takes one record. The bag may be filled anew as soon as this returns. */
-  report(bag: Bag): RecordOutcome;
+  /**
+   * Takes one record. `told`: what {@link Session.ongoing} was told of the same request. The bag may be filled anew as soon
+   * as this returns.
+   */
+  report(bag: Bag, told?: Told): RecordOutcome;
+  /** Takes a record of a request that is still under way; left out: no rule asks for that. */
+  readonly ongoing?: ((bag: Bag, told: Told) => void) | undefined;
   /**
    * Ends the records of a call. What it gives resolves when those that were taken are as safe as `telemetry.buffer`
    * says, and rejects with a WeirError when they may not be, whatever was said of them before; `undefined`: they are.

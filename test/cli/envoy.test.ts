@@ -343,6 +343,7 @@ const mistakes: readonly { args: readonly string[]; says: RegExp }[] = [
   { args: ["--hub", "weir:65536"], says: /HOST:PORT/ },
   { args: ["--service", "the ratings"], says: /NAME\.NAMESPACE/ },
   { args: ["--timeout", "200"], says: /such as 200ms/ },
+  { args: ["--ongoing", "10"], says: /expected 100ms to 1h, such as 10s/ },
   { args: ["--descriptor", "tenant"], says: /key=header:NAME/ },
   { args: ["--fragment", "filter"], says: /bootstrap, tcp-bootstrap/ },
 ];
@@ -371,6 +372,7 @@ const fragments: readonly { fragment: string; holds: RegExp }[] = [
   { fragment: "route", holds: /^typed_per_filter_config:[^]*^rate_limits:/m },
   { fragment: "grpc-stats", holds: /^name: envoy\.filters\.http\.grpc_stats$/m },
   { fragment: "access-log", holds: /^name: envoy\.access_loggers\.http_grpc$/m },
+  { fragment: "access-log-options", holds: /^flush_access_log_on_new_request: true\naccess_log_flush_interval: 10s$/m },
   { fragment: "tcp-access-log", holds: /^name: envoy\.access_loggers\.tcp_grpc$/m },
   { fragment: "cluster", holds: /^name: weir$[^]*grpc_health_check/m },
   { fragment: "tcp-bootstrap", holds: /name: envoy\.filters\.network\.tcp_proxy$/m },
@@ -385,6 +387,33 @@ for (const { fragment, holds } of fragments) {
     t.deepEqual(JSON.parse(json.out), parse(out));
   });
 }
+
+test("requests that last are told of where that is asked for, as often; connections always", async (t) => {
+  const rules = [deny('request.path == "/x"')];
+  const options = async (...args: string[]) => manager(await config(t, rules, args)).access_log_options;
+  t.is(await options(), undefined);
+  t.deepEqual(await options("--ongoing", "2500ms"), {
+    flush_access_log_on_new_request: true,
+    access_log_flush_interval: "2.5s",
+  });
+  const tcp = { flush_access_log_on_connected: true, access_log_flush_interval: "10s" };
+  t.deepEqual(await options("--fragment", "tcp-bootstrap"), tcp);
+  t.deepEqual(await options("--fragment", "tcp-bootstrap", "--ongoing", "1m"), {
+    ...tcp,
+    access_log_flush_interval: "60s",
+  });
+});
+
+test("telling of requests that last in vain is warned of", async (t) => {
+  const folder = await writeFolder({
+    "weir.yaml": "telemetry: { mesh: none }\n",
+    "policies/shop.yaml": "policy: shop\nreport: [{ metric: m, type: counter }]\n",
+  });
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const args = ["envoy", "--config", "weir.yaml", "--ongoing", "10s"];
+  const { err } = await runCommand(addEnvoyCommand, args, { cwd: folder });
+  t.regex(err, /^warning: no rule has ongoing: true/m);
+});
 
 test("TLS to the hub names the certificate authority, who Envoy is and who the hub must be", async (t) => {
   const tls = async (...args: string[]) =>

@@ -311,6 +311,7 @@ test.serial("every Envoy takes whatever is printed", async (t) => {
   const [ca, own, secret] = ["ca.pem", "c.pem", "k.pem"].map((name) => join(folder, name)) as [string, string, string];
   const printed = [
     ["--descriptor", "tenant=header:x-tenant", "--fail-open"],
+    ["--descriptor", "tenant=acme", "--ongoing", "10s"],
     ["--descriptor", "tenant=acme", "--upstream-protocol", "http2", "--direction", "outbound", "--json"],
     ["--descriptor", "tenant=a", "--tls-ca", ca, "--tls-cert", own, "--tls-key", secret, "--hub", "weir.mesh:9091"],
     ["--descriptor", "tenant=a", "--tls-ca", ca, "--tls-name", "spiffe://mesh/weir", "--raw-paths"],

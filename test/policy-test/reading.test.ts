@@ -170,7 +170,7 @@ const mistakes: readonly (readonly [title: string, text: string, ...expected: Re
   [
     "a change with what it has not",
     oneCase("steps: [{ expect: allow }, { change: refund, of: 1, expect: allow }]"),
-    /a "change" has no "report", "ask" or "expect"/,
+    /a "change" has no "report", "ongoing", "ask" or "expect"/,
   ],
   ["steps that expect nothing", oneCase("steps: [{ after: 1s }]"), /^2:11 WEIR_POLICY_SHAPE .*cannot fail/],
   [
@@ -228,6 +228,16 @@ const mistakes: readonly (readonly [title: string, text: string, ...expected: Re
     "an answer without an outcome",
     `adapters: { x: { answer: { message: m } } }\n${oneCase("expect: allow")}`,
     /^1:26 WEIR_POLICY_SHAPE .*deny/,
+  ],
+  [
+    "a request that is over and under way",
+    oneCase("report: {}\nongoing: {}\nexpect: { metrics: [] }"),
+    /WEIR_POLICY_SHAPE .*"report" or "ongoing", not both/,
+  ],
+  [
+    "what is ongoing, with what only a check has",
+    oneCase("ongoing: {}\nask: { quotas: { a: 1 } }\nexpect: { metrics: [] }"),
+    /WEIR_POLICY_SHAPE .*what is ongoing has no "ask"/,
   ],
   ["a key that stands twice", oneCase("expect: allow\nexpect: allow"), /^4:5 WEIR_POLICY_DUPLICATE/],
   ["text that is no YAML", "cases: [", /WEIR_YAML_SYNTAX/],

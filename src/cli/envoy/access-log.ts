@@ -35,6 +35,14 @@ export function httpAccessLog(settings: EnvoySettings, reads: PolicyReads): Tree
   };
 }
 
+/** What an HTTP connection manager is told of requests that last, and a TCP proxy of connections. */
+export function accessLogOptions(
+  flush: "flush_access_log_on_new_request" | "flush_access_log_on_connected",
+  ms: number,
+): Tree {
+  return { [flush]: true, access_log_flush_interval: `${ms / 1000}s` };
+}
+
 /** The access logger of a TCP proxy. */
 export function tcpAccessLog(settings: EnvoySettings): Tree {
   return {

@@ -1,5 +1,5 @@
 import type { Endpoint } from "../hub-address.ts";
-import { decisionLog, httpAccessLog, tcpAccessLog } from "./access-log.ts";
+import { accessLogOptions, decisionLog, httpAccessLog, tcpAccessLog } from "./access-log.ts";
 import { said, type Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { extAuthzFilter, extAuthzName, extAuthzRoute } from "./ext-authz.ts";
@@ -27,6 +27,12 @@ export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descr
         ),
         said("Each request as a report to the hub.", httpAccessLog(settings, reads)),
       ],
+      ...(settings.ongoingMs !== undefined && {
+        access_log_options: said(
+          "A request that lasts is told of again and again, for counters that grow while it does.",
+          accessLogOptions("flush_access_log_on_new_request", settings.ongoingMs),
+        ),
+      }),
       use_remote_address: said(
         "Callers connect here themselves: nothing that they say of their address is believed. Behind another proxy, set xff_num_trusted_hops too.",
         true,
@@ -85,10 +91,10 @@ export function tcpBootstrap(settings: EnvoySettings): Tree {
       "@type": `${networkTypes}.tcp_proxy.v3.TcpProxy`,
       stat_prefix: "ingress",
       cluster: upstreamName(settings),
-      access_log_options: said("A connection that lasts is reported again and again, each time by what is new.", {
-        flush_access_log_on_connected: true,
-        access_log_flush_interval: "10s",
-      }),
+      access_log_options: said(
+        "A connection that lasts is reported again and again, each time by what is new.",
+        accessLogOptions("flush_access_log_on_connected", settings.ongoingMs ?? 10_000),
+      ),
       access_log: [said("Each connection as reports to the hub.", tcpAccessLog(settings))],
     },
   });

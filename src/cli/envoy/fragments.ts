@@ -1,4 +1,4 @@
-import { httpAccessLog, tcpAccessLog } from "./access-log.ts";
+import { accessLogOptions, httpAccessLog, tcpAccessLog } from "./access-log.ts";
 import { httpBootstrap, routeParts, tcpBootstrap } from "./bootstrap.ts";
 import type { Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
@@ -56,6 +56,10 @@ export const pieces = {
   "access-log": {
     what: "an entry of access_log of the HTTP connection manager: reports each request",
     make: ({ settings, reads }) => httpAccessLog(settings, reads),
+  },
+  "access-log-options": {
+    what: "access_log_options of the HTTP connection manager, with access-log: tells of requests that last",
+    make: ({ settings }) => accessLogOptions("flush_access_log_on_new_request", settings.ongoingMs!),
   },
   "tcp-access-log": {
     what: "an entry of access_log of a TCP proxy: reports each connection",

@@ -16,6 +16,8 @@ export interface EnvoySettings extends ProxySettings {
   readonly jwtPayload: string;
   /** The largest body that rules may read, in bytes. */
   readonly bodyBytes: number;
+  /** How often requests are reported that last, in milliseconds; left out: only when they end. */
+  readonly ongoingMs?: number;
   /** On which side of the service Envoy stands. */
   readonly direction: "inbound" | "outbound";
 

@@ -107,11 +107,11 @@ async function runStep(
   await world.advance(step.afterMs);
   for (let time = 1; time <= step.times; time++) {
     if (time > 1) await world.advance(step.everyMs);
-    if (step.kind !== "check" && step.kind !== "report") {
+    if (step.kind !== "check" && step.kind !== "report" && step.kind !== "ongoing") {
       await world.change(step.kind, about!.id);
       continue;
     }
-    const bag = fillBag(step.kind === "report" ? snapshot.reportLayout : snapshot.layout, attributes);
+    const bag = fillBag(step.kind === "check" ? snapshot.layout : snapshot.reportLayout, attributes);
     if (about !== undefined) {
       const slot = bag.layout.find(`${about.at}.decision_id`);
       if (slot !== undefined) bag.set(slot, about.id);

@@ -68,7 +68,7 @@ export interface TestCase {
 export interface Step {
   /** Where its expectation stands, else the step itself. */
   readonly place: Place;
-  readonly kind: "check" | "report" | HoldAsked["kind"];
+  readonly kind: "check" | "ongoing" | "report" | HoldAsked["kind"];
   /** For a report and a change: the number of the check, from 1 on, whose decision it is about. */
   readonly of?: Located<number>;
   /** How far the clock moves before it. */

@@ -39,7 +39,7 @@ export function trace(snapshot: Snapshot, step: Pick<Step, "kind" | "asked">, ba
   for (const rule of rulesOf(snapshot, step)) {
     const { policy } = rule;
     const isFirst = !matches.has(policy);
-    if (isFirst) matches.set(policy, unmet("match", step.kind === "report" ? policy.reportMatch : policy.match, copy));
+    if (isFirst) matches.set(policy, unmet("match", step.kind === "check" ? policy.match : policy.reportMatch, copy));
     const match = matches.get(policy);
     if (match === undefined || match.fault !== undefined) tried.push(tryRule(rule, match, copy, outcome));
     else if (isFirst) tried.push({ name: policy.name, reached: false, ...passedOver(match) });
@@ -52,6 +52,7 @@ function rulesOf(
   { kind, asked }: Pick<Step, "kind" | "asked">,
 ): readonly (CheckRule | ReportRule)[] {
   if (kind === "report") return snapshot.reports;
+  if (kind === "ongoing") return snapshot.reports.filter((rule) => rule.kind === "metric" && rule.ongoing === true);
   const at = asked.at ?? "check";
   return snapshot.checks.filter((rule) => (rule.kind === "limit" ? rule.at : "check") === at);
 }

@@ -5,6 +5,7 @@ import type { HoldAsked } from "../../runtime/limits/holds.ts";
 import { createRuntime } from "../../runtime/runtime.ts";
 import type { Adapter, Log } from "../../sdk/index.ts";
 import { createQueues } from "../../telemetry/queues/queues.ts";
+import type { Told } from "../../telemetry/rules/growth.ts";
 import { createReporter } from "../../telemetry/report.ts";
 import type { Reporter } from "../../telemetry/report.ts";
 import { createTraceIds } from "../../util/trace-ids.ts";
@@ -91,14 +92,22 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
     throw new Error(problems.map(({ message }) => message).join("; "));
   }
 
+  /** What rules have told of the request that is under way: the next report ends it. */
+  let told: Told | undefined;
+
   return {
     advance: (ms) => (ms > 0 ? clock.advance(ms) : Promise.resolve()),
     async act(step, bag) {
       answers = [step.answers, testCase.answers, test.answers];
       const serving = runtime.acquire();
       try {
+        if (step.kind === "ongoing") {
+          serving.prepared.ongoing?.(bag, (told ??= { rules: [], sums: [], before: 0 }));
+          return { record: "taken", ...recorder.take() };
+        }
         if (step.kind === "report") {
-          const record = serving.prepared.report(bag);
+          const record = serving.prepared.report(bag, told);
+          told = undefined;
           if (record === "taken") serving.holds.end?.(bag);
           await clock.settle();
           return { record, ...recorder.take() };

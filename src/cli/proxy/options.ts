@@ -43,7 +43,7 @@ export function addHubGroup(
     .option("--fail-closed", "refuse them with 503: the default")
     .addOption(
       new Option("--timeout <duration>", "how long to wait for its answer")
-        .argParser(readTimeout)
+        .argParser(durationOption("1ms", "60s", "200ms"))
         .default(200, "200ms"),
     )
     .option("--tls-ca <file>", "speak TLS to it, and take certificates of this authority")
@@ -147,11 +147,15 @@ function readService(text: string): string {
   throw new InvalidArgumentError("expected NAME or NAME.NAMESPACE, such as ratings.bookinfo");
 }
 
-/** Reads `--timeout`, in milliseconds. */
-function readTimeout(text: string): number {
-  const ms = Duration.parse(text)?.ms;
-  if (ms === undefined || ms < 1 || ms > 60_000) throw new InvalidArgumentError("expected 1ms to 60s, such as 200ms");
-  return ms;
+/** Reads an option that is a duration within bounds, in milliseconds. `such`: an example, as it is written. */
+export function durationOption(min: string, max: string, such: string): (text: string) => number {
+  const [minMs, maxMs] = [min, max].map((each) => Duration.parse(each)!.ms) as [number, number];
+  return (text) => {
+    const ms = Duration.parse(text)?.ms;
+    if (ms === undefined || ms < minMs || ms > maxMs)
+      throw new InvalidArgumentError(`expected ${min} to ${max}, such as ${such}`);
+    return ms;
+  };
 }
 
 /** Where the listener of that `weir.yaml` is reached from its own machine. */

@@ -15,6 +15,8 @@ export interface PolicyReads {
   readonly limits: readonly LimitReads[];
   /** Whether reports end what requests hold of limits: the sooner they come the better. */
   readonly ends: boolean;
+  /** Whether counters grow while requests are under way. */
+  readonly ongoing: boolean;
   /** Whether there is any rule that an authorization check judges. */
   readonly checks: boolean;
 }
@@ -49,6 +51,7 @@ export function readsOfPolicies(snapshot: Snapshot): PolicyReads {
       .filter(isLimit)
       .filter(({ limit, policy }) => limit.algorithm === "concurrency" && policy.mode === "enforce")
       .map(({ id }) => id),
+    ongoing: snapshot.reports.some((rule) => rule.kind === "metric" && rule.ongoing === true),
     checks: judged.length > 0,
   };
 }

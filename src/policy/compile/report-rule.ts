@@ -11,7 +11,7 @@ import { quantity, scalar, showable, textual } from "./rule-expressions.ts";
 import type { Located } from "../shape/shape.ts";
 import type { ShownField, LogRule, MetricRule, ReportRule } from "../snapshot.ts";
 import { shaped } from "./shaped.ts";
-import { keyNode } from "../yaml/node.ts";
+import { keyNode, type MapNode } from "../yaml/node.ts";
 
 /** Compiles one report rule. `undefined` when it cannot be used, which is told; other problems are told as well. */
 export function compileReportRule(context: RuleContext, raw: RawReportRule): ReportRule | undefined {
@@ -69,8 +69,33 @@ function compileMetric(context: RuleContext, raw: RawReportRule, head: RuleHead,
     const hint = "for example buckets: { exponential: { start: 1, factor: 10, count: 8 } }";
     reading.tell(raw.metric.node, { code: "WEIR_POLICY_SHAPE", message, hint });
   }
+  const ongoing = raw.ongoing?.value === true || undefined;
+  if (ongoing) checkOngoing(context, raw.node, type, value);
   const help = raw.help?.value ?? defaultHelp(type, value, unit);
-  return shaped<MetricRule>({ kind: "metric", ...head, to, metric, type, help, unit, labels, value, buckets });
+  return shaped<MetricRule>({ kind: "metric", ...head, to, metric, type, help, unit, labels, value, buckets, ongoing });
+}
+
+/** Tells where a metric cannot grow while a request is under way, or does so without being told to. */
+function checkOngoing(
+  { reading }: RuleContext,
+  rule: MapNode,
+  type: MetricRule["type"],
+  value: Expression | undefined,
+): void {
+  const code = "WEIR_POLICY_SHAPE";
+  const node = keyNode(rule, "ongoing")!;
+  if (type !== "counter") {
+    const message = `ongoing belongs to a counter; this metric is a ${type}`;
+    reading.tell(node, { code, message, hint: `a ${type} takes a request once, as a whole, when it ends` });
+  } else if (keyNode(rule, "value") === undefined || value?.constant !== undefined) {
+    const message = "ongoing needs a value that grows while a request is under way";
+    const hint = "such as value: response.size; what counts requests counts them when they end";
+    reading.tell(node, { code, message, hint });
+  } else if (value !== undefined && value.uses.every(({ name }) => name.startsWith("connection."))) {
+    const message = "ongoing has no effect: what is new of a connection is told by records of their own";
+    const hint = "leave it out; connection.sent.bytes and connection.received.bytes are what is new";
+    reading.tell(node, { code: "WEIR_POLICY_NO_EFFECT", message, hint, severity: "warning" });
+  }
 }
 
 /** Prometheus's rules: a name of its own, not one of those that it keeps for itself. */

@@ -1,7 +1,7 @@
 import { revealField, spanRuleFields } from "./span-rule.ts";
 import { ruleName, unless, value, when } from "./rule-fields.ts";
 import { list, mapOf, record } from "../shape/collections.ts";
-import { choice, expression, integer, number, text, word } from "../shape/scalars.ts";
+import { boolean, choice, expression, integer, number, text, word } from "../shape/scalars.ts";
 import type { Read, Shape } from "../shape/shape.ts";
 import { variants } from "../shape/variants.ts";
 
@@ -81,6 +81,12 @@ export const reportRuleShape = variants(
         shape: bucketsShape,
         description: "Upper bounds of a histogram: an ascending list, or `linear`, or `exponential`.",
         default: "for a duration, from 5 ms to 10 s",
+      },
+      ongoing: {
+        shape: boolean(),
+        description:
+          "Whether a counter also grows while requests are under way, by what is new of `value`, where the door tells of them; it ends at the same sum.",
+        default: "`false`",
       },
       labels: {
         shape: mapOf("a map of label names to expressions", value),

@@ -5,13 +5,19 @@ import type { MetricRule } from "../../policy/snapshot.ts";
 import type { Exemplar, MetricGroup, MetricRecorder } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import { Condition } from "./condition.ts";
+import { growthOf, type OngoingRules, type Told } from "./growth.ts";
 import { labelText, sampleNumber, unknownLabel } from "./label.ts";
 
 /** Metric rules that apply to the same records and have the same labels: labels are evaluated and looked up once. */
 export interface PreparedMetrics {
   readonly condition: Condition;
-  /** Records one sample for each metric of the group that has a value, of the given trace. Never throws. */
-  record(bag: Bag, exemplar: Exemplar | undefined): void;
+  /**
+   * Records one sample for each metric of the group that has a value, of the given trace; where something of the request
+   * was told before, only what is new. Never throws.
+   */
+  record(bag: Bag, exemplar: Exemplar | undefined, told: Told | undefined): void;
+  /** Records what is new of a request that is still under way. Left out: the group takes requests when they end. Never throws. */
+  readonly recordOngoing?: (bag: Bag, exemplar: Exemplar | undefined, told: Told) => void;
   /** Lets go of the adapter's recorder. Never throws. */
   close(): void;
 }
@@ -19,7 +25,8 @@ export interface PreparedMetrics {
 /** What rules must share to be one group. The texts of expressions stand for the expressions. */
 export function groupKey(rule: MetricRule): string {
   const labels = rule.labels.map(({ name, value }) => [name, value.source]);
-  return JSON.stringify([rule.to, rule.policy.name, rule.when?.source ?? null, rule.unless?.source ?? null, labels]);
+  const { to, policy, when, unless, ongoing = false } = rule;
+  return JSON.stringify([to, policy.name, when?.source ?? null, unless?.source ?? null, labels, ongoing]);
 }
 
 /** Prepares a group of rules with the same {@link groupKey}. `open` is the adapter's `metrics`. */
@@ -27,6 +34,7 @@ export function prepareMetrics(
   rules: readonly [MetricRule, ...MetricRule[]],
   open: (group: MetricGroup) => MetricRecorder,
   observer: Observer,
+  ongoing: OngoingRules,
 ): PreparedMetrics {
   const condition = new Condition(rules, observer);
   const adapter = rules[0].to;
@@ -47,22 +55,46 @@ export function prepareMetrics(
     throw new TypeError(`the adapter "${adapter}" answers metrics with something that has no method record`);
   }
 
+  const recordSamples = (bag: Bag, exemplar: Exemplar | undefined): void => {
+    try {
+      recorder.record(labels.read(bag), samples, exemplar);
+    } catch {
+      observer.adapterCall(adapter, "metrics", "fault", 0);
+    }
+  };
+  const positions = rules.map((rule) => ongoing.position(rule));
+  const recordGrowth = (bag: Bag, exemplar: Exemplar | undefined, told: Told, isOver: boolean): void => {
+    const sums = ongoing.sumsOf(told);
+    let any = false;
+    for (let i = 0; i < samples.length; i++) {
+      const value = values[i]!.read(bag, isOver);
+      const position = positions[i]!;
+      if (Number.isNaN(told.before) && Number.isNaN(sums[position]) && value > 0)
+        observer.dropped("metric_sample", "unknown_start", 1);
+      const growth = Number.isNaN(value) ? NaN : growthOf(sums, position, value);
+      samples[i] = growth === 0 && !isOver ? NaN : growth;
+      if (!Number.isNaN(samples[i])) any = true;
+    }
+    if (any) recordSamples(bag, exemplar);
+  };
+  const isOngoing = rules[0].ongoing === true;
+
   return {
     condition,
-    record(bag, exemplar) {
+    record(bag, exemplar, told) {
+      if (isOngoing && told !== undefined) {
+        recordGrowth(bag, exemplar, told, true);
+        return;
+      }
       let any = false;
       for (let i = 0; i < samples.length; i++) {
-        const sample = values[i]!.read(bag);
+        const sample = values[i]!.read(bag, true);
         samples[i] = sample;
         if (sample === sample) any = true;
       }
-      if (!any) return;
-      try {
-        recorder.record(labels.read(bag), samples, exemplar);
-      } catch {
-        observer.adapterCall(adapter, "metrics", "fault", 0);
-      }
+      if (any) recordSamples(bag, exemplar);
     },
+    ...(isOngoing && { recordOngoing: (bag, exemplar, told) => recordGrowth(bag, exemplar, told, false) }),
     close() {
       try {
         recorder.close?.();
@@ -132,11 +164,12 @@ class ValueReader {
     this.#observer = observer;
   }
 
-  /** The sample; `NaN` when there is none. */
-  read(bag: Bag): number {
+  /** The sample; `NaN` when there is none. While a request is not over, what is absent may yet come: that is not counted. */
+  read(bag: Bag, isOver: boolean): number {
     const expression = this.#rule.value;
     if (expression === undefined) return 1;
     const value = this.#slot < 0 ? expression.evaluate(bag) : bag.peek(this.#slot);
+    if (value === undefined && !isOver) return NaN;
     if (value === undefined || value instanceof Fault) {
       this.#observer.ruleFault(this.#rule.id, "value", value === undefined ? "absence" : "fault");
       return NaN;

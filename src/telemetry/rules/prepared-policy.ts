@@ -7,6 +7,7 @@ import type { TraceIds } from "../../util/trace-ids.ts";
 import { SampleCollector } from "../buffer/metric-samples.ts";
 import type { Outlets } from "../outlets.ts";
 import { logEntries, spans } from "../queues/cargo.ts";
+import type { OngoingRules } from "./growth.ts";
 import { prepareLog, type PreparedLog } from "./log-rule.ts";
 import { groupKey, prepareMetrics, type PreparedMetrics } from "./metric-group.ts";
 import { prepareSpan, type PreparedSpan } from "./span-rule.ts";
@@ -30,11 +31,13 @@ export interface PreparePoliciesOptions {
   /** What is opened for the rules. It is to be released when this throws, too. */
   readonly outlets: Outlets;
   readonly traceIds: TraceIds;
+  readonly ongoing: OngoingRules;
   readonly observer: Observer;
 }
 
 /** Prepares each policy that has report rules. Throws what an adapter's `metrics` throws. */
-export function preparePolicies({ snapshot, outlets, traceIds, observer }: PreparePoliciesOptions): PreparedPolicy[] {
+export function preparePolicies(options: PreparePoliciesOptions): PreparedPolicy[] {
+  const { snapshot, outlets, traceIds, ongoing, observer } = options;
   const openMetrics = (rules: readonly [MetricRule, ...MetricRule[]]): CollectedMetrics => {
     let collector: SampleCollector | undefined;
     const group = prepareMetrics(
@@ -45,6 +48,7 @@ export function preparePolicies({ snapshot, outlets, traceIds, observer }: Prepa
         return recorder;
       },
       observer,
+      ongoing,
     );
     outlets.closing(group);
     return { ...group, collector };

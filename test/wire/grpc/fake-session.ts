@@ -3,6 +3,7 @@ import { Layout } from "../../../src/attributes/layout.ts";
 import { standardVocabulary } from "../../../src/attributes/standard-vocabulary.ts";
 import { doorSettings, type DoorSettings } from "../../../src/policy/schema/doors.ts";
 import type { Asked, Decision } from "../../../src/runtime/decision.ts";
+import type { Told } from "../../../src/telemetry/rules/growth.ts";
 import type { RecordOutcome } from "../../../src/telemetry/outcome.ts";
 import type { OpenSession } from "../../../src/wire/session.ts";
 
@@ -35,7 +36,8 @@ export interface FakeHub {
 export function fakeHub(behaviour: {
   reads?: readonly string[];
   check?: (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
-  report?: (bag: Bag) => RecordOutcome;
+  report?: (bag: Bag, told?: Told) => RecordOutcome;
+  ongoing?: (bag: Bag, told: Told) => void;
   commit?: () => Promise<void> | undefined;
   doors?: Partial<DoorSettings>;
   hold?: ReturnType<OpenSession>["hold"];
@@ -60,6 +62,7 @@ export function fakeHub(behaviour: {
         },
         check: behaviour.check ?? (() => allowed()),
         report: behaviour.report ?? (() => "taken"),
+        ...(behaviour.ongoing !== undefined && { ongoing: behaviour.ongoing }),
         commit: behaviour.commit ?? (() => undefined),
         notTried: (records) => void (hub.notTried += records),
         hold: behaviour.hold ?? (() => Promise.resolve([])),

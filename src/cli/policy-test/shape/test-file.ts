@@ -33,6 +33,11 @@ const act = {
     description: "Makes it a report: attributes that are known only then, beside those of `given`.",
     default: "a check",
   },
+  ongoing: {
+    shape: given,
+    description: "Makes it a word of a request that is still under way: attributes as they are then.",
+    default: "a check",
+  },
   adapters: {
     shape: answers,
     description: "What adapters answer, before what the file says of them.",
@@ -70,7 +75,7 @@ export const stepRecord = record("a step", {
 const step: Shape<Step> = made(stepRecord, (read, node, reading) => ({
   ...acting(read, node, reading),
   ...changing(read, node, reading),
-  given: merge(read.given, read.report),
+  given: merge(read.given, read.report ?? read.ongoing),
   afterMs: read.after?.value ?? 0,
   times: read.times?.value ?? 1,
   everyMs: read.every?.value ?? 0,
@@ -100,10 +105,10 @@ const testCase: Shape<TestCase> = made(caseRecord, (read, node, reading) => {
   if (read.steps === undefined) {
     if (read.expect === undefined)
       return told("a case that expects nothing cannot fail", 'it needs "expect" or "steps"');
-    const only = { ...acting(read, node, reading), given: read.report ?? nothingGiven };
+    const only = { ...acting(read, node, reading), given: read.report ?? read.ongoing ?? nothingGiven };
     return { ...common, answers: new Map(), steps: [{ ...only, afterMs: 0, times: 1, everyMs: 0 }] };
   }
-  for (const key of ["ask", "report", "expect"] as const) {
+  for (const key of ["ask", "report", "ongoing", "expect"] as const) {
     if (read[key] !== undefined) told(`a case with "steps" says "${key}" in its steps`);
   }
   const { items: steps } = read.steps;
@@ -174,8 +179,8 @@ function changing(
   if (change === undefined) {
     if (of !== undefined && others.report === undefined) told('"of" belongs to a "report" or a "change"');
   } else if (of === undefined) told('a "change" says "of" which check');
-  else if (others.report !== undefined || others.ask !== undefined || others.expect !== undefined)
-    told('a "change" has no "report", "ask" or "expect": the checks after it show what it did');
+  else if ((["report", "ongoing", "ask", "expect"] as const).some((key) => others[key] !== undefined))
+    told('a "change" has no "report", "ongoing", "ask" or "expect": the checks after it show what it did');
   return {
     ...(change === undefined ? {} : { kind: (change as Located<HoldAsked["kind"]>).value }),
     ...(of === undefined ? {} : { of: of as Located<number> }),
@@ -190,9 +195,16 @@ function acting(
   node: Node,
   reading: Reading,
 ): Acting {
-  const kind = read.report === undefined ? "check" : "report";
-  if (kind === "report" && read.ask !== undefined) {
-    reading.tell(node, { code: "WEIR_POLICY_SHAPE", message: 'a report has no "ask"' });
+  const kind = read.report !== undefined ? "report" : read.ongoing !== undefined ? "ongoing" : "check";
+  if (kind !== "check" && read.ask !== undefined) {
+    reading.tell(node, {
+      code: "WEIR_POLICY_SHAPE",
+      message: `${kind === "report" ? "a report" : "what is ongoing"} has no "ask"`,
+    });
+  }
+  if (read.report !== undefined && read.ongoing !== undefined) {
+    const message = 'a request is over or not: "report" or "ongoing", not both';
+    reading.tell(node, { code: "WEIR_POLICY_SHAPE", message });
   }
   const shape = kind === "check" ? checkExpectation : reportExpectation;
   // Where it could not be read, which was told, it still is an expectation.

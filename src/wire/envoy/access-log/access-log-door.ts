@@ -5,6 +5,7 @@ import { Connections } from "./connections.ts";
 import { EntryReports } from "./entry-reports.ts";
 import { LogStream, type LogStreamRoom } from "./log-stream.ts";
 import { LogMessage } from "./message.ts";
+import { Requests } from "./requests.ts";
 
 export interface AccessLogOptions extends DoorOptions {
   /** Milliseconds since 1970. */
@@ -19,9 +20,10 @@ export interface AccessLogDoor extends GrpcDoor {
 
 /** The door of Envoy's access logs, `envoy.service.accesslog.v3.AccessLogService`: their entries become reports. */
 export function createAccessLogDoor(options: AccessLogOptions): AccessLogDoor {
+  const nowMs = options.now();
   const room: LogStreamRoom = {
     options,
-    reports: new EntryReports(options.observer, new Connections(options.now())),
+    reports: new EntryReports(options.observer, new Connections(nowMs), new Requests(nowMs)),
     message: new LogMessage(),
     reader: new Reader(),
     view: new DataView(new ArrayBuffer(0)),

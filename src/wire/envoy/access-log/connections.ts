@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
+import { UnderWay } from "./under-way.ts";
 
 /** Bytes of a connection's life up to some entry. */
 interface Totals {
-  received: number;
-  sent: number;
-  readonly startMs: number;
+  readonly received: number;
+  readonly sent: number;
 }
 
 /** An entry of a connection. */
@@ -27,39 +26,36 @@ export interface Difference {
 }
 
 const unknown: Difference = { received: 0, sent: 0, isFirst: false, isUnknown: true };
+const nothing: Difference = { received: 0, sent: 0, isFirst: false, isUnknown: false };
 
-/** A longer id is kept as its hash. Names of proxies and UUIDs of connections are seldom as long. */
-const maxId = 256;
-
-/**
- * What was last reported of each connection that still lasts, so that an entry adds no more than what is new. Of fixed
- * size: of too many, the one that was not heard of for longest is forgotten.
- */
+/** What was last reported of each connection that still lasts, so that an entry adds no more than what is new. */
 export class Connections {
-  readonly #totals = new Map<string, Totals>();
-  readonly #max: number;
-  /** Connections that began before this may have been reported on without being remembered, in epoch milliseconds. */
-  #knownSinceMs: number;
+  readonly #underWay: UnderWay<Totals>;
 
   /** `nowMs`: when the hub began to take entries. `max`: how many connections are remembered. */
-  constructor(nowMs: number, max = 65_536) {
-    this.#knownSinceMs = nowMs;
-    this.#max = max;
+  constructor(nowMs: number, max?: number) {
+    this.#underWay = new UnderWay(nowMs, max);
   }
 
   get size(): number {
-    return this.#totals.size;
+    return this.#underWay.size;
+  }
+
+  /** Whether the connection is over, and this entry came late. */
+  hasEnded(id: string): boolean {
+    return this.#underWay.hasEnded(id);
   }
 
   /**
-   * What an entry adds. One of a connection that is not remembered is its first; unless `mayLack` says that others may
-   * have come before and the connection is older than this table, or than one that had to be forgotten.
+   * What an entry adds. One of a connection that is not remembered is its first; unless others may have come before:
+   * those of a log may where it tells of connections that last, and began to come `sinceMs`. Left out: none may.
    */
-  difference(id: string, entry: ConnectionEntry, mayLack: boolean): Difference {
-    const totals = this.#totals.get(keyOf(id));
+  difference(id: string, entry: ConnectionEntry, sinceMs: number | undefined): Difference {
+    const totals = this.#underWay.get(id);
     const { receivedBytes, sentBytes, startMs } = entry;
     if (totals === undefined) {
-      if (mayLack && startMs < this.#knownSinceMs) return unknown;
+      if (this.#underWay.hasEnded(id)) return nothing;
+      if (sinceMs !== undefined && (startMs < sinceMs || this.#underWay.mayLack(startMs))) return unknown;
       return { received: receivedBytes, sent: sentBytes, isFirst: true, isUnknown: false };
     }
     // Entries may overtake each other.
@@ -70,31 +66,13 @@ export class Connections {
 
   /** Remembers what is reported of a connection now, and that it was heard of. */
   remember(id: string, receivedBytes: number, sentBytes: number, startMs: number): void {
-    const key = keyOf(id);
-    const totals = this.#totals.get(key);
-    if (totals !== undefined) {
-      totals.received = Math.max(totals.received, receivedBytes);
-      totals.sent = Math.max(totals.sent, sentBytes);
-      // Heard of last: the end of the order.
-      this.#totals.delete(key);
-      this.#totals.set(key, totals);
-      return;
-    }
-    if (this.#totals.size >= this.#max) {
-      const [oldest, forgotten] = this.#totals.entries().next().value!;
-      this.#totals.delete(oldest);
-      this.#knownSinceMs = Math.max(this.#knownSinceMs, forgotten.startMs + 1);
-    }
-    this.#totals.set(key, { received: receivedBytes, sent: sentBytes, startMs });
+    const { received = 0, sent = 0 } = this.#underWay.get(id) ?? {};
+    const totals = { received: Math.max(received, receivedBytes), sent: Math.max(sent, sentBytes) };
+    this.#underWay.put(id, totals, startMs);
   }
 
   /** The connection has ended. */
-  forget(id: string): void {
-    this.#totals.delete(keyOf(id));
+  end(id: string): void {
+    this.#underWay.end(id);
   }
-}
-
-/** The end of an id is what tells connections apart, so none of it is cut. */
-function keyOf(id: string): string {
-  return id.length <= maxId ? id : createHash("sha256").update(id).digest("base64url");
 }

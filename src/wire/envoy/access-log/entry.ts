@@ -90,10 +90,16 @@ export class Entry {
   get id(): string {
     const { common } = this;
     if (common.has(26)) return this.text(common, 26);
-    // Latin-1, since these are bytes of messages, and each must count.
-    const bytes = (field: number): string =>
-      common.has(field) ? this.buffer.toString("latin1", common.starts[field]!, common.ends[field]!) : "";
-    return [bytes(20), bytes(2), bytes(3), this.#startSeconds, this.#startNanos].join("\n");
+    const parts = [this.#latin1(20), this.#latin1(2), this.#latin1(3), this.#startSeconds, this.#startNanos];
+    return parts.join("\n");
+  }
+
+  /**
+   * What tells a request from others. Its `stream_id` is what it bears as `x-request-id`, which a caller may choose and which
+   * requests may share; so beside it stand the connection's peer and when the request began.
+   */
+  get requestId(): string {
+    return `${this.#latin1(26)}\n${this.#latin1(20)}\n${this.#startSeconds}\n${this.#startNanos}`;
   }
 
   /** When the request or connection began; `undefined` when it is not said. */
@@ -180,6 +186,12 @@ export class Entry {
   readPair(repeated: readonly number[], at: number): FieldIndex {
     this.pair.read(this.reader, repeated[at + 1]!, repeated[at + 2]!);
     return this.pair;
+  }
+
+  /** The bytes of a field of AccessLogCommon as Latin-1, so that each counts, also where they are a message. */
+  #latin1(field: number): string {
+    const { common } = this;
+    return common.has(field) ? this.buffer.toString("latin1", common.starts[field]!, common.ends[field]!) : "";
   }
 
   /** The field that says how long it took from the first byte to the last: `duration`, else the last byte down, else up; or 0. */

@@ -69,7 +69,8 @@ export class LogStream implements Incoming {
     this.#out = out;
     this.#room = room;
     const { client, peer } = call;
-    this.#log = { proxy: unknownProxy, scope: `${client?.name ?? ""}\n${peer}`, client, hasGoing: false };
+    const scope = `${client?.name ?? ""}\n${peer}`;
+    this.#log = { proxy: unknownProxy, scope, client, sinceMs: room.options.now(), hasGoing: false };
   }
 
   message(bytes: Uint8Array): Promise<void> | undefined {
@@ -89,7 +90,8 @@ export class LogStream implements Incoming {
     }
     if (message.proxy !== undefined) {
       this.#log.proxy = message.proxy;
-      if (message.proxy.id !== "") this.#log.scope = `${this.#log.client?.name ?? ""}\n${message.proxy.id}`;
+      const { id, logName } = message.proxy;
+      if (id !== "") this.#log.scope = `${this.#log.client?.name ?? ""}\n${id}\n${logName}`;
     }
     observer.dropped("record", "too_many", message.tooMany);
     const { count } = message;

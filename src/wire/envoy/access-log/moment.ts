@@ -16,7 +16,7 @@ const moments: readonly (Moment | undefined)[] = [
   "attempt", // UpstreamPoolReady
   "attempt", // UpstreamPeriodic
   "attempt", // UpstreamEnd
-  "start", // DownstreamTunnelSuccessfullyEstablished
+  "going", // DownstreamTunnelSuccessfullyEstablished
   "start", // UdpTunnelUpstreamConnected
   "going", // UdpPeriodic
   "end", // UdpSessionEnd

@@ -4,6 +4,7 @@ import type { Fault } from "../../../../src/attributes/fault.ts";
 import type { Call, Incoming } from "../../../../src/wire/call.ts";
 import type { Client } from "../../../../src/wire/client.ts";
 import { createAccessLogDoor } from "../../../../src/wire/envoy/access-log/access-log-door.ts";
+import type { Told } from "../../../../src/telemetry/rules/growth.ts";
 import type { RecordOutcome } from "../../../../src/telemetry/outcome.ts";
 import { FakeClock } from "../../../telemetry/fakes.ts";
 import { fakeHub } from "../../grpc/fake-session.ts";
@@ -17,6 +18,8 @@ export interface Opened {
   readonly another: (client?: Client, peer?: string) => Incoming;
   /** What was reported and taken. */
   readonly records: Record<string, string>[];
+  /** What was told of requests under way, in order, each with what was told of its request before, which it changes. */
+  readonly ongoing: { readonly record: Record<string, string>; readonly before: number }[];
   readonly observer: ReturnType<typeof recordingObserver>;
   readonly log: ReturnType<typeof recordingLog>;
   readonly clock: FakeClock;
@@ -35,18 +38,31 @@ export function open(
     outcome?: (record: Record<string, string>) => RecordOutcome;
     commit?: () => Promise<void> | undefined;
     client?: Client;
+    /** Stands for the rules that ask for requests under way, and for what they do with the end. Left out: there are none. */
+    ongoing?: (record: Record<string, string>, told: Told | undefined) => void;
   } = {},
 ): Opened {
   const records: Record<string, string>[] = [];
+  const ongoing: { record: Record<string, string>; before: number }[] = [];
   const hub = fakeHub({
     reads,
-    report(bag) {
+    report(bag, told) {
       const record = shown(bag);
       const outcome = options.outcome?.(record) ?? "taken";
-      if (outcome === "taken") records.push(record);
+      if (outcome === "taken") {
+        records.push(record);
+        options.ongoing?.(record, told);
+      }
       return outcome;
     },
     ...(options.commit && { commit: options.commit }),
+    ...(options.ongoing !== undefined && {
+      ongoing(bag, told) {
+        const record = shown(bag);
+        ongoing.push({ record, before: told.before });
+        options.ongoing!(record, told);
+      },
+    }),
   });
   const observer = recordingObserver();
   const log = recordingLog();
@@ -63,6 +79,7 @@ export function open(
     incoming: another(options.client),
     another,
     records,
+    ongoing,
     observer,
     log,
     clock,
