@@ -7,15 +7,9 @@ import { z } from "zod";
 import { builtinAdapters as adapters } from "../../adapters/index.ts";
 import { addSchemaCommand } from "../../src/cli/schema.ts";
 import { addValidateCommand } from "../../src/cli/validate.ts";
-import {
-  checkRuleShape,
-  editsShape,
-  headersShape,
-  httpShape,
-  levelShape,
-  overrideShape,
-  queryShape,
-} from "../../src/policy/schema/check-rule.ts";
+import { checkRuleShape, httpShape } from "../../src/policy/schema/check-rule.ts";
+import { editsShape, headersShape, queryShape } from "../../src/policy/schema/header-edits.ts";
+import { levelShape, overrideShape } from "../../src/policy/schema/limit.ts";
 import { compilePolicies, policySchema, weirSchema } from "../../src/policy/index.ts";
 import {
   adminListenerShape,

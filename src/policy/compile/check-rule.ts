@@ -1,7 +1,8 @@
 import type { Adapter, InputType } from "../../sdk/index.ts";
 import { nearest } from "../../util/nearest.ts";
 import { findAdapter } from "../config/adapter-names.ts";
-import type { RawCheckRule, RawEdits, RawQuery, RawHttp } from "../schema/check-rule.ts";
+import type { RawCheckRule, RawHttp } from "../schema/check-rule.ts";
+import type { RawEdits, RawQuery } from "../schema/header-edits.ts";
 import { compileLimit } from "./limit.ts";
 import { compileHead } from "./rule-head.ts";
 import type { RuleContext } from "./rule-head.ts";

@@ -1,4 +1,5 @@
-import type { RawCheckRule, RawLevel } from "../schema/check-rule.ts";
+import type { RawCheckRule } from "../schema/check-rule.ts";
+import type { RawLevel } from "../schema/limit.ts";
 import { compileLimit } from "./limit.ts";
 import type { RuleContext } from "./rule-head.ts";
 import { shaped } from "./shaped.ts";
