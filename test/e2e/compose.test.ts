@@ -40,7 +40,7 @@ test("the Envoy of docker-compose.yml is given a configuration that Envoy takes"
   const folder = await containerFolder(compose);
   const [command] = compose.services["envoy-config"]!.command!;
   const words = command!
-    .replace(/^node dist\/src\/main\.js /, "")
+    .replace(/^weir /, "")
     .replace(/ > \/shared\/envoy\.yaml$/, "")
     .replaceAll("/etc/weir", folder)
     .split(/\s+/);
