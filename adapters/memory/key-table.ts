@@ -1,4 +1,4 @@
-import type { Algorithm } from "weir/sdk";
+import type { Algorithm, Charge } from "weir/sdk";
 import type { Counter } from "./counter.ts";
 import { hashOf, KeyIndex } from "./key-index.ts";
 
@@ -43,6 +43,20 @@ export class KeyTable {
   /** The place of a key, or -1. `from`: how many characters all keys of its limit begin with. */
   find(key: string, from: number): number {
     return this.#index.find(key, hashOf(key, from, this.#seed));
+  }
+
+  /**
+   * The place of a charge's key, or -1. Where the charge has a hint, that is believed if the key is there, and set if not.
+   * The table then keeps the text of the charge in place of its own: next time their addresses are compared, not letters.
+   */
+  findFor(charge: Charge, from: number): number {
+    const { key, hint } = charge;
+    if (hint === undefined) return this.find(key, from);
+    if (hint >= 0 && this.#keys[hint] === key) return hint;
+    const place = this.find(key, from);
+    if (place >= 0) this.#keys[place] = key;
+    charge.hint = place;
+    return place;
   }
 
   /** The numbers among which a place's state is. Until a key is added: the first page may then be another one. */

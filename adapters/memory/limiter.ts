@@ -76,7 +76,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     const table = tables.of(limit);
     const { counter } = table;
     const capacity = counter.capacity(limit);
-    let place = table.find(key, startOf(limit));
+    let place = table.findFor(charge, startOf(limit));
     if (place < 0) {
       if (needed > capacity && charge.spent !== true && !(charge.bestEffort && capacity >= 1))
         return refusedForGood(capacity, 0);

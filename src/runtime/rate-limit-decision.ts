@@ -1,5 +1,6 @@
 import type { Bag } from "../attributes/bag.ts";
 import type { Decision, LimitState } from "./decision.ts";
+import type { DescriptorForm } from "./limits/descriptor-form.ts";
 import type { CallTrace } from "./adapter-call.ts";
 import type { TraceCarrier } from "./decision-trace.ts";
 
@@ -59,6 +60,13 @@ export interface RateLimitDecision extends Pick<
 export interface RateLimitJudgement {
   /** Judges one descriptor. The bag may be filled anew as soon as this returns. */
   add(bag: Bag, asked: DescriptorAsked): void;
+  /** Judges a descriptor that {@link RateLimitJudgement.form} was asked for in a request on the same snapshot. */
+  addAgain(form: DescriptorForm): void;
+  /**
+   * The form of the descriptor that was added last: by it, {@link RateLimitJudgement.addAgain} judges any request's
+   * descriptor of the same attributes that asks the same. `undefined` where that would not be the same.
+   */
+  form(): DescriptorForm | undefined;
   /** Charges what the descriptors want; a promise only where an adapter gave one. To be called once. */
   decide(): RateLimitDecision | Promise<RateLimitDecision>;
 }

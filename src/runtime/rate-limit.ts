@@ -6,8 +6,10 @@ import type { Tracer } from "./decision-trace.ts";
 import type { CheckContext } from "./judgement.ts";
 import { isRefused } from "./limits/charging.ts";
 import { chargeDescriptors } from "./limits/descriptor-charging.ts";
+import { formOf, isLasting } from "./limits/descriptor-form.ts";
+import type { DescriptorForm, FormWish } from "./limits/descriptor-form.ts";
 import { DescriptorLimits, isAtRateLimit } from "./limits/descriptor-limits.ts";
-import { descriptorWish } from "./limits/descriptor-wish.ts";
+import { descriptorWish, plainWish } from "./limits/descriptor-wish.ts";
 import type { DescriptorsOf, DescriptorWish } from "./limits/descriptor-wish.ts";
 import { limitState, refusalOf } from "./limits/judge-limits.ts";
 import type {
@@ -30,7 +32,8 @@ const refusedByFault: DescriptorOutcome = { allowed: false, limits: nothing };
 /** Prepares the limits of a snapshot that the rate limit doors charge. */
 export function createRateLimit(context: CheckContext): RateLimit {
   const limits = new DescriptorLimits(context.snapshot.checks.filter(isAtRateLimit), context);
-  const judging: RateLimit = (asked) => new Judging(context, limits, asked);
+  const faults = new FaultCount(context);
+  const judging: RateLimit = (asked) => new Judging(faults, limits, asked);
   const { tracer } = context;
   return tracer === undefined ? judging : (asked) => traced(judging, tracer, asked);
 }
@@ -46,6 +49,8 @@ function traced(judging: RateLimit, tracer: Tracer, asked: RateLimitAsked): Rate
   };
   return {
     add: (bag, descriptor) => judgement.add(bag, descriptor),
+    addAgain: (form) => judgement.addAgain(form),
+    form: () => judgement.form(),
     decide() {
       const decision = judgement.decide();
       return decision instanceof Promise ? decision.then(ended) : ended(decision);
@@ -53,9 +58,30 @@ function traced(judging: RateLimit, tracer: Tracer, asked: RateLimitAsked): Rate
   };
 }
 
+/** What decisions are made with, and how many faults and absences were told of. */
+class FaultCount {
+  readonly context: CheckContext;
+  told = 0;
+
+  constructor(context: CheckContext) {
+    const { observer } = context;
+    this.context = {
+      ...context,
+      observer: {
+        ...observer,
+        ruleFault: (rule, part, kind) => {
+          this.told++;
+          observer.ruleFault(rule, part, kind);
+        },
+      },
+    };
+  }
+}
+
 class Judging implements RateLimitJudgement, DescriptorsOf {
   readonly context: CheckContext;
   readonly each: boolean;
+  readonly #faults: FaultCount;
   readonly #limits: DescriptorLimits;
   readonly #asked: RateLimitAsked;
   readonly #start: number;
@@ -66,9 +92,13 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
   /** When limits were charged; `undefined` where none applies. */
   #chargeStart: number | undefined;
   #isBroken = false;
+  /** Whether the descriptor that was judged last would be judged so again. */
+  #isLasting = false;
 
-  constructor(context: CheckContext, limits: DescriptorLimits, asked: RateLimitAsked) {
+  constructor(faults: FaultCount, limits: DescriptorLimits, asked: RateLimitAsked) {
+    const { context } = faults;
     this.context = context;
+    this.#faults = faults;
     this.#limits = limits;
     this.#asked = asked;
     this.each = asked.each === true;
@@ -81,18 +111,43 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
 
   add(bag: Bag, asked: DescriptorAsked): void {
     const descriptor = this.#descriptors++;
+    const { told } = this.#faults;
+    this.#isLasting = asked.override === undefined;
     try {
       const count = this.#limits.find(bag);
       for (let i = 0; i < count; i++) {
         const limit = this.#limits.found[i]!;
         const wish = descriptorWish(this, descriptor, limit, bag, asked);
-        if (wish === undefined) continue;
-        if (limit.enforced) this.#enforced.push(wish);
-        else (this.#observing ??= []).push(wish);
+        this.#isLasting &&= isLasting(limit, wish);
+        if (wish !== undefined) this.#want(wish, limit.enforced);
       }
     } catch (error) {
       this.#broken(error);
     }
+    this.#isLasting &&= !this.#isBroken && this.#faults.told === told;
+  }
+
+  addAgain(form: DescriptorForm): void {
+    const descriptor = this.#descriptors++;
+    if (form === "none") return;
+    const { applied } = this.context.use;
+    for (let wish: FormWish | undefined = form; wish !== undefined; wish = wish.next) {
+      const { rule, charge } = wish;
+      applied[rule.ordinal]!++;
+      this.#want(plainWish(rule, charge, descriptor), wish.enforced);
+    }
+  }
+
+  form(): DescriptorForm | undefined {
+    if (!this.#isLasting) return undefined;
+    const last = this.#descriptors - 1;
+    const wishes = [...this.#enforced, ...(this.#observing ?? nothing)].filter(({ descriptor }) => descriptor === last);
+    return formOf(wishes);
+  }
+
+  #want(wish: DescriptorWish, isEnforced: boolean): void {
+    if (isEnforced) this.#enforced.push(wish);
+    else (this.#observing ??= []).push(wish);
   }
 
   decide(): RateLimitDecision | Promise<RateLimitDecision> {

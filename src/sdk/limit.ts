@@ -72,6 +72,12 @@ export interface Charge {
   readonly dedupId?: string;
   /** Only to adapters that provide `holds`: how what is taken is to be remembered. */
   readonly hold?: Hold;
+  /**
+   * There where the hub keeps a charge and makes it again and again, -1 at first: the adapter may write a whole number
+   * into it that says where it found the count, and need not look for it the next time. It may come from a charge of
+   * another adapter's, so what it says is to be checked. Default: none.
+   */
+  hint?: number;
 }
 
 /** The answer to one charge. */

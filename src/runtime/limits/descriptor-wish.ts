@@ -70,6 +70,11 @@ export function descriptorWish(
   };
 }
 
+/** The wish for a charge that is asked of its adapter. */
+export function plainWish(rule: LimitRule, charge: Charge, descriptor: number): DescriptorWish {
+  return { rule, charge, descriptor, giveBack: 0, refusal: undefined, answer: undefined, degraded: false };
+}
+
 /** A limit by another amount and window. Its counts are its own: nobody can refill a limit by asking with a larger one. */
 function overridden(limit: Limit, { amount, windowMs }: LimitOverride): Limit {
   const algorithm = limit.algorithm === "calendar" ? "fixed-window" : limit.algorithm;

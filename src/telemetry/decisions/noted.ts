@@ -72,8 +72,10 @@ export function notedCheck<
 }
 
 /** The judgement of some descriptors, one after the other. */
-interface Judgement<A, D> {
+interface Judgement<A, F, D> {
   add(bag: Bag, asked: A): void;
+  addAgain(form: F): void;
+  form(): F | undefined;
   decide(): Awaitable<D>;
 }
 
@@ -83,18 +85,18 @@ type Judged = Omit<NotedDecision, "limits"> & {
 };
 
 /** Judgements of a rate limit door whose decisions are noted; what descriptors say only where decisions are logged. */
-export function notedJudgements<Q extends Watched, A, D extends Judged>(
-  begin: (asked: Q) => Judgement<A, D>,
+export function notedJudgements<Q extends Watched, A, F, D extends Judged>(
+  begin: (asked: Q) => Judgement<A, F, D>,
   noting: Noting,
-): (asked: Q) => Judgement<A, D> {
+): (asked: Q) => Judgement<A, F, D> {
   return (asked) => notedJudgement(begin, asked, noting);
 }
 
-function notedJudgement<Q extends Watched, A, D extends Judged>(
-  begin: (asked: Q) => Judgement<A, D>,
+function notedJudgement<Q extends Watched, A, F, D extends Judged>(
+  begin: (asked: Q) => Judgement<A, F, D>,
   question: Q,
   { log, door, monotonic }: Noting,
-): Judgement<A, D> {
+): Judgement<A, F, D> {
   const said: JsonValue[] = [];
   const timings = log.logs ? new AdapterTimings(monotonic) : undefined;
   const start = timings === undefined ? 0 : monotonic();
@@ -111,6 +113,9 @@ function notedJudgement<Q extends Watched, A, D extends Judged>(
       judgement.add(bag, asked);
       if (log.logs) said.push(attributesRead(bag, bag.reads(), log.reveal));
     },
+    addAgain: (form) => judgement.addAgain(form),
+    // The log tells of attributes, which a form does not have.
+    form: () => (log.logs ? undefined : judgement.form()),
     decide() {
       const decision = judgement.decide();
       return decision instanceof Promise ? decision.then(note) : note(decision);

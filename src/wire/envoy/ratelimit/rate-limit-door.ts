@@ -1,5 +1,4 @@
 import { Bag } from "../../../attributes/bag.ts";
-import type { Layout } from "../../../attributes/layout.ts";
 import type { LimitState } from "../../../runtime/decision.ts";
 import type { DescriptorOutcome, RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
 import { WeirError } from "../../../util/weir-error.ts";
@@ -11,6 +10,7 @@ import { asBuffer, Reader } from "../../protobuf/reader.ts";
 import { rateLimitFields } from "../../rate-limit-fields.ts";
 import type { Session } from "../../session.ts";
 import { Descriptor, entryWidth } from "./descriptor.ts";
+import { DescriptorForms } from "./descriptor-forms.ts";
 import { DescriptorTable } from "./descriptor-table.ts";
 import { nearest, RateLimitAnswer } from "./rate-limit-answer.ts";
 import { RateLimitRequest } from "./rate-limit-request.ts";
@@ -22,14 +22,15 @@ const noFields: readonly never[] = [];
 /** The most limits that header fields tell of. */
 const maxTold = 16;
 
-/** What is kept for one layout. */
+/** What is kept for one snapshot. */
 class Filler {
-  readonly layout: Layout;
+  readonly rateLimit: Session["rateLimit"];
   readonly table: DescriptorTable;
   readonly bag: Bag;
+  readonly forms = new DescriptorForms();
 
-  constructor(layout: Layout) {
-    this.layout = layout;
+  constructor({ layout, rateLimit }: Session) {
+    this.rateLimit = rateLimit;
     this.table = new DescriptorTable(layout);
     this.bag = new Bag(layout);
   }
@@ -48,18 +49,19 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
   const reader = new Reader();
   const words = new WordCache();
   const answers = new RateLimitAnswer();
+  /** How often the form of a descriptor was known, and not. */
+  const descriptors = { hits: 0, misses: 0 };
   let filler: Filler | undefined;
   /** Shows the memory that the last message was a part of. Messages share memory, so that one view does for many. */
   let view: DataView = new DataView(new ArrayBuffer(0));
 
-  function judge(
-    session: Session,
-    buffer: Buffer,
-    domain: string,
-    call: Call,
-  ): RateLimitDecision | Promise<RateLimitDecision> {
-    if (filler?.layout !== session.layout) filler = new Filler(session.layout);
+  function judge(session: Session, buffer: Buffer, call: Call): RateLimitDecision | Promise<RateLimitDecision> {
+    if (filler?.rateLimit !== session.rateLimit) filler = new Filler(session);
+    const { forms } = filler;
     const { ratelimit } = session.doors;
+    // Hits of the request are no part of a descriptor's bytes.
+    const mayBeKnown = request.hits === 0;
+    const offset = buffer.byteOffset;
     const mayGiveBack = call.client !== undefined;
     const mayOverride = ratelimit.overrides === "all" || (ratelimit.overrides === "clients" && mayGiveBack);
     const judgement = session.rateLimit({
@@ -68,8 +70,15 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
       carrier: call,
     });
     for (let i = 0; i < request.count; i++) {
+      const place = mayBeKnown ? forms.find(view, offset, request, i) : -1;
+      if (place >= 0 && maySet(call.client, forms, place)) {
+        judgement.addAgain(forms.form(place));
+        descriptors.hits++;
+        continue;
+      }
+      descriptors.misses++;
       descriptor.read(reader.reset(buffer, request.starts[i], request.ends[i]));
-      fill(filler, buffer, domain, call.client);
+      fill(filler, buffer, call.client);
       const { hits, isNegative } = descriptor;
       let { override } = descriptor;
       if (isNegative && hits !== 0 && !mayGiveBack) {
@@ -81,15 +90,29 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
         override = undefined;
       }
       judgement.add(filler.bag, { hits: hitsOf(hits, request.hits, isNegative), override });
+      if (place >= 0 || !mayBeKnown || descriptor.override !== undefined || !forms.isWelcome()) continue;
+      const form = judgement.form();
+      if (form !== undefined) forms.keep(buffer, request, i, form, attributesOf(filler, buffer));
     }
     return judgement.decide();
   }
 
+  /** The attributes that the entries of the descriptor set. */
+  function attributesOf({ table }: Filler, buffer: Buffer): readonly string[] {
+    const names = new Set<string>();
+    const { entries, entriesEnd } = descriptor;
+    for (let i = 0; i < entriesEnd; i += entryWidth) {
+      const target = table.find(words.text(buffer, view, entries[i]!, entries[i + 1]!))?.target;
+      if (target !== undefined) names.add(target.name);
+    }
+    return names.size === 0 ? noFields : [...names];
+  }
+
   /** Makes of a descriptor what is known of a request. */
-  function fill({ bag, table }: Filler, buffer: Buffer, domain: string, client: Client | undefined): void {
+  function fill({ bag, table }: Filler, buffer: Buffer, client: Client | undefined): void {
     const { entries, entriesEnd } = descriptor;
     bag.clear();
-    table.begin(bag, domain);
+    table.begin(bag, domainOf(buffer));
     for (let i = 0; i < entriesEnd; i += entryWidth) {
       const key = words.text(buffer, view, entries[i]!, entries[i + 1]!);
       const known = table.find(key);
@@ -98,6 +121,10 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
         throw notPermitted(client, name, observer, "attribute", known.target.name);
       table.put(bag, known, key, buffer.toString("utf8", entries[i + 2]!, entries[i + 3]!));
     }
+  }
+
+  function domainOf(buffer: Buffer): string {
+    return words.text(buffer, view, request.domainStart, request.domainEnd);
   }
 
   function answer(decision: RateLimitDecision, session: Session): Uint8Array {
@@ -111,13 +138,13 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
     const buffer = asBuffer(message);
     request.read(reader.reset(buffer));
     if (view.buffer !== buffer.buffer) view = new DataView(buffer.buffer);
-    const domain = words.text(buffer, view, request.domainStart, request.domainEnd);
     const { client } = call;
-    if (client?.maySpeakFor(domain) === false) throw notPermitted(client, name, observer, "domain", domain);
+    if (client?.maySpeakFor(domainOf(buffer)) === false)
+      throw notPermitted(client, name, observer, "domain", domainOf(buffer));
     const session = open();
     let pending = false;
     try {
-      const decision = judge(session, buffer, domain, call);
+      const decision = judge(session, buffer, call);
       if (!(decision instanceof Promise)) return answer(decision, session);
       pending = true;
       return decision.then((decided) => answer(decided, session)).finally(() => session.end());
@@ -130,7 +157,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
     name,
     unary: new Map([["/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", shouldRateLimit]]),
     duplex: new Map(),
-    caches: { words },
+    caches: { words, descriptors },
   };
 }
 
@@ -138,6 +165,11 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
 function hitsOf(own: number | undefined, common: number, isNegative: boolean): number | undefined {
   const hits = own ?? (common > 0 ? common : undefined);
   return isNegative ? -(hits ?? 1) : hits;
+}
+
+/** Whether a client may set what the descriptor in a place sets. */
+function maySet(client: Client | undefined, forms: DescriptorForms, place: number): boolean {
+  return client === undefined || forms.attributes(place).every((attribute) => client.maySet(attribute));
 }
 
 function isDegraded({ limits }: DescriptorOutcome): boolean {

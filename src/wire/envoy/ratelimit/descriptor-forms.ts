@@ -1,0 +1,142 @@
+import type { DescriptorForm } from "../../../runtime/limits/descriptor-form.ts";
+import { hashBytes, sameBytes, viewOf } from "../../mixer/word-hash.ts";
+import type { RateLimitRequest } from "./rate-limit-request.ts";
+
+/** The most descriptors that are kept: with what is known of them some 12 MB. */
+const most = 32_768;
+
+/** The most bytes of a domain and a descriptor, together, that are kept. */
+const maxBytes = 192;
+
+/** How many places a descriptor may take. */
+const ways = 8;
+
+const nothing: readonly never[] = [];
+
+/**
+ * The forms of descriptors by their bytes and those of the domain. It is good for one snapshot. Its size is fixed.
+ *
+ * The hash of a descriptor names eight places that lie side by side. One that comes new takes a free one; where none is
+ * left it takes one that was not asked for of late, and that only when it comes for the second time: descriptors that
+ * never come again push out none that do. Bytes are compared whole, so who makes hashes meet gains nothing but misses.
+ */
+export class DescriptorForms {
+  readonly #sets: number;
+  /**
+   * For each eight places their hashes and then how long each domain is, and each descriptor, in 16 bits each, or 0 where
+   * the place is free: as much as one line of the processor's caches.
+   */
+  readonly #heads: Int32Array;
+  readonly #forms: (DescriptorForm | undefined)[];
+  readonly #attributes: (readonly string[])[];
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** For each eight places, a bit for each that was asked for of late. */
+  readonly #used: Uint8Array;
+  /** For each eight places, the hash of the descriptor that last was not there. */
+  readonly #met: Int32Array;
+  /** Of the descriptor that was looked for last; where it is too long to be kept, its hash is not known. */
+  #hash = 0;
+  #isTooLong = false;
+
+  /** `places` is how many descriptors are kept: a power of 2, at least 8. */
+  constructor(places = most) {
+    this.#sets = places / ways;
+    this.#heads = new Int32Array(2 * places);
+    this.#forms = new Array<DescriptorForm | undefined>(places).fill(undefined);
+    this.#attributes = new Array<readonly string[]>(places).fill(nothing);
+    this.#bytes = new Uint8Array(places * maxBytes);
+    this.#view = viewOf(this.#bytes);
+    this.#used = new Uint8Array(this.#sets);
+    this.#met = new Int32Array(this.#sets);
+  }
+
+  /**
+   * The place of a descriptor of a request, or -1. The request's buffer begins at `offset` of the memory that `view`
+   * shows.
+   */
+  find(view: DataView, offset: number, request: RateLimitRequest, index: number): number {
+    const domain = offset + request.domainStart;
+    const domainEnd = offset + request.domainEnd;
+    const start = offset + request.starts[index]!;
+    const end = offset + request.ends[index]!;
+    const domainLength = domainEnd - domain;
+    this.#isTooLong = domainLength + end - start > maxBytes;
+    if (this.#isTooLong) return -1;
+    const hash = Math.imul(hashBytes(view, domain, domainEnd), 0x9e3779b1) ^ hashBytes(view, start, end);
+    this.#hash = hash;
+    const lengths = (domainLength << 16) | (end - start);
+    const set = hash & (this.#sets - 1);
+    const head = set * 2 * ways;
+    for (let way = 0; way < ways; way++) {
+      if (this.#heads[head + way] !== hash || this.#heads[head + ways + way] !== lengths) continue;
+      const place = set * ways + way;
+      const kept = place * maxBytes;
+      if (!sameBytes(view, start, end, this.#view, kept + domainLength)) continue;
+      if (!sameBytes(view, domain, domainEnd, this.#view, kept)) continue;
+      this.#use(set, way);
+      return place;
+    }
+    return -1;
+  }
+
+  /** The form of the descriptor in a place. */
+  form(place: number): DescriptorForm {
+    return this.#forms[place]!;
+  }
+
+  /** The attributes that its entries set: not every client may. */
+  attributes(place: number): readonly string[] {
+    return this.#attributes[place]!;
+  }
+
+  /** Whether the descriptor that was just not found is to be kept. */
+  isWelcome(): boolean {
+    if (this.#isTooLong) return false;
+    const set = this.#hash & (this.#sets - 1);
+    if (this.#freeWay(set) >= 0 || this.#met[set] === this.#hash) return true;
+    this.#met[set] = this.#hash;
+    return false;
+  }
+
+  /** Keeps the descriptor that was just not found and is welcome. */
+  keep(
+    buffer: Buffer,
+    request: RateLimitRequest,
+    index: number,
+    form: DescriptorForm,
+    attributes: readonly string[],
+  ): void {
+    const domain = buffer.subarray(request.domainStart, request.domainEnd);
+    const descriptor = buffer.subarray(request.starts[index], request.ends[index]);
+    const set = this.#hash & (this.#sets - 1);
+    const free = this.#freeWay(set);
+    const way = free >= 0 ? free : this.#idleWay(set);
+    const head = set * 2 * ways + way;
+    this.#heads[head] = this.#hash;
+    this.#heads[head + ways] = (domain.length << 16) | descriptor.length;
+    const place = set * ways + way;
+    this.#forms[place] = form;
+    this.#attributes[place] = attributes;
+    this.#bytes.set(domain, place * maxBytes);
+    this.#bytes.set(descriptor, place * maxBytes + domain.length);
+  }
+
+  #freeWay(set: number): number {
+    const lengths = set * 2 * ways + ways;
+    for (let way = 0; way < ways; way++) if (this.#heads[lengths + way] === 0) return way;
+    return -1;
+  }
+
+  /** One that was not asked for of late: there always is one. */
+  #idleWay(set: number): number {
+    const used = this.#used[set]!;
+    return 31 - Math.clz32(~used & (used + 1));
+  }
+
+  /** Notes that a place was asked for. When all were, that one alone counts from then on. */
+  #use(set: number, way: number): void {
+    const used = this.#used[set]! | (1 << way);
+    this.#used[set] = used === (1 << ways) - 1 ? 1 << way : used;
+  }
+}

@@ -1,0 +1,227 @@
+import test from "ava";
+import fc from "fast-check";
+import type { DescriptorForm } from "../../../src/runtime/limits/descriptor-form.ts";
+import type { Client } from "../../../src/wire/client.ts";
+import { DescriptorForms } from "../../../src/wire/envoy/ratelimit/descriptor-forms.ts";
+import { RateLimitRequest as RequestReader } from "../../../src/wire/envoy/ratelimit/rate-limit-request.ts";
+import { RateLimitDescriptor } from "../../../src/wire/gen/envoy/extensions/common/ratelimit/v3/ratelimit.ts";
+import {
+  RateLimitResponse_Code as Code,
+  RateLimitResponse_RateLimit_Unit as Unit,
+} from "../../../src/wire/gen/envoy/service/ratelimit/v3/rls.ts";
+import { Reader } from "../../../src/wire/protobuf/reader.ts";
+import { Writer } from "../../../src/wire/protobuf/writer.ts";
+import { WeirError } from "../../../src/util/weir-error.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
+import { compiled, world } from "../../runtime/world.ts";
+import { descriptor } from "./descriptor.ts";
+import { doorBefore, doorTo } from "./ratelimit-door.ts";
+
+/** A request with these descriptors, each with a field behind it that nobody knows, of this many bytes. */
+function message(domain: string, descriptors: readonly RateLimitDescriptor[], hits: number, padding: number): Buffer {
+  const writer = new Writer().reset();
+  writer.string(1, domain);
+  for (const each of descriptors) {
+    const start = writer.open(2);
+    writer.append(RateLimitDescriptor.encode(each).finish());
+    if (padding > 0) writer.bytes(15, Buffer.alloc(padding));
+    writer.close(start);
+  }
+  if (hits > 0) writer.uint32(3, hits);
+  return Buffer.from(writer.finish());
+}
+
+const policies = `
+policy: edge
+match: ratelimit.domain == "edge"
+check:
+  - { name: user, limit: 12/h, by: 'ratelimit.descriptor["user"]' }
+  - name: path
+    limit: 4/m
+    burst: 6
+    algorithm: token-bucket
+    by: { user: 'ratelimit.descriptor["user"]', path: 'ratelimit.descriptor["path"]' }
+    overrides: [{ when: 'ratelimit.descriptor["path"] == "/big"', limit: 9/m }]
+    unless: ratelimit.descriptor["user"] == "root"
+  - { name: address, limit: 8/m, algorithm: sliding-window, at: ratelimit, by: source.ip, cost: 'int(ratelimit.descriptor["cost"])' }
+  - { name: inside, limit: 9/m, algorithm: fixed-window, at: ratelimit, when: 'inCidr(source.ip, "10.0.0.0/8")' }
+  - { name: at-work, limit: 3, algorithm: concurrency, ttl: 30s, by: 'ratelimit.descriptor["job"]' }
+  - { name: guarded, limit: 7/m, at: ratelimit, when: 'has(ratelimit.descriptor["path"]) && ratelimit.descriptor["path"] == "/x"', by: '"k"' }
+---
+policy: watch
+mode: observe
+check:
+  - { name: user, limit: 5/h, by: 'ratelimit.descriptor["user"]' }
+---
+policy: other
+match: ratelimit.domain == "other"
+check:
+  - { name: user, limit: 2/h, by: 'ratelimit.descriptor["user"]', onError: deny }
+`;
+
+const gateway: Client = {
+  name: "gateway",
+  maySpeakFor: () => true,
+  maySet: (attribute) => attribute !== "source.ip",
+  refused: () => undefined,
+};
+
+const someEntries = fc.constantFrom<Readonly<Record<string, string>>>(
+  { user: "ann" },
+  { user: "bob" },
+  { user: "root", path: "/x" },
+  { user: "ann", path: "/x" },
+  { user: "ann", path: "/big" },
+  { path: "/x" },
+  { remote_address: "10.0.0.1", cost: "2" },
+  { remote_address: "10.0.0.1", cost: "much" },
+  { remote_address: "192.0.2.1" },
+  { "source.ip": "nonsense", cost: "1" },
+  { job: "nightly" },
+  { unknown: "entry" },
+);
+
+const someDescriptor = fc
+  .tuple(
+    someEntries,
+    fc.oneof(
+      { weight: 6, arbitrary: fc.constant<Partial<RateLimitDescriptor>>({}) },
+      fc.constantFrom<Partial<RateLimitDescriptor>>(
+        { hitsAddend: 0n },
+        { hitsAddend: 3n },
+        { hitsAddend: 2n, isNegativeHits: true },
+        { isNegativeHits: true },
+        { limit: { requestsPerUnit: 2, unit: Unit.MINUTE, unitMultiplier: undefined } },
+      ),
+    ),
+  )
+  .map(([entries, more]) => descriptor(entries, more));
+
+const someRequest = fc.record({
+  domain: fc.constantFrom("edge", "edge", "edge", "other"),
+  descriptors: fc.array(someDescriptor, { minLength: 1, maxLength: 4 }),
+  hits: fc.constantFrom(0, 0, 0, 2),
+  client: fc.constantFrom(undefined, undefined, gateway),
+  pauseMs: fc.constantFrom(0, 0, 900, 20_000),
+});
+
+for (const charge of ["all-or-nothing", "each"] as const) {
+  test(`charge ${charge}: descriptors that were judged before are judged as those that come new`, async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(someRequest, { minLength: 5, maxLength: 40 }), async (requests) => {
+        const settings = { ratelimit: { charge, overrides: "all" } } as const;
+        const [known, fresh] = [await doorTo(policies, settings), await doorTo(policies, settings)];
+        const totals = ({ runtime }: typeof known) =>
+          Array.from(runtime.ruleTotals(), ({ rule, ...counts }) => ({ rule: rule.id, ...counts }));
+        const tried = (door: typeof known, bytes: Buffer, client: Client | undefined) => {
+          try {
+            return door.send(bytes, client);
+          } catch (error) {
+            return (error as WeirError).message;
+          }
+        };
+        for (const { domain, descriptors, hits, client, pauseMs } of requests) {
+          // What is longer than may be kept is judged anew each time.
+          t.deepEqual(
+            tried(known, message(domain, descriptors, hits, 0), client),
+            tried(fresh, message(domain, descriptors, hits, 200), client),
+          );
+          for (const { clock } of [known, fresh]) await clock.advance(pauseMs);
+        }
+        t.deepEqual(known.told, fresh.told);
+        t.deepEqual(known.observer.drops, fresh.observer.drops);
+        t.deepEqual(totals(known), totals(fresh));
+      }),
+      { numRuns: fuzzRuns(20) },
+    );
+  });
+}
+
+test("a reload ends what was known of descriptors", async (t) => {
+  const rule = (amount: number): string =>
+    `policy: p\ncheck: [{ name: user, limit: ${amount}/h, by: 'ratelimit.descriptor["user"]' }]`;
+  const hub = await world(rule(5));
+  const { ask } = doorBefore(hub);
+  const left = () => ask([descriptor({ user: "ann" })]).statuses[0]!.limitRemaining;
+  t.deepEqual([left(), left()], [4, 3]);
+  await hub.runtime.activate(await compiled(rule(9)));
+  t.deepEqual([left(), left()], [6, 5]);
+  await hub.runtime.activate(await compiled("policy: q\ncheck: [{ name: r, limit: 1/h, at: ratelimit }]"));
+  t.is(ask([descriptor({ user: "ann" })]).statuses[0]!.currentLimit!.name, "q/r");
+  t.is(ask([descriptor({ user: "ann" })]).overallCode, Code.OVER_LIMIT);
+});
+
+/** Asks for descriptors of some bytes; what is known of one is its text. */
+function asking(places: number) {
+  const forms = new DescriptorForms(places);
+  const reader = new Reader();
+  const known = new Map<DescriptorForm, string>();
+  return (domain: string, bytes: Uint8Array): string | undefined => {
+    const writer = new Writer().reset();
+    writer.string(1, domain);
+    writer.bytes(2, bytes);
+    const memory = Buffer.concat([Buffer.alloc(9, 0xee), writer.finish(), Buffer.alloc(9, 0xee)]);
+    const buffer = memory.subarray(9, -9);
+    const request = new RequestReader().read(reader.reset(buffer));
+    const view = new DataView(memory.buffer);
+    const place = forms.find(view, buffer.byteOffset, request, 0);
+    if (place >= 0) return known.get(forms.form(place));
+    if (forms.isWelcome()) {
+      const form = {} as DescriptorForm;
+      known.set(form, `${domain} ${Buffer.from(bytes).toString("hex")}`);
+      forms.keep(buffer, request, 0, form, []);
+    }
+    return undefined;
+  };
+}
+
+test("none is taken for another, however few places there are", (t) => {
+  const bytes = fc.uint8Array({ minLength: 1, maxLength: 4, max: 2 });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.constantFrom("a", "b", "aa"), bytes), { maxLength: 300 }), (asked) => {
+      const ask = asking(8);
+      for (const [domain, each] of asked) {
+        const told = ask(domain, each);
+        if (told !== undefined) t.is(told, `${domain} ${Buffer.from(each).toString("hex")}`);
+      }
+    }),
+    { numRuns: fuzzRuns(100) },
+  );
+  t.pass();
+});
+
+test("those that come again and again stay through a flood of those that come once", (t) => {
+  const ask = asking(64);
+  const hot = Array.from({ length: 16 }, (_, i) => Buffer.from(`hot ${i}`));
+  for (let round = 0; round < 4; round++) for (const each of hot) ask("d", each);
+  t.true(hot.every((each) => ask("d", each) !== undefined));
+  for (let i = 0; i < 10_000; i++) ask("d", Buffer.from(`seldom ${i}`));
+  t.true(hot.every((each) => ask("d", each) !== undefined));
+});
+
+test("where all places are taken, what comes twice takes one that was not asked for of late", (t) => {
+  const ask = asking(8);
+  const old = Array.from({ length: 8 }, (_, i) => Buffer.from(`old ${i}`));
+  for (const each of old) ask("d", each);
+  for (const each of old.slice(0, 7)) ask("d", each);
+  const late = Buffer.from("late");
+  t.deepEqual([ask("d", late), ask("d", late), ask("d", late)], [undefined, undefined, `d ${late.toString("hex")}`]);
+  t.deepEqual(
+    old.map((each) => ask("d", each) !== undefined),
+    [true, true, true, true, true, true, true, false],
+  );
+});
+
+test("what is too long is not kept, by itself or with its domain", (t) => {
+  const ask = asking(64);
+  const domain = "d".repeat(100);
+  for (const [bytes, isKept] of [
+    [92, true],
+    [93, false],
+    [70_000, false],
+  ] as const) {
+    const long = Buffer.alloc(bytes, 1);
+    for (let i = 0; i < 3; i++) ask(domain, long);
+    t.is(ask(domain, long) !== undefined, isKept, String(bytes));
+  }
+});
