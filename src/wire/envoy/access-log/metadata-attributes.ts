@@ -9,6 +9,7 @@ import type { Entry } from "./entry.ts";
 
 /** The filters under whose names stands what the hub decided, as `decision-metadata.ts` writes it. */
 const checkFilter = "envoy.filters.http.ext_authz";
+const connectionFilter = "envoy.filters.network.ext_authz";
 const rateLimitFilter = "envoy.filters.http.ratelimit";
 const decisionId = "decision_id";
 
@@ -19,7 +20,7 @@ export function fillMetadata(bag: Bag, slots: EntrySlots, entry: Entry): void {
   setMap(bag, "context.metadata", flattened(filters));
   const token = filters.get(jwtFilter);
   if (token !== undefined) setToken(bag, token);
-  const decision = filters.get(checkFilter);
+  const decision = (entry.isTcp ? filters.get(connectionFilter) : undefined) ?? filters.get(checkFilter);
   if (decision !== undefined) putDecision(bag, slots, decision);
   const limits = filters.get(rateLimitFilter)?.get(decisionId);
   if (slots.rateLimit.id >= 0 && typeof limits === "string") bag.set(slots.rateLimit.id, limits);

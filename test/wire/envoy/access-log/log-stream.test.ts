@@ -183,6 +183,25 @@ test("a client sets by tags only what it may set; the rest is counted", (t) => {
   t.deepEqual(dropped(observer.drops), ["attribute not_permitted 2"]);
 });
 
+test("what was decided of a connection is in the metadata of the filter that asked about it", (t) => {
+  const { incoming, records } = open(["check.decision_id"]);
+  const id = (text: string) => ({ decision_id: text.repeat(32) });
+  const filterMetadata = new Map([["envoy.filters.network.ext_authz", id("a")]]);
+  const both = new Map([...filterMetadata, ["envoy.filters.http.ext_authz", id("b")]]);
+  const entries = { metadata: { filterMetadata } };
+  incoming.message(
+    message({
+      tcp: [
+        tcpEntry({ commonProperties: entries }),
+        tcpEntry({ commonProperties: { metadata: { filterMetadata: both } } }),
+      ],
+      http: [httpEntry({ commonProperties: entries })],
+    }),
+  );
+  const [http, ...tcp] = records.map((record) => record["check.decision_id"]);
+  t.deepEqual([http, ...tcp], [undefined, "a".repeat(32), "a".repeat(32)]);
+});
+
 test("a request is one record, when it ends", (t) => {
   const { incoming, records, observer } = open(["request.path"]);
   const at = (accessLogType: AccessLogType, path: string) => get(path, { commonProperties: { accessLogType } });

@@ -166,7 +166,7 @@ export const mapping: readonly Row[] = [
   ),
   both(
     "check.decision_id",
-    "what a check of this hub decided, in the metadata of `envoy.filters.http.ext_authz`",
+    "what a check of this hub decided, in the metadata of `envoy.filters.http.ext_authz`, of a connection `envoy.filters.network.ext_authz`",
     "0123456789abcdef0123456789abcdef",
   ),
   both("check.policy_version", "likewise", "7fec6fca2b31"),
