@@ -1,24 +1,23 @@
 import { randomBytes } from "node:crypto";
 import { builtinAdapters } from "../adapters/index.ts";
 import { createConsole } from "./console/console.ts";
-import { unreadyReason } from "./console/describe.ts";
+import { openBuffer } from "./hub/buffer.ts";
 import { createDoors, type Doors } from "./hub/doors.ts";
+import { adapterStates, instanceViews, keysHeld, leasesOf } from "./hub/instance-views.ts";
 import { createPolicySource } from "./hub/policy-source.ts";
 import { logProblems } from "./hub/problem-log.ts";
-import { needsRestart, readCredentials } from "./listen/credentials.ts";
-import { emptied, ownPart, type Problem } from "./policy/index.ts";
-import type { Settings } from "./policy/config/settings.ts";
+import { createReloads } from "./hub/reloads.ts";
+import { readCredentials } from "./listen/credentials.ts";
+import type { Problem } from "./policy/index.ts";
 import type { Snapshot } from "./policy/snapshot.ts";
 import { createLimitDesk } from "./runtime/limits/limit-desk.ts";
-import { createRuntime, type ServingInstance } from "./runtime/runtime.ts";
+import { createRuntime } from "./runtime/runtime.ts";
 import { fingerprint, watchFiles } from "./runtime/watch.ts";
-import type { Adapter, Capability, Instance, Journal, Log } from "./sdk/index.ts";
-import { openDiskJournal, type DiskJournal } from "./telemetry/buffer/disk-journal.ts";
+import type { Adapter, Log } from "./sdk/index.ts";
 import { createRecentRefusals } from "./telemetry/decisions/recent-refusals.ts";
 import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
 import { createHubMetrics } from "./telemetry/hub-metrics/hub-metrics.ts";
 import { createQueues } from "./telemetry/queues/queues.ts";
-import type { ExportingInstance } from "./telemetry/queues/cargo.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
 import { createTraceIds } from "./util/trace-ids.ts";
@@ -69,42 +68,31 @@ export interface Weir {
 export async function createWeir(
   options: WeirOptions,
 ): Promise<{ readonly weir: Weir } | { readonly problems: readonly Problem[] }> {
-  const { cwd = process.cwd(), adapters = builtinAdapters, log, version = weirVersion() } = options;
+  const { cwd = process.cwd(), adapters: known = builtinAdapters, log, version = weirVersion() } = options;
   const now = Date.now;
   const policies = createPolicySource({
-    load: { cwd, adapters, policies: options.policies, listen: options.listen },
+    load: { cwd, adapters: known, policies: options.policies, listen: options.listen },
     config: options.config,
-    onPushed: async () => void (await reload("policies were pushed")),
+    onPushed: async () => void (await reloads.reload("policies were pushed")),
     ...{ log, now, monotonic, timers: systemTimers },
   });
   const first = await policies.first();
   if ("problems" in first) return { problems: first.problems };
   logProblems(log, first.warnings);
 
-  let snapshot: Snapshot = first.snapshot;
-  const { settings } = snapshot;
+  const { settings } = first.snapshot;
   let caches: Doors["caches"] = [];
   const metrics = createHubMetrics({
     version,
     now,
-    loaded: () => snapshot,
+    loaded: () => reloads.snapshot,
     queues: () => queues.states(),
-    leases: () =>
-      runtime
-        .instances()
-        .flatMap(({ entry, instance }) =>
-          Array.from(instance.leases?.() ?? [], (lease) => ({ ...lease, adapter: entry.name })),
-        ),
+    leases: () => leasesOf(runtime.instances()),
     rules: () => runtime.ruleTotals(),
-    limitKeys: () => keysHeld(snapshot, runtime.instances()),
-    adapters: () =>
-      adapterViews().map(({ entry: { name, adapter }, isLeftAlone, ...view }) => ({
-        adapter: name,
-        ready: unreadyReason(view) === undefined,
-        ...(adapter.provides.some((capability) => decides.has(capability)) && { breakerOpen: isLeftAlone }),
-      })),
+    limitKeys: () => keysHeld(reloads.snapshot, runtime.instances()),
+    adapters: () => adapterStates(adapters()),
     caches: () => caches,
-    buffer: () => journalState?.(),
+    buffer: () => buffer.state(),
     credentials: () => credentials.states(),
     policyStoreUp: () => policies.storeUp(),
   });
@@ -112,39 +100,25 @@ export async function createWeir(
   const { windowMs, maxEdges } = settings.telemetry.graph;
   const graph =
     windowMs === 0 ? undefined : createServiceGraph({ windowMs, maxEdges, observer, now, random: Math.random });
-  const buffer = settings.telemetry.buffer;
-  const disk: DiskJournal | undefined =
-    buffer.kind === "disk"
-      ? await openDiskJournal({
-          ...buffer,
-          maxAgeMs: settings.telemetry.maxAgeMs,
-          ...{ observer, log, now, timers: systemTimers },
-        })
-      : undefined;
-  let journalState: Journal["state"];
-  const journalOf = (instanceOf: (adapter: string) => Instance): Journal | undefined => {
-    const journal = buffer.kind === "journal" ? instanceOf(buffer.adapter).journal!() : disk;
-    journalState = journal?.state?.bind(journal);
-    return journal;
-  };
-  const batchPrefix = randomBytes(12).toString("base64url");
-  let batches = 0;
-  const nextBatch = (): string => `${batchPrefix}-${batches++}`;
+  const buffer = await openBuffer({
+    settings: settings.telemetry,
+    counts: metrics.buffered,
+    ...{ observer, log, now, timers: systemTimers },
+  });
   const queues = createQueues({ observer, log, now, random: Math.random, timers: systemTimers });
   const traceIds = createTraceIds(randomBytes);
   const refusals = createRecentRefusals(settings.telemetry.decisions.recent);
   const runtime = createRuntime<Reporter>({
-    fallback: adapters.get("memory")!,
+    fallback: known.get("memory")!,
     observer,
     log,
     now,
     monotonic,
     random: randomBytes,
     timers: systemTimers,
-    prepare(prepared, instanceOf) {
-      const journal = journalOf(instanceOf);
-      return createReporter({
-        snapshot: prepared,
+    prepare: (snapshot, instanceOf) =>
+      createReporter({
+        snapshot,
         instanceOf,
         queues,
         observer,
@@ -153,26 +127,31 @@ export async function createWeir(
         graph,
         traceIds,
         refusals,
-        journal: journal && { journal, counts: metrics.buffered, nextId: nextBatch },
-      });
-    },
+        journal: buffer.journalOf(instanceOf),
+      }),
     trace: (reporter, span) => reporter.trace(span),
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });
 
   const closeRuntime = async (deadlineMs: number): Promise<void> => {
     await runtime.close(deadlineMs);
-    await disk?.close();
+    await buffer.close();
     await policies.close();
   };
-  const problems = await runtime.activate(snapshot);
+  const problems = await runtime.activate(first.snapshot);
   if (problems.length > 0) {
     await closeRuntime(settings.shutdown.deadlineMs);
     return { problems };
   }
-  observer.reload(true, snapshot.version);
+  observer.reload(true, first.snapshot.version);
   await policies.accepted();
-  let lastReload = { ok: true, timeMs: now(), problems: [] as readonly string[] };
+  const reloads = createReloads({
+    first: first.snapshot,
+    policies,
+    activate: (next) => runtime.activate(next),
+    refreshCredentials: (listeners) => credentials.refresh(listeners),
+    ...{ observer, log, now },
+  });
 
   const doors = createDoors({
     ...{ acquire: () => runtime.acquire(), observer, log, now, monotonic, timers: systemTimers },
@@ -194,8 +173,7 @@ export async function createWeir(
   const serverOptions = { limits: settings.limits, observer, log, now, monotonic };
   const grpc = createGrpcServer({ doors: doors.grpc, gate: gates.grpc, ...serverOptions });
   const http = createHttpServer({ doors: doors.http, gate: gates.http, ...serverOptions });
-  const adapterViews = () =>
-    runtime.instances().map((each) => ({ ...each, undelivered: queues.problem(each.instance as ExportingInstance) }));
+  const adapters = () => instanceViews(runtime.instances(), queues);
   let draining = false;
   const listening = { grpc: "", http: "", admin: "" };
   const console = createConsole({
@@ -204,9 +182,9 @@ export async function createWeir(
       startedMs: now(),
       listeners: () => listening,
       credentials: credentials.states,
-      loaded: () => snapshot,
-      lastReload: () => lastReload,
-      adapters: adapterViews,
+      loaded: () => reloads.snapshot,
+      lastReload: reloads.last,
+      adapters,
       limits: createLimitDesk({
         acquire: () => runtime.acquire(),
         divided: doors.divided,
@@ -226,47 +204,10 @@ export async function createWeir(
     tokens: credentials.tokens,
   });
 
-  const serve = async (next: Snapshot): Promise<readonly Problem[]> => {
-    const problem = emptied(snapshot, next);
-    return problem === undefined ? await runtime.activate(next) : [problem];
-  };
-  const reloadOnce = async (why: string): Promise<readonly Problem[]> => {
-    const loaded = await policies.load();
-    const found = "problems" in loaded ? loaded.problems : await serve(loaded.snapshot);
-    const ok = !("problems" in loaded) && found.length === 0;
-    const shown = policies.shown(found, loaded.config);
-    lastReload = { ok, timeMs: now(), problems: shown };
-    if (ok) {
-      await credentials.refresh(loaded.snapshot.settings.listen);
-      if (!sameListeners(settings, loaded.snapshot.settings)) {
-        log.warn({}, "addresses, tls or limits of listeners changed: they take effect when the hub is started again");
-      }
-      if (JSON.stringify(buffer) !== JSON.stringify(loaded.snapshot.settings.telemetry.buffer))
-        log.warn({}, "telemetry.buffer changed: it takes effect when the hub is started again");
-      ({ snapshot } = loaded);
-      await policies.accepted();
-      logProblems(log, loaded.warnings);
-      log.info({ why, version: snapshot.version, policies: ownPart(snapshot).policies.length }, "policies reloaded");
-    } else {
-      policies.refused(shown);
-      logProblems(log, found);
-      const mistakes = found.filter(({ severity }) => severity === "error").length;
-      log.error({ why, version: snapshot.version, mistakes }, "reload refused: the old policies go on");
-    }
-    observer.reload(ok, snapshot.version);
-    return found;
-  };
-  let turn: Promise<unknown> = Promise.resolve();
-  const reload = (why: string): Promise<readonly Problem[]> => {
-    const done = turn.then(() => (draining ? [] : reloadOnce(why)));
-    turn = done.catch((error: unknown) => log.error({ err: error, why }, "a reload failed; the old policies go on"));
-    return done;
-  };
-
   const stopWatching = watchFiles({
     paths: policies.files,
     known: policies.known,
-    onChange: async () => void (await reload("files changed")),
+    onChange: async () => void (await reloads.reload("files changed")),
     timers: systemTimers,
     onError: (error) => log.error({ err: error }, "the files of the policies could not be watched"),
   });
@@ -281,7 +222,8 @@ export async function createWeir(
 
   const close = async (): Promise<boolean> => {
     draining = true;
-    const { deadlineMs } = snapshot.settings.shutdown;
+    reloads.stop();
+    const { deadlineMs } = reloads.snapshot.settings.shutdown;
     const endMs = monotonic() + deadlineMs;
     const force = new AbortController();
     const cancel = systemTimers.after(deadlineMs / 2, () => force.abort());
@@ -311,9 +253,9 @@ export async function createWeir(
       version,
       listening,
       get snapshot() {
-        return snapshot;
+        return reloads.snapshot;
       },
-      reload,
+      reload: reloads.reload,
       close,
     },
   };
@@ -321,25 +263,3 @@ export async function createWeir(
 
 /** Milliseconds of a clock that is never set. */
 const monotonic = (): number => performance.now();
-
-/** The capabilities whose calls decisions wait for. */
-const decides: ReadonlySet<string> = new Set(["check", "quota"] satisfies Capability[]);
-
-/** How many counts of each limit its adapter holds, where it can say at once. */
-function* keysHeld(
-  { checks }: Snapshot,
-  instances: readonly ServingInstance[],
-): Generator<{ readonly rule: string; readonly keys: number }> {
-  const byName = new Map(instances.map(({ entry, instance }) => [entry.name, instance]));
-  for (const rule of checks) {
-    if (rule.kind !== "limit") continue;
-    const keys = byName.get(rule.via)?.usage?.held?.(rule.limit);
-    if (keys !== undefined) yield { rule: rule.id, keys };
-  }
-}
-
-/** Whether what the listeners were made with is the same: it cannot change under them. */
-function sameListeners(a: Settings, b: Settings): boolean {
-  const parts = ({ limits }: Settings) => [limits.messageBytes, limits.streamsPerConnection];
-  return JSON.stringify(parts(a)) === JSON.stringify(parts(b)) && !needsRestart(a.listen, b.listen);
-}

@@ -56,7 +56,7 @@ interface RuleState {
   readonly refused: number;
 }
 
-interface AdapterState {
+export interface AdapterState {
   readonly adapter: string;
   readonly ready: boolean;
   /** Left out for an adapter whose calls no decision waits for. */
