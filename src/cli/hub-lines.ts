@@ -1,5 +1,6 @@
 import type { HubOutcome, Rollout } from "../policy/pushed/rollout.ts";
 import type { FollowingHub } from "../policy/pushed/versions.ts";
+import { plural } from "./plural.ts";
 
 /** Hubs say every 5 s what they serve: one that missed this is not well. */
 const quietMs = 12_000;
@@ -14,7 +15,7 @@ export function outcomeLines(outcome: HubOutcome): string {
   if (kind === "silent")
     return `  ${hub}  is silent: it said last ${span(outcome.silentMs)} ago that it serves ${outcome.serves}\n`;
   if (kind === "waits") {
-    const why = outcome.reason === undefined ? "" : `: ${outcome.reason}`;
+    const why = outcome.reason === undefined ? "" : `, as they could not be had: ${outcome.reason}`;
     return `  ${hub}  has not taken them yet, and serves ${outcome.serves}${why}\n`;
   }
   const problems = outcome.problems.map((problem) => `${problem.replace(/^/gm, "      ")}\n`).join("");
@@ -55,14 +56,14 @@ export function followingLine({ hub, serves, since, tookMs, refused, lacks, said
   const notes = [
     ...(since === undefined ? [] : [`since ${since.slice(0, 19)}Z${took}`]),
     ...(refused === undefined ? [] : [`refused ${refused.version}: ${problem.split("\n", 1)[0]}`]),
-    ...(lacks === undefined ? [] : [lacks]),
+    ...(lacks === undefined ? [] : [`could not have what holds: ${lacks}`]),
     ...(saidMs < quietMs ? [] : [`silent for ${span(saidMs)}`]),
   ];
   return `${hub}  ${serves}  ${notes.join("; ")}`.trimEnd();
 }
 
 export function count(hubs: number): string {
-  return hubs === 1 ? "1 hub" : `${hubs} hubs`;
+  return plural(hubs, "hub", "hubs");
 }
 
 /** `41 ms`, `1.2 s`, `12 s` */

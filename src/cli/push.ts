@@ -7,6 +7,7 @@ import { readFolder, type PushedSet } from "../policy/pushed/pushed-set.ts";
 import type { PolicyStore } from "../sdk/index.ts";
 import { Unreadable } from "../util/text-file.ts";
 import type { Io } from "./io.ts";
+import { plural } from "./plural.ts";
 import { defaultWait, exitHelp, findStore, moveAndShow, onStore, showProblems, waitHelp } from "./pushing.ts";
 
 interface PushOptions {
@@ -27,7 +28,8 @@ export function addPushCommand(program: Command, io: Io): void {
       "after",
       `
 The policies are compiled first, with weir.yaml as a hub would; with a mistake nothing is pushed. Then each hub that follows
-the store takes them, and says so. ${exitHelp}
+takes them, or says why not.
+${exitHelp}
 
 Examples:
   $ weir push policies --config weir.yaml
@@ -48,7 +50,7 @@ Examples:
         io.exitCode = 1;
       } else {
         const { policies, rules } = ownPart(loaded.snapshot);
-        const what = `with ${policies.length} policies and ${rules} rules`;
+        const what = `with ${plural(policies.length, "policy", "policies")} and ${plural(rules, "rule", "rules")}`;
         if (dryRun === true) await onStore(store, io, (opened) => showPreview(opened, set, what, io));
         else
           await moveAndShow(store, { wait, did: `${what} were pushed` }, io, (opened) => push(opened, set, Date.now));

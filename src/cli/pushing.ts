@@ -22,8 +22,8 @@ export const notEverywhere = 2;
 export const waitHelp = "how long to wait for what the hubs say; 0s: not at all";
 
 /** The part of the help that a push and a rollback share. */
-export const exitHelp = `The exit status is 0 when every hub that is there serves them, 1 when nothing was changed, and ${notEverywhere} when they hold and a
-hub refused them or did not say within --wait that it serves them.`;
+export const exitHelp = `The exit status is 0 when every hub that is there serves them, 1 when nothing was changed, and ${notEverywhere} when they hold and
+a hub refused them or did not say within --wait that it serves them.`;
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 

@@ -14,7 +14,8 @@ export function addRollbackCommand(program: Command, io: Io): void {
     .addHelpText(
       "after",
       `
-What was pushed after that version is let go, so that the next rollback leads further back. ${exitHelp}
+What was pushed after that version is let go, so that the next rollback leads further back.
+${exitHelp}
 
 Example:
   $ weir rollback --config weir.yaml`,

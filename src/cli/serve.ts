@@ -6,6 +6,7 @@ import { formatProblem, ownPart } from "../policy/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { createWeir, type Weir } from "../weir.ts";
 import type { Io } from "./io.ts";
+import { plural } from "./plural.ts";
 import { addPolicyOptions, type PolicyOptions } from "./policy-options.ts";
 
 interface ServeOptions extends PolicyOptions {
@@ -162,8 +163,4 @@ async function banner(weir: Weir, cwd: string): Promise<string> {
         ]),
     "",
   ].join("\n");
-}
-
-function plural(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
 }

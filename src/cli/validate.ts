@@ -3,6 +3,7 @@ import { builtinAdapters } from "../../adapters/index.ts";
 import { formatProblem, loadPolicies, ownPart } from "../policy/index.ts";
 import type { Loaded, Problem } from "../policy/index.ts";
 import type { Io } from "./io.ts";
+import { plural } from "./plural.ts";
 import { addPolicyOptions, type PolicyOptions } from "./policy-options.ts";
 
 interface ValidateOptions extends PolicyOptions {
@@ -80,8 +81,4 @@ function countOf(problems: readonly Problem[]): string {
     warnings > 0 && plural(warnings, "warning", "warnings"),
   ];
   return counts.filter((count) => count !== false).join(", ");
-}
-
-function plural(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
 }

@@ -8,8 +8,9 @@ import { preview } from "../../src/policy/pushed/preview.ts";
 import { push, rollback } from "../../src/policy/pushed/pushing.ts";
 import { setOf, type PushedSet } from "../../src/policy/pushed/pushed-set.ts";
 import { pushedVersions } from "../../src/policy/pushed/versions.ts";
-import type { PolicyStore } from "../../src/sdk/index.ts";
+import type { HubSaid, PolicyStore } from "../../src/sdk/index.ts";
 import { WeirError } from "../../src/util/weir-error.ts";
+import { until } from "../e2e/clients.ts";
 import { notRun } from "../e2e/programs.ts";
 import { startNats, type NatsServer } from "./nats-server.ts";
 
@@ -152,5 +153,31 @@ if ("gap" in server) {
     t.deepEqual(await versionsIn(store), [holds]);
     await store.putSet(holds, Buffer.from("no set"));
     t.deepEqual(await preview(store, set), { holds, files: added });
+  });
+
+  test("what hubs say is heard: first what is kept, then every word as it is said", async (t) => {
+    const [store, other] = [await storeOn(t, server, "SAID"), await storeOn(t, server, "SAID")];
+    const said: string[] = [];
+    const hear = ({ hub, bytes }: HubSaid): void =>
+      void said.push(`${hub} ${bytes === undefined ? "goes" : Buffer.from(bytes).toString()}`);
+    // Nobody has made the bucket yet.
+    (await store.hubs(hear))();
+    t.deepEqual(said, []);
+    await other.prepare();
+    const names = Array.from({ length: 150 }, (_, i) => `hub-${i}`);
+    await Promise.all(names.map((name) => other.tell(name, Buffer.from("old"))));
+    const stop = await store.hubs(hear);
+    t.deepEqual([...said].sort(), names.map((name) => `${name} old`).sort());
+    said.length = 0;
+    await other.tell("hub-1", Buffer.from("new"));
+    await other.forget("hub-2");
+    await until(() => said.length === 2);
+    t.deepEqual(said, ["hub-1 new", "hub-2 goes"]);
+    stop();
+    await other.tell("hub-1", Buffer.from("newer"));
+    said.length = 0;
+    (await store.hubs(hear))();
+    t.is(said.length, 149);
+    t.true(said.includes("hub-1 newer"));
   });
 }
