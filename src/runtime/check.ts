@@ -52,36 +52,42 @@ export function createCheck(context: CheckContext): Check {
   /** Judges denies and asks, and notes which headers and limits may follow. */
   function judgeRules(judgement: Judgement): Promise<unknown> | undefined {
     const { bag } = judgement;
-    const { rules } = table;
-    const count = index.find(bag);
-    const found = index.found;
-    let policy = -1;
-    let matched: Applies = true;
+    const lists = index.find(bag);
+    for (let i = 0; i < lists; i++) judgeList(judgement, index.found[i]!, index.metFault);
+    if (lists > 1) judgement.sortByRules();
+    if (judgement.asks === undefined) return undefined;
+    // Adapters are called when all rules were looked at: whatever they do, no list of the table is open then.
     let asking: Promise<void>[] | undefined;
-    for (let i = 0; i < count; i++) {
-      const ordinal = found[i]!;
-      const what = table.traits(ordinal);
+    for (const { prepared, applies } of judgement.asks) {
+      const pending = judgeAsk(judgement, prepared, applies);
+      if (pending !== undefined) (asking ??= []).push(pending);
+    }
+    return asking === undefined ? undefined : Promise.all(asking);
+  }
+
+  /** Judges the rules of one list of the index. */
+  function judgeList(judgement: Judgement, list: number, metFault: boolean): void {
+    const { bag } = judgement;
+    const { rules } = table;
+    let matched: Applies = true;
+    table.open(list);
+    while (table.next()) {
+      const { ordinal, traits: what } = table;
       const kind = what & traits.kind;
       if (kind === traits.limit) {
         (judgement.limits ??= []).push(rules[ordinal]!);
         continue;
       }
       // Rules of a policy follow each other, so its `match` is evaluated once.
-      if (what >>> traits.policyShift !== policy) {
-        policy = what >>> traits.policyShift;
-        matched = ((what & traits.matched) !== 0 && !index.metFault) || matches(rules[ordinal]!, bag);
-      }
-      const answer = table.applies(ordinal, matched, bag);
+      if ((what & traits.newPolicy) !== 0)
+        matched = ((what & traits.matched) !== 0 && !metFault) || matches(rules[ordinal]!, bag);
+      const answer = table.applies(matched, bag);
       if (answer === false) continue;
       applied[ordinal]!++;
-      if (kind === traits.deny) judgeDeny(judgement, table, ordinal, what, answer);
+      if (kind === traits.deny) judgeDeny(judgement, table, answer);
       else if (kind === traits.headers) noteHeaders(judgement, rules[ordinal]!, answer);
-      else {
-        const pending = judgeAsk(judgement, rules[ordinal]!, answer);
-        if (pending !== undefined) (asking ??= []).push(pending);
-      }
+      else (judgement.asks ??= []).push({ prepared: rules[ordinal]!, applies: answer });
     }
-    return asking === undefined ? undefined : Promise.all(asking);
   }
 
   async function afterAsks(judgement: Judgement, asking: Promise<unknown>): Promise<Decision> {

@@ -12,19 +12,13 @@ import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
 import { type RuleTable, traits } from "./rule-table.ts";
 
-/** A deny whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. `what` are its traits. */
-export function judgeDeny(
-  judgement: Judgement,
-  table: RuleTable,
-  ordinal: number,
-  what: number,
-  applies: true | Fault,
-): void {
-  const { rules } = table;
+/** The deny that a table has come to, whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. */
+export function judgeDeny(judgement: Judgement, table: RuleTable, applies: true | Fault): void {
+  const { rules, ordinal } = table;
   if (applies !== true) judgement.fault(rules[ordinal]!.rule, "when", applies);
-  if ((what & traits.usual) !== 0) judgement.validity.takePart(undefined);
+  if ((table.traits & traits.usual) !== 0) judgement.validity.takePart(undefined);
   else judgement.takePart(rules[ordinal]!);
-  const excuse = table.unless(ordinal, judgement.bag);
+  const excuse = table.unless(judgement.bag);
   if (excuse === true) return;
   const rule = rules[ordinal]!.rule as DenyRule;
   if (isExcuse(excuse, rule, judgement.context.observer)) return;

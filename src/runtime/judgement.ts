@@ -54,6 +54,8 @@ export class Judgement {
   /** Rules that would have refused. */
   observed: CheckRule[] | undefined;
   readonly validity: Validity;
+  /** Asks that apply, or of which that cannot be said. */
+  asks: { readonly prepared: PreparedRule; readonly applies: true | Fault }[] | undefined;
   /** Limits that may apply. */
   limits: PreparedRule[] | undefined;
   /** Header rules that apply, or of which that cannot be said. */
@@ -94,6 +96,13 @@ export class Judgement {
     this.context.observer.refusal(rule.id, mode);
     if (mode === "observe") (this.observed ??= []).push(rule);
     else (this.refusals ??= []).push({ rule, code, message });
+  }
+
+  /** Puts what was noted of rules into the order of these. */
+  sortByRules(): void {
+    this.asks?.sort((a, b) => a.prepared.rule.ordinal - b.prepared.rule.ordinal);
+    this.limits?.sort((a, b) => a.rule.ordinal - b.rule.ordinal);
+    this.headers?.sort((a, b) => a.rule.ordinal - b.rule.ordinal);
   }
 
   /** A rule applied: it has a say in how long the decision may be kept. */

@@ -6,11 +6,13 @@ import type { CheckRule } from "../policy/snapshot.ts";
 /** Tests of a slot against a text, one of which must hold for each rule that stands under it. */
 interface SlotIndex {
   readonly slot: number;
-  /** Where the list of a text's rules begins in {@link RuleIndex.#lists}. */
+  /** The list of each text's rules, by its place in {@link RuleIndex.lists}. */
   readonly byValue: ReadonlyMap<string, number>;
-  /** Where the list of all its rules begins. */
+  /** The list of all its rules. */
   readonly all: number;
 }
+
+const none: readonly never[] = [];
 
 /**
  * Finds the rules that may apply to a request by the equality tests that they begin with, so that what a request costs
@@ -20,20 +22,15 @@ interface SlotIndex {
  * not apply, whatever else it says. Where the attribute is a fault, every rule that rests on it is a candidate.
  */
 export class RuleIndex {
-  /**
-   * Lists of rules in one block. Each is how many there are and then their ordinals; or, where those follow each other as
-   * those of a policy do, minus how many there are and then the first.
-   */
-  readonly #lists: Int32Array;
-  /** Rules without an equality test: the first list. */
-  static readonly #always = 0;
+  /** The ordinals of rules, ascending, in the lists in which they are found. First those that have no equality test. */
+  readonly lists: readonly (readonly number[])[];
   readonly #slots: readonly SlotIndex[];
   /** For each rule, whether the `match` of its policy is nothing but the test that the rule stands under. */
   readonly #isMatch: Uint8Array;
   /** Whether the last call of {@link RuleIndex.find} came upon a fault, for which rules are found that may not match. */
   metFault = false;
-  #found: Int32Array;
-  #spare: Int32Array;
+  /** What the last call of {@link RuleIndex.find} has found, from 0 up to its answer: places in {@link RuleIndex.lists}. */
+  readonly found: Int32Array;
 
   constructor(rules: readonly CheckRule[]) {
     const values = new Map<number, Set<string>>();
@@ -67,48 +64,44 @@ export class RuleIndex {
       if (ordinals === undefined) byValue.set(best.value, [rule.ordinal]);
       else ordinals.push(rule.ordinal);
     }
-    const lists: number[] = [];
-    const listed = (ordinals: readonly number[]): number => {
-      const start = lists.length;
-      const count = ordinals.length;
-      if (count > 0 && ordinals.every((ordinal, i) => ordinal === ordinals[0]! + i)) lists.push(-count, ordinals[0]!);
-      else {
-        lists.push(count);
-        for (const ordinal of ordinals) lists.push(ordinal);
-      }
-      return start;
-    };
-    listed(always);
+    const lists: number[][] = [always];
+    this.lists = lists;
     this.#slots = [...slots]
       .sort(([a], [b]) => a - b)
       .map(([slot, byValue]) => ({
         slot,
-        byValue: new Map([...byValue].map(([value, ordinals]) => [value, listed(ordinals)])),
-        all: listed([...byValue.values()].flat().sort((a, b) => a - b)),
+        byValue: new Map([...byValue].map(([value, ordinals]) => [sideBySide(value), lists.push(ordinals) - 1])),
+        all: lists.push([...byValue.values()].flat().sort((a, b) => a - b)) - 1,
       }));
-    this.#lists = Int32Array.from(lists);
-    this.#found = new Int32Array(rules.length);
-    this.#spare = new Int32Array(rules.length);
+    this.found = new Int32Array(1 + this.#slots.length);
   }
 
-  /** The ordinals that the last call of {@link RuleIndex.find} has found, in ascending order, from 0 up to its answer. */
-  get found(): Int32Array {
-    return this.#found;
-  }
-
-  /** Looks up the rules that may apply and answers how many there are. The slots that were looked at count as read. */
+  /**
+   * Looks up the lists of rules that may apply, none of which is empty, and answers how many there are. No rule is in two
+   * of them. The slots that were looked at count as read.
+   */
   find(bag: Bag): number {
     this.metFault = false;
-    let count = this.#add(0, RuleIndex.#always);
+    const { found } = this;
+    let count = 0;
+    if (this.lists[0]!.length > 0) found[count++] = 0;
     for (const { slot, byValue, all } of this.#slots) {
       const value = bag.get(slot);
       if (value === undefined) continue;
       const isFault = value instanceof Fault;
       if (isFault) this.metFault = true;
       const list = isFault ? all : byValue.get(value as string);
-      if (list !== undefined) count = this.#add(count, list);
+      if (list !== undefined) found[count++] = list;
     }
     return count;
+  }
+
+  /** The ordinals of all rules that may apply, ascending. The slots that were looked at count as read. */
+  rules(bag: Bag): readonly number[] {
+    const count = this.find(bag);
+    let rules: readonly number[] = count === 0 ? none : this.lists[this.found[0]!]!;
+    for (let i = 1; i < count; i++) rules = merged(rules, this.lists[this.found[i]!]!);
+    return rules;
   }
 
   /**
@@ -118,48 +111,22 @@ export class RuleIndex {
   isMatch(ordinal: number): boolean {
     return this.#isMatch[ordinal] === 1;
   }
+}
 
-  /** Merges a list into what was found, of which there is `count`, and answers how much there is now. */
-  #add(count: number, list: number): number {
-    const lists = this.#lists;
-    const from = this.#found;
-    const size = lists[list]!;
-    if (size < 0) return this.#addRun(count, lists[list + 1]!, -size);
-    let at = list + 1;
-    const end = at + size;
-    let n = 0;
-    if (count === 0) {
-      while (at < end) from[n++] = lists[at++]!;
-      return n;
-    }
-    const into = this.#spare;
-    let i = 0;
-    while (i < count && at < end) into[n++] = from[i]! < lists[at]! ? from[i++]! : lists[at++]!;
-    while (i < count) into[n++] = from[i++]!;
-    while (at < end) into[n++] = lists[at++]!;
-    this.#found = into;
-    this.#spare = from;
-    return n;
-  }
+function merged(a: readonly number[], b: readonly number[]): readonly number[] {
+  const both: number[] = [];
+  let i = 0;
+  let k = 0;
+  while (i < a.length && k < b.length) both.push(a[i]! < b[k]! ? a[i++]! : b[k++]!);
+  while (i < a.length) both.push(a[i++]!);
+  while (k < b.length) both.push(b[k++]!);
+  return both;
+}
 
-  /** The same for ordinals that follow each other. */
-  #addRun(count: number, first: number, size: number): number {
-    const from = this.#found;
-    let n = 0;
-    if (count === 0) {
-      while (n < size) from[n] = first + n++;
-      return n;
-    }
-    const into = this.#spare;
-    const end = first + size;
-    let i = 0;
-    while (i < count && from[i]! < first) into[n++] = from[i++]!;
-    for (let ordinal = first; ordinal < end; ordinal++) into[n++] = ordinal;
-    while (i < count) into[n++] = from[i++]!;
-    this.#found = into;
-    this.#spare = from;
-    return n;
-  }
+/** A copy of a text: those that are made one after the other lie side by side, so that looking them up brings less memory. */
+function sideBySide(text: string): string {
+  const copy = Buffer.from(text).toString();
+  return copy === text ? copy : text;
 }
 
 /** The equality tests that must all hold for a rule to apply. */

@@ -88,7 +88,7 @@ test("a table of conditions gives what each of them gives by itself, and reads w
           for (const condition of conditions)
             if (
               !same(
-                outcome(() => table.evaluate(table.placeOf(condition), bag)),
+                outcome(() => table.evaluate(Int32Array.from(table.numbersOf(condition)), 0, bag)),
                 outcome(() => condition.evaluate(bag)),
               )
             )

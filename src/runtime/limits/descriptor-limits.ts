@@ -38,10 +38,10 @@ export class DescriptorLimits {
   /** Completes the bag, looks up the limits that may apply to it, and answers how many there are. */
   find(bag: Bag): number {
     this.#complete?.(bag);
-    const ordinals = this.#index.find(bag);
+    const ordinals = this.#index.rules(bag);
     let count = 0;
-    for (let i = 0; i < ordinals; i++) {
-      const { prepared, needs } = this.#limits.get(this.#index.found[i]!)!;
+    for (let i = 0; i < ordinals.length; i++) {
+      const { prepared, needs } = this.#limits.get(ordinals[i]!)!;
       if (isThere(bag, needs)) this.found[count++] = prepared;
     }
     return count;
