@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import type { Check } from "./check.ts";
 import { down, logs, missing, up } from "./composition.ts";
-import { killChecks } from "./kill-checks.ts";
+import { faultChecks } from "./fault-checks.ts";
 import { serviceChecks } from "./service-checks.ts";
 
 const usage = `npm run compose -- [--keep]
@@ -46,7 +46,7 @@ async function main(keep: boolean): Promise<number> {
   let failed = 0;
   try {
     await up();
-    for (const check of [...serviceChecks(), ...killChecks()]) {
+    for (const check of [...serviceChecks(), ...faultChecks()]) {
       if (interrupted) throw new Error("interrupted");
       if (await passes(check)) passed++;
       else failed++;

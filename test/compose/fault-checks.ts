@@ -9,8 +9,8 @@ import { newCaller, openTraffic, traceparent } from "./traffic.ts";
 /** Records that are reported before the kill. */
 const recordCount = 50;
 
-/** What is to be found when the hub is killed and started again, in the midst of work. */
-export function killChecks(): readonly Check[] {
+/** What is to be found when the hub is killed in the midst of work and started again, and while what it leans on is away. */
+export function faultChecks(): readonly Check[] {
   const traffic = openTraffic();
   const caller = newCaller();
   const paths = Array.from({ length: recordCount }, () => `/${randomBytes(6).toString("hex")}`);
@@ -95,6 +95,33 @@ export function killChecks(): readonly Check[] {
         );
         await eventually(journal, ({ waiting }) => waiting === 0, 60);
         return `${found} of ${recordCount}, and none waits in NATS`;
+      },
+    },
+    {
+      what: "without Redis limits are counted by the hub itself",
+      of: ["weir", "envoy", "redis"],
+      async run() {
+        await compose("stop", "redis");
+        const { 200: passed = 0, 429: refused = 0 } = await traffic.burst(burstSize);
+        await compose("start", "redis");
+        assert.equal(passed + refused, burstSize, "not all of them were judged");
+        const metrics = await (await fetch(`${addresses.admin}/metrics`)).text();
+        const degraded = Number(/^weir_limits_degraded_total\{.*\} (\d+)/m.exec(metrics)?.[1] ?? 0);
+        assert.ok(passed > 0 && degraded > 0, `${passed} passed, ${degraded} counted by itself`);
+        return `${passed} of ${burstSize} passed, and it says so in weir_limits_degraded_total`;
+      },
+    },
+    {
+      what: "without NATS a report is refused at once rather than lost, until NATS is back",
+      of: ["weir", "nats"],
+      async run() {
+        const report = () =>
+          ask(`${addresses.doors}/v1/report`, { reports: [{ "context.protocol": "http", "request.method": "GET" }] });
+        await compose("stop", "nats");
+        await assert.rejects(report, /answers 503: .*WEIR_REPORT_NOT_STORED/);
+        await compose("start", "nats");
+        await eventually(report, ({ taken }) => taken === 1);
+        return "503, and taken again later";
       },
     },
     {
