@@ -4,6 +4,7 @@ import { cpus, release, totalmem, type } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import "../own-folder.ts";
 import { createBench, type Pace } from "./bench.ts";
 import { scenarios } from "./scenarios.ts";
 import { pinned } from "./server-process.ts";
