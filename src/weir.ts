@@ -7,6 +7,7 @@ import { adapterStates, instanceViews, keysHeld, leasesOf } from "./hub/instance
 import { createPolicySource } from "./hub/policy-source.ts";
 import { logProblems } from "./hub/problem-log.ts";
 import { createReloads } from "./hub/reloads.ts";
+import { risksOf } from "./hub/risks.ts";
 import { readCredentials } from "./listen/credentials.ts";
 import type { Problem } from "./policy/index.ts";
 import type { Snapshot } from "./policy/snapshot.ts";
@@ -17,6 +18,8 @@ import type { Adapter, Log } from "./sdk/index.ts";
 import { createRecentRefusals } from "./telemetry/decisions/recent-refusals.ts";
 import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
 import { createHubMetrics } from "./telemetry/hub-metrics/hub-metrics.ts";
+import { openLedger } from "./telemetry/ledger/ledger.ts";
+import type { Risk } from "./telemetry/ledger/risk.ts";
 import { createQueues } from "./telemetry/queues/queues.ts";
 import { createReporter, type Reporter } from "./telemetry/report.ts";
 import { systemTimers } from "./util/timers.ts";
@@ -94,6 +97,7 @@ export async function createWeir(
     caches: () => caches,
     buffer: () => buffer.state(),
     credentials: () => credentials.states(),
+    ledger: () => ledger?.view(),
     policyStoreUp: () => policies.storeUp(),
   });
   const { observer } = metrics;
@@ -106,6 +110,17 @@ export async function createWeir(
     ...{ observer, log, now, timers: systemTimers },
   });
   const queues = createQueues({ observer, log, now, random: Math.random, timers: systemTimers });
+  let unsafeEntries = (): number => 0;
+  const risks = (): readonly Risk[] =>
+    risksOf({
+      instances: runtime.instances(),
+      queues,
+      keepsSamples: settings.telemetry.buffer.kind !== "memory",
+      unsafeEntries,
+    });
+  const { ledger: path } = settings.telemetry;
+  const ledger =
+    path === undefined ? undefined : await openLedger({ ...{ path, risks, observer, log, now }, timers: systemTimers });
   const traceIds = createTraceIds(randomBytes);
   const refusals = createRecentRefusals(settings.telemetry.decisions.recent);
   const runtime = createRuntime<Reporter>({
@@ -134,7 +149,9 @@ export async function createWeir(
   });
 
   const closeRuntime = async (deadlineMs: number): Promise<void> => {
+    const places = risks();
     await runtime.close(deadlineMs);
+    await ledger?.close(places);
     await buffer.close();
     await policies.close();
   };
@@ -157,7 +174,7 @@ export async function createWeir(
     ...{ acquire: () => runtime.acquire(), observer, log, now, monotonic, timers: systemTimers },
     afterStart: settings.doors.ratelimitQuota.afterStart,
   });
-  caches = doors.caches;
+  ({ caches, unsafeEntries } = doors);
   const credentials = await readCredentials({
     listeners: settings.listen,
     observer,
@@ -194,6 +211,7 @@ export async function createWeir(
       }),
       draining: () => draining,
       metrics: metrics.render,
+      ledger: () => ledger?.view(),
       graph: () => graph?.view(),
       refusals: refusals.list,
     },

@@ -55,6 +55,7 @@ export default defineAdapter({
     return {
       metrics: (group) => store.recorder(group),
       exported: exporter.exported,
+      unexported: exporter.unexported,
       logs: createBatchExport({
         signalName: "logs",
         rejectedEvent: "log_records_rejected",

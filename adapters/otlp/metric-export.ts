@@ -24,6 +24,8 @@ export interface MetricExport {
   run(): Promise<void>;
   /** Resolves when an export that begins from now on has sent everything: the next that is due, or one at once. Rejects when there is none any more. */
   exported(options: { readonly atOnce: boolean }): Promise<void>;
+  /** How many samples no export has that was taken. */
+  unexported(): number;
   /** Ends an export that is under way, and sends everything once more. */
   close(): Promise<void>;
 }
@@ -37,6 +39,8 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
   let underway: { readonly controller: AbortController; readonly done: Promise<void> } | undefined;
   let closed = false;
   let waiting: { readonly resolve: () => void; readonly reject: (reason: Error) => void }[] = [];
+  /** How many of the store's samples were exported. */
+  let exportedSamples = 0;
   /** Whether an export is to begin as soon as none is under way. */
   let wanted = false;
 
@@ -62,6 +66,7 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
     // What no policy records any more is sent a last time.
     const last = metrics.store.unused();
     const told = waiting;
+    const { samples } = metrics.store;
     waiting = [];
     wanted = false;
     let whole = false;
@@ -69,8 +74,10 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
       whole = await exportPages(endMs, signal);
     } finally {
       metrics.store.drop(last);
-      if (whole) for (const { resolve } of told) resolve();
-      else waiting.push(...told);
+      if (whole) {
+        exportedSamples = samples;
+        for (const { resolve } of told) resolve();
+      } else waiting.push(...told);
     }
   }
 
@@ -131,6 +138,7 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
         wanted = true;
         if (underway === undefined) begin(options.deadlineMs).catch(giveUp);
       }),
+    unexported: () => metrics.store.samples - exportedSamples,
     async close() {
       closed = true;
       if (underway !== undefined) {

@@ -45,17 +45,26 @@ export default defineAdapter({
     });
     if (expire !== undefined) host.every(expire / sweeps, () => store.sweep(sweeps));
 
+    /** How many of the store's samples are in a scrape that was taken. */
+    let scraped = 0;
+
     /** Lets requests be answered between two pieces of a long scrape. */
-    async function* expose({ format }: Exposition): AsyncGenerator<string> {
+    async function* expose({ format, taken }: Exposition): AsyncGenerator<string> {
+      // What comes from now on may be in the text or not.
+      const { samples } = store;
       for (const piece of render(store, format)) {
         yield piece;
         await setImmediate();
       }
+      void taken?.then((isTaken) => {
+        if (isTaken) scraped = Math.max(scraped, samples);
+      });
     }
 
     const metrics = (group: MetricGroup) => store.recorder(group);
-    if (listen === undefined) return { metrics, expose };
+    const unexported = (): number => store.samples - scraped;
+    if (listen === undefined) return { metrics, unexported, expose };
     const listener = await createListener({ address: listen, path, expose, host });
-    return { metrics, unready: listener.unready, close: listener.close };
+    return { metrics, unexported, unready: listener.unready, close: listener.close };
   },
 });

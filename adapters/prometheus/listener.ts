@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { expositionFormat, expositionTypes, type Exposition, type Host } from "weir/sdk";
+import { createScrapeTest, expositionFormat, expositionTypes, type Exposition, type Host } from "weir/sdk";
 
 export interface ListenerOptions {
   /** `HOST:PORT`. */
@@ -28,6 +28,7 @@ export async function createListener({ address, path, expose, host }: ListenerOp
   server.maxConnections = 64;
   server.setTimeout(60_000);
   server.on("error", (error) => host.log.debug({ err: error }, "the listener for /metrics had an error"));
+  const isScrape = createScrapeTest();
   let problem: string | undefined;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -43,16 +44,19 @@ export async function createListener({ address, path, expose, host }: ListenerOp
       response.end();
       return;
     }
+    let tell: (isTaken: boolean) => void = () => undefined;
+    const taken = new Promise<boolean>((resolve) => (tell = resolve));
     try {
-      await pipeline(Readable.from(whole(format)), response);
+      await pipeline(Readable.from(whole({ format, taken })), response);
+      tell(isScrape(request.headers));
     } catch (error) {
       host.log.debug({ err: error }, "a scrape ended early");
     }
   }
 
-  async function* whole(format: Exposition["format"]): AsyncGenerator<string> {
-    yield* expose({ format });
-    if (format === "openmetrics") yield "# EOF\n";
+  async function* whole(exposition: Exposition): AsyncGenerator<string> {
+    yield* expose(exposition);
+    if (exposition.format === "openmetrics") yield "# EOF\n";
   }
 
   async function listen(): Promise<void> {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import test from "ava";
@@ -487,6 +488,60 @@ test("serves /metrics on a listener of its own, and is then not on the admin lis
   t.is((await get(address, "/metrics", {}, "POST")).status, 405);
   const head = await get(address, "/metrics", {}, "HEAD");
   t.deepEqual([head.status, head.body], [200, ""]);
+});
+
+test("a sample is told of until a scrape has it that began after and was taken whole", async (t) => {
+  const instance = await makeInstance(prometheus, {}, fakeHost());
+  const recorder = instance.metrics({ labels: [], metrics: [counter("a_total"), counter("b_total")] });
+  t.is(instance.unexported!(), 0);
+  recorder.record([], [1, NaN]);
+  recorder.record([], [1, 1]);
+  t.is(instance.unexported!(), 3);
+  /** A scrape of which so many pieces are read, and what becomes of it. */
+  const scrape = async (pieces: number, isTaken: boolean, during = (): void => undefined): Promise<void> => {
+    let tell: (isTaken: boolean) => void = () => undefined;
+    const taken = new Promise<boolean>((resolve) => (tell = resolve));
+    for await (const _ of instance.expose!({ format: "prometheus", taken })) {
+      during();
+      if (--pieces === 0) break;
+    }
+    t.true(instance.unexported!() >= 3, "it is not known yet");
+    tell(isTaken);
+    await taken;
+  };
+  for await (const _ of instance.expose!({ format: "prometheus" }));
+  t.is(instance.unexported!(), 3, "nobody knows whether it was taken");
+  await scrape(1, true);
+  t.is(instance.unexported!(), 3, "the end of it was not read");
+  await scrape(Infinity, false);
+  t.is(instance.unexported!(), 3);
+  await scrape(Infinity, true, () => recorder.record([], [1, NaN]));
+  t.is(instance.unexported!(), 1, "what came meanwhile may be in it or not");
+});
+
+test("on a listener of its own whoever asks is a scraper, until one came that says that it is", async (t) => {
+  const address = await freeAddress();
+  const instance = await makeInstance(prometheus, { listen: address }, fakeHost());
+  t.teardown(() => instance.close!());
+  const recorder = instance.metrics({ labels: [], metrics: [counter("c_total")] });
+  const scraper = { "x-prometheus-scrape-timeout-seconds": "10" };
+  const unexported = async (is: number): Promise<void> => {
+    for (let turns = 1000; turns > 0 && instance.unexported!() !== is; turns--) await setImmediate();
+    t.is(instance.unexported!(), is);
+  };
+  recorder.record([], [1]);
+  await get(address, "/metrics", {}, "HEAD");
+  await unexported(1);
+  await get(address, "/metrics");
+  await unexported(0);
+  recorder.record([], [1]);
+  await get(address, "/metrics", scraper);
+  await unexported(0);
+  recorder.record([], [1]);
+  await get(address, "/metrics");
+  await unexported(1);
+  await get(address, "/metrics", scraper);
+  await unexported(0);
 });
 
 test("several instances show each its own metrics, at its own address and path", async (t) => {

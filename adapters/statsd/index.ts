@@ -49,6 +49,7 @@ export default defineAdapter({
       metrics: ({ labels, metrics }) =>
         store.recorder({ labels, metrics: metrics.map((spec) => ({ ...spec, buckets: [] })) }),
       exported: exporter.exported,
+      unexported: exporter.unexported,
       unready: () => target.unready(),
       async close() {
         await exporter.close();

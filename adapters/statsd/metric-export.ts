@@ -25,6 +25,8 @@ export interface MetricExport {
   run(): Promise<void>;
   /** Resolves when all that was recorded until now has been sent: with the next turn, or at once. Rejects when there is none any more. */
   exported(options: { readonly atOnce: boolean }): Promise<void>;
+  /** How many samples were not sent. */
+  unexported(): number;
   /** Sends what there is a last time. */
   close(): Promise<void>;
 }
@@ -37,12 +39,15 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
   let unsent: Buffer[] = [];
   let waiting: { readonly resolve: () => void; readonly reject: (reason: Error) => void }[] = [];
   let closed = false;
+  /** How many of the store's samples were sent. */
+  let sentSamples = 0;
 
   async function sendAll(): Promise<void> {
     // What no policy records any more is sent a last time.
     const last = store.unused();
     const observed = observations.take();
     const told = waiting;
+    const { samples } = store;
     waiting = [];
     let whole = false;
     let offered = 0;
@@ -63,8 +68,10 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
     } finally {
       lose(observed.length - offered);
       store.drop(last);
-      if (whole) for (const { resolve } of told) resolve();
-      else waiting.push(...told);
+      if (whole) {
+        sentSamples = samples;
+        for (const { resolve } of told) resolve();
+      } else waiting.push(...told);
     }
   }
 
@@ -134,6 +141,7 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
           closed || waiting.length === 0 ? undefined : (underway ?? begin());
         Promise.resolve(underway).then(again).catch(giveUp);
       }),
+    unexported: () => store.samples - sentSamples,
     async close() {
       closed = true;
       await underway;

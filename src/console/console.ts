@@ -7,6 +7,7 @@ import type { TokenCheck } from "../listen/credentials.ts";
 import { openGate, type Gate } from "../listen/gate.ts";
 import { gatedHttpServer, rememberGuests } from "../listen/http-server.ts";
 import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
+import { createScrapeTest } from "../util/exposition.ts";
 import { listen } from "../util/listen.ts";
 import type { Timers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
@@ -43,6 +44,7 @@ export function createConsole(options: ConsoleOptions): Console {
   const { log, gate = openGate, tokens } = options;
   const guestOf = rememberGuests(gate);
   const longAnswers = new Map<Page, number>();
+  const scrapeTest = createScrapeTest();
 
   const limits = { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 10_000 };
   const server = gatedHttpServer(gate, limits, (request, response) => {
@@ -85,7 +87,10 @@ export function createConsole(options: ConsoleOptions): Console {
     // Elsewhere a body has no meaning and is not read (RFC 9110, 9.3.1).
     const hasBody = request.headers["content-length"] ?? request.headers["transfer-encoding"];
     if (!isChange && hasBody !== undefined) response.setHeader("connection", "close");
-    const asked = { ...options, accept: request.headers.accept, person, rest, query: new URLSearchParams(search) };
+    const { headers } = request;
+    const isScrape = (): boolean => scrapeTest(headers);
+    const query = new URLSearchParams(search);
+    const asked = { ...options, accept: headers.accept, isScrape, person, rest, query };
     const who = person ?? request.socket.remoteAddress ?? "unknown";
     const answering = (): PageAnswer | Promise<PageAnswer> =>
       isChange ? page.change!({ ...asked, request, who }) : page.answer(asked);
@@ -104,7 +109,7 @@ export function createConsole(options: ConsoleOptions): Console {
   }
 
   async function send(answer: PageAnswer, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status = 200, type, body } = answer;
+    const { status = 200, type, body, delivered } = answer;
     response.writeHead(status, { ...commonHeaders, "content-type": type });
     if (request.method === "HEAD" || typeof body === "string") {
       response.end(request.method === "HEAD" ? undefined : body);
@@ -112,6 +117,7 @@ export function createConsole(options: ConsoleOptions): Console {
     }
     try {
       await pipeline(Readable.from(body), response);
+      delivered?.();
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
       log.debug({ path: request.url }, "a reader of the console went away");

@@ -18,6 +18,7 @@ export function describeStatus(hub: HubView, nowMs: number, person: string | und
     asked_by: person,
     listeners: hub.listeners(),
     credentials: describeCredentials(hub, nowMs),
+    ledger: describeLedger(hub),
     policies: loaded && {
       version: loaded.version,
       policies: loaded.policies.length,
@@ -26,6 +27,18 @@ export function describeStatus(hub: HubView, nowMs: number, person: string | und
     },
     last_reload: reload && { ok: reload.ok, time: new Date(reload.timeMs).toISOString(), problems: reload.problems },
   };
+}
+
+/** How the process before this one ended, and what it took with it at most. */
+function describeLedger(hub: HubView): Described | undefined {
+  const ledger = hub.ledger();
+  if (ledger === undefined) return undefined;
+  const { path, problem, before } = ledger;
+  const times = before && {
+    started: new Date(before.startedMs).toISOString(),
+    written: new Date(before.writtenMs).toISOString(),
+  };
+  return { path, problem, before: before && { end: before.end, ...times, lost: before.lost } };
 }
 
 /** Of listeners with certificates or tokens: when they expire, and what is wrong with their files. */

@@ -12,6 +12,8 @@ import { scrape } from "./scrape.ts";
 export interface PageRequest extends ConsoleOptions {
   /** The `Accept` header. */
   readonly accept: string | undefined;
+  /** Whether the request is one of a scraper. */
+  readonly isScrape: () => boolean;
   /** Whose token the request came with; `undefined` where none is asked for. */
   readonly person: string | undefined;
   /** What stands in the path behind that of the page, without a slash at its end. */
@@ -31,6 +33,8 @@ export interface PageAnswer {
   readonly status?: number;
   readonly type: string;
   readonly body: string | AsyncIterable<string>;
+  /** Called once a body that comes in pieces was handed over whole. */
+  readonly delivered?: () => void;
 }
 
 /** One path of the console. */
@@ -67,9 +71,12 @@ export const pages: ReadonlyMap<string, Page> = new Map<string, Page>([
     {
       title: "metrics for Prometheus: the hub's own and those of policies",
       long: true,
-      answer({ hub, log, timers, accept }) {
+      answer({ hub, log, timers, accept, isScrape }) {
         const format = expositionFormat(accept);
-        return { type: expositionTypes[format], body: scrape(hub, format, log, timers) };
+        let tell: (isTaken: boolean) => void = () => undefined;
+        const taken = new Promise<boolean>((resolve) => (tell = resolve));
+        const body = scrape(hub, { format, taken }, log, timers);
+        return { type: expositionTypes[format], body, delivered: () => tell(isScrape()) };
       },
     },
   ],

@@ -1,5 +1,4 @@
-import type { Log } from "../sdk/index.ts";
-import type { ExpositionFormat } from "../util/exposition.ts";
+import type { Exposition, Log } from "../sdk/index.ts";
 import type { Timers } from "../util/timers.ts";
 import { late, within } from "../util/within.ts";
 import type { HubView } from "./view.ts";
@@ -8,18 +7,14 @@ import type { HubView } from "./view.ts";
 const maxPieceMs = 3000;
 
 /** The text of one scrape: the hub's own metrics and what each instance exposes. An instance that fails costs only its own. */
-export async function* scrape(
-  hub: HubView,
-  format: ExpositionFormat,
-  log: Log,
-  timers: Timers,
-): AsyncGenerator<string> {
+export async function* scrape(hub: HubView, exposition: Exposition, log: Log, timers: Timers): AsyncGenerator<string> {
+  const { format } = exposition;
   yield* hub.metrics(format);
   for (const { entry, instance } of hub.adapters()) {
     if (instance.expose === undefined) continue;
     let last = "\n";
     try {
-      for await (const piece of pieces(instance.expose({ format }), timers)) {
+      for await (const piece of pieces(instance.expose(exposition), timers)) {
         if (piece === "") continue;
         last = piece;
         yield piece;

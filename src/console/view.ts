@@ -4,6 +4,7 @@ import type { LimitDesk } from "../runtime/limits/limit-desk.ts";
 import type { Instance } from "../sdk/index.ts";
 import type { DecisionRecord } from "../telemetry/decisions/decision-log.ts";
 import type { GraphView } from "../telemetry/graph/service-graph.ts";
+import type { LedgerView } from "../telemetry/ledger/ledger.ts";
 import type { ExpositionFormat } from "../util/exposition.ts";
 
 /** What the console sees of the hub. Everything is read when somebody asks; nothing but `limits` changes anything. */
@@ -22,6 +23,8 @@ export interface HubView {
   lastReload(): ReloadView | undefined;
   /** The adapter instances that serve. */
   adapters(): readonly AdapterView[];
+  /** What the processes before this one lost, or `undefined` where `telemetry.ledger` names no file. */
+  ledger(): LedgerView | undefined;
   /** Who calls whom, or `undefined` where `telemetry.graph` is off. */
   graph(): GraphView | undefined;
   /** What can be seen of limits and changed in their counts. */

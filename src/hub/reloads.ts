@@ -94,6 +94,8 @@ function warnOfRestart(began: Settings, next: Settings, log: Log): void {
     log.warn({}, "addresses, tls or limits of listeners changed: they take effect when the hub is started again");
   if (JSON.stringify(began.telemetry.buffer) !== JSON.stringify(next.telemetry.buffer))
     log.warn({}, "telemetry.buffer changed: it takes effect when the hub is started again");
+  if (began.telemetry.ledger !== next.telemetry.ledger)
+    log.warn({}, "telemetry.ledger changed: it takes effect when the hub is started again");
 }
 
 /** Whether what the listeners were made with is the same: it cannot change under them. */

@@ -108,6 +108,12 @@ export type Instance<P extends Capability = Capability, I extends Inputs = Input
    * brings those again that a hub which was killed had not exported; without it they are recorded when their report is taken.
    */
   exported?(options: { readonly atOnce: boolean }): Promise<void>;
+  /**
+   * For `metrics`: how many samples were recorded that nobody outside has yet, neither in a whole scrape nor in an export
+   * that was taken; at most so many end with the process. Asked many times a second: it only looks. Without it what a hub
+   * that was killed has lost of them is not counted (`telemetry.ledger`).
+   */
+  unexported?(): number;
   /** For adapters that are scraped: everything recorded, shown on the admin listener's `/metrics`. */
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /**

@@ -15,7 +15,7 @@ export { SeriesStore, overflowValue } from "./series/store.ts";
 export type { SeriesStoreOptions } from "./series/store.ts";
 export type { SeriesExemplar } from "./series/exemplars.ts";
 export type { SeriesFamily, SeriesPart } from "./series/family.ts";
-export { expositionFormat, expositionTypes } from "../util/exposition.ts";
+export { createScrapeTest, expositionFormat, expositionTypes } from "../util/exposition.ts";
 export type { HubSaid, PolicyStore, PolicyStoreHost } from "./policy-store.ts";
 export type { Budget, Share, Stake } from "./share.ts";
 export { spanKinds } from "./span.ts";

@@ -42,4 +42,6 @@ export interface MetricRecorder {
 /** How a scrape wants its text. The closing `# EOF` of OpenMetrics is written by whoever joins the texts of a scrape. */
 export interface Exposition {
   readonly format: ExpositionFormat;
+  /** Whether the whole answer was handed to a scraper, once that is known. Left out, or pending for ever: nobody knows. */
+  readonly taken?: Promise<boolean>;
 }

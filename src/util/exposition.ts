@@ -1,6 +1,21 @@
 /** The text formats of metrics that a scraper may ask for. */
 export type ExpositionFormat = "prometheus" | "openmetrics";
 
+/**
+ * Tells the scrapes among requests for metrics: those with the header that Prometheus sends with each, and what scrapes like
+ * it; before one has come, all. Else whoever has a look at the metrics would stand for the scraper.
+ */
+export function createScrapeTest(): (
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+) => boolean {
+  let isKnown = false;
+  return (headers) => {
+    const isScraper = headers["x-prometheus-scrape-timeout-seconds"] !== undefined;
+    isKnown ||= isScraper;
+    return isScraper || !isKnown;
+  };
+}
+
 /** The content type of each format. */
 export const expositionTypes: Readonly<Record<ExpositionFormat, string>> = {
   prometheus: "text/plain; version=0.0.4; charset=utf-8",

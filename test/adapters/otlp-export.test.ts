@@ -289,11 +289,14 @@ test("what was recorded is told as exported by an export that begins after, when
   requests.record(["/a"], [1, NaN, NaN]);
   const underway = exporter.run();
   requests.record(["/a"], [1, NaN, NaN]);
+  t.is(exporter.unexported(), 2);
   const due = watched(exporter.exported({ atOnce: false }));
   await underway;
   t.is(due.state, "waits", "that export began before");
+  t.is(exporter.unexported(), 1);
   await exporter.run();
   t.is(due.state, "taken", "refused for good is given up: it would be refused again");
+  t.is(exporter.unexported(), 0);
   const atOnce = exporter.exported({ atOnce: true });
   await atOnce;
   t.is(sent.length, 3);
@@ -323,7 +326,9 @@ test("while a receiver is away nothing is told as exported, and never by an adap
   pass(60_000);
   await exporter.run();
   t.is(waiting.state, "waits");
+  t.is(exporter.unexported(), 1);
   await exporter.close();
+  t.is(exporter.unexported(), 1);
   t.is(waiting.state, "the adapter was closed before it could export");
   await t.throwsAsync(exporter.exported({ atOnce: false }), { message: "the adapter is closed" });
 });

@@ -330,6 +330,7 @@ test("what nobody took is not told as exported, until a server is there that did
   const exported = instance.exported!({ atOnce: true }).then(() => (told = true));
   await host.advance(3000);
   t.false(told);
+  t.is(instance.unexported!(), 1);
   t.is(instance.unready!(), `nobody takes datagrams at ${path}`);
   const server = await listen(t, path, byLines);
   await advanceUntil(host, () => told);
@@ -337,4 +338,5 @@ test("what nobody took is not told as exported, until a server is there that did
   await server.saw(1);
   t.deepEqual(server.lines(), ["c.a:3|c"]);
   t.is(instance.unready!(), undefined);
+  t.is(instance.unexported!(), 0);
 });

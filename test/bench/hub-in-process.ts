@@ -46,6 +46,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
     caches: () => [],
     buffer: () => undefined,
     credentials: () => [],
+    ledger: () => undefined,
     policyStoreUp: () => undefined,
   });
   const queues = createQueues({ observer, random: Math.random, ...outside });

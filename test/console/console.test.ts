@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { request } from "node:http";
 import test, { type ExecutionContext } from "ava";
 import prometheus from "../../adapters/prometheus/index.ts";
@@ -60,6 +61,7 @@ function hubView(view: Partial<HubView> = {}): HubView {
     adapters: () => [],
     credentials: () => [],
     refusals: () => [],
+    ledger: () => undefined,
     graph: () => ({ spanMs: 1000, latencyBoundsMs: [], edges: [] }),
     limits: noLimits,
     draining: () => false,
@@ -206,6 +208,63 @@ test("an instance whose text is no text, or never comes, costs only its own metr
     "error: adapter number failed to expose its metrics",
     "error: adapter hanging failed to expose its metrics",
   ]);
+});
+
+test("an instance is told when a scrape was taken whole, and not of others that have a look", async (t) => {
+  const told: (boolean | undefined)[] = [];
+  const instance: AdapterView["instance"] = {
+    *expose({ taken }) {
+      const at = told.push(undefined) - 1;
+      void taken?.then((isTaken) => (told[at] = isTaken));
+      yield "# HELP a A.\n# TYPE a gauge\na 1\n";
+    },
+  };
+  const { ask } = await start(t, { adapters: () => [{ ...exposing("one", []), instance }] });
+  const scraper = { "x-prometheus-scrape-timeout-seconds": "10" };
+  for (const headers of [{}, scraper, {}, scraper]) await ask("/metrics", { headers });
+  await ask("/metrics", { method: "HEAD" });
+  while (told.includes(undefined)) await setImmediate();
+  t.deepEqual(told, [true, true, false, true]);
+});
+
+test("an answer that was broken off is not one that was taken", async (t) => {
+  let told: boolean | undefined;
+  let ended = false;
+  const instance: AdapterView["instance"] = {
+    async *expose({ taken }) {
+      void taken?.then((isTaken) => (told = isTaken));
+      try {
+        for (;;) {
+          await setImmediate();
+          yield `# ${"x".repeat(30_000)}\n`;
+        }
+      } finally {
+        ended = true;
+      }
+    },
+  };
+  const { address } = await start(t, { adapters: () => [{ ...exposing("one", []), instance }] });
+  await new Promise<void>((resolve) => {
+    const asked = request(`http://${address}/metrics`, { agent: false }, (response) => {
+      response.once("data", () => response.destroy());
+      response.once("close", resolve);
+    });
+    asked.on("error", () => undefined);
+    asked.end();
+  });
+  while (!ended) await setImmediate();
+  t.is(told, undefined);
+});
+
+test("/status tells how the process before this one ended", async (t) => {
+  const lost = [{ what: "scraped_sample", adapter: "prometheus", count: 7 }];
+  const before = { end: "killed", startedMs: 0, writtenMs: 60_000, lost } as const;
+  const view = { path: "/var/lib/weir/ledger", problem: undefined, before, ends: { killed: 1, stopped: 0 }, lost: [] };
+  const { ask } = await start(t, { ledger: () => view });
+  t.deepEqual((await ask("/status")).json()["ledger"], {
+    path: "/var/lib/weir/ledger",
+    before: { end: "killed", started: "1970-01-01T00:00:00.000Z", written: "1970-01-01T00:01:00.000Z", lost },
+  });
 });
 
 test("few scrapes run at once, and more are told to come again", async (t) => {

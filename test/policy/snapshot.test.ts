@@ -137,6 +137,7 @@ shutdown: { deadline: 1s }
     },
     telemetry: {
       buffer: { kind: "disk", folder: "/etc/weir/b", maxBytes: 16 * 1024 * 1024, sync: false },
+      ledger: "/etc/weir/b/ledger",
       whenAway: "memory",
       maxAgeMs: 3_600_000,
       queueEntries: 9,
@@ -154,6 +155,21 @@ shutdown: { deadline: 1s }
   t.deepEqual(entries.get("partners")?.config, { entries: ["a"] });
   t.deepEqual(entries.get("partners")?.place, { file: "weir.yaml", line: 8, column: 3 });
 });
+
+for (const [telemetry, ledger] of [
+  ["{}", undefined],
+  ["{ ledger: state/ledger }", "/etc/weir/state/ledger"],
+  ["{ ledger: /run/weir }", "/run/weir"],
+  ["{ buffer: disk }", "/etc/weir/buffer/ledger"],
+  ["{ buffer: disk, ledger: aside }", "/etc/weir/aside"],
+  ["{ buffer: disk, ledger: none }", undefined],
+] as const)
+  test(`with telemetry: ${telemetry} the ledger is ${ledger ?? "left out"}`, async (t) => {
+    const config = { path: "weir.yaml", text: `telemetry: ${telemetry}\n` };
+    const compiled = await compilePolicies({ config, files: [], adapters, folder: "/etc/weir" });
+    if ("problems" in compiled) return void t.deepEqual(compiled.problems, []);
+    t.is(compiled.snapshot.settings.telemetry.ledger, ledger);
+  });
 
 test("a deny: code, message, response, validity", async (t) => {
   const deny = await rule(

@@ -20,6 +20,7 @@ function create(options: Partial<Parameters<typeof createHubMetrics>[0]> = {}): 
     caches: () => [],
     buffer: () => undefined,
     credentials: () => [],
+    ledger: () => undefined,
     policyStoreUp: () => undefined,
     ...options,
   });
@@ -235,6 +236,24 @@ test("both formats show the process's metrics too, again and again, and no regis
     t.is(open.get("weir_calls")!.type, "counter");
   }
   t.deepEqual(promClient.register.getMetricsAsArray(), []);
+});
+
+test("what processes before this one lost is counted, and what was counted twice apart from it", async (t) => {
+  const lost = [
+    { end: "killed", what: "span", adapter: "traces", count: 5 },
+    { end: "stopped", what: "scraped_sample", adapter: "prometheus", count: 0 },
+    { end: "killed", what: "repeated_sample", adapter: "otlp", count: 7 },
+  ] as const;
+  const view = { path: "ledger", problem: undefined, ends: { killed: 2, stopped: 1 }, lost };
+  const metrics = create({ ledger: () => view });
+  t.deepEqual(await samples(metrics, "weir_lost_at_end_total"), {
+    "span traces killed": 5,
+    "scraped_sample prometheus stopped": 0,
+  });
+  t.deepEqual(await samples(metrics, "weir_repeated_at_end_total"), { "otlp killed": 7 });
+  t.deepEqual(await samples(metrics, "weir_process_ends_total"), { killed: 2, stopped: 1 });
+  t.deepEqual(await samples(metrics, "weir_ledger_up"), { "": 1 });
+  t.deepEqual(await samples(create({ ledger: () => ({ ...view, problem: "full" }) }), "weir_ledger_up"), { "": 0 });
 });
 
 test("every metric of the table is shown, with its labels, and none that is not in it", async (t) => {

@@ -120,10 +120,17 @@ test("samples of an adapter that pushes are recorded out of the journal, and don
   t.deepEqual(pushed(), ["requests{path=/a} 1", "sizes{path=/a} 5", "requests{path=/b} 1", "sizes{path=/b} 5"]);
   t.is(counts.stored, 2);
   t.is(journal.left, 2, "not exported yet");
+  const unsafe = (): (number | string)[][] =>
+    hub.queues
+      .risks()
+      .filter(({ what }) => what === "repeated_sample")
+      .map((risk) => [risk.what, risk.adapter, risk.unsafe]);
+  t.deepEqual(unsafe(), [["repeated_sample", "other", 4]]);
   t.deepEqual(pushing.asked, [false, false], "there is no hurry");
   pushing.push();
   await turns();
   t.is(journal.left, 0);
+  t.deepEqual(unsafe(), [["repeated_sample", "other", 0]]);
 });
 
 test("what was recorded and not exported is brought again, to the next hub too", async (t) => {

@@ -265,6 +265,24 @@ test("close gives up at its deadline, drops what is left and stops the delivery 
   t.deepEqual(observer.told, ["dropped log_entry closed 2"]);
 });
 
+test("what would end with the process is what waits and nobody else keeps, and what was left in the end", async (t) => {
+  const { queue, push, clock } = setUp([failed(1), failed(0), failed(0)], { attempts: 9, delayMs: 100 });
+  const kept = (name: string): void => {
+    queue.push({ name, timeMs: 0, severity: "info", fields: {} }, () => undefined);
+  };
+  push("a");
+  kept("b");
+  push("c");
+  kept("d");
+  t.is(queue.unsafe, 2);
+  await clock.advance(100);
+  t.is(queue.unsafe, 1, "one is delivered");
+  const closed = queue.close(50);
+  await clock.advance(50);
+  await closed;
+  t.is(queue.unsafe, 1);
+});
+
 test("close waits for a delivery that is under way", async (t) => {
   let deliver = (): void => {};
   const { queue, push, clock, observer } = setUp([new Promise((resolve) => (deliver = () => resolve(undefined)))], {

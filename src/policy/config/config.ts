@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { AttributeType } from "../../attributes/value.ts";
 import { extendVocabulary } from "../../attributes/extend-vocabulary.ts";
 import { standardVocabulary } from "../../attributes/standard-vocabulary.ts";
@@ -90,6 +90,7 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
     doors: doorSettings(raw?.doors),
     telemetry: {
       buffer: bufferOf(raw?.telemetry, folder),
+      ...ledgerOf(raw?.telemetry, folder),
       whenAway: raw?.telemetry?.whenAway?.value ?? "refuse",
       maxAgeMs: raw?.telemetry?.maxAge?.value ?? 86_400_000,
       queueEntries: raw?.telemetry?.queue?.value ?? 10_000,
@@ -144,6 +145,14 @@ function bufferOf(raw: RawWeir["telemetry"], folder: string): BufferSettings {
     maxBytes: raw?.disk?.maxSize?.value ?? 1024 ** 3,
     sync: raw?.disk?.sync?.value ?? true,
   };
+}
+
+function ledgerOf(raw: RawWeir["telemetry"], folder: string): { readonly ledger?: string } {
+  const path = raw?.ledger?.value;
+  if (path === "none") return {};
+  if (path !== undefined) return { ledger: resolve(folder, path) };
+  const buffer = bufferOf(raw, folder);
+  return buffer.kind === "disk" ? { ledger: join(buffer.folder, "ledger") } : {};
 }
 
 function tracesOf(raw: NonNullable<RawWeir["telemetry"]>["traces"]): { readonly traces?: TraceSettings } {

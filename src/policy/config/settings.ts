@@ -38,6 +38,8 @@ export interface Settings {
   readonly telemetry: {
     /** Where records wait for delivery. Default in memory. */
     readonly buffer: BufferSettings;
+    /** The file that says what a kill would lose, absolute; left out: there is none. Default: one in the folder of `disk`. */
+    readonly ledger?: string | undefined;
     /** What becomes of records while the buffer is away. Default `refuse`. */
     readonly whenAway: "refuse" | "memory";
     /** How long a stored record is offered to an exporter that does not take it. Default a day. */

@@ -141,6 +141,12 @@ export const telemetryShape = record("telemetry", {
     description: "The files of `buffer: disk`.",
     default: "below",
   },
+  ledger: {
+    shape: text("the path of a file, or none"),
+    description:
+      "The file in which the hub notes what a kill would lose, for the next start to count; of this hub alone. `none`: there is none.",
+    default: "with `buffer: disk` the file `ledger` in its folder, else none",
+  },
   whenAway: {
     shape: choice("what becomes of records while the buffer is away", ["refuse", "memory"]),
     description: "Whether records are refused, or wait in `memory`, while a buffer beside it cannot be reached.",

@@ -45,6 +45,7 @@ export class SeriesStore {
   readonly #families = new Map<string, SeriesFamily[]>();
   #tick = 1;
   #scrape = 0;
+  #samples = 0;
 
   constructor(options: SeriesStoreOptions) {
     this.#options = options;
@@ -58,6 +59,11 @@ export class SeriesStore {
   /** How many label values are held. */
   get values(): number {
     return this.#interner.size;
+  }
+
+  /** How many samples were recorded since the store was made, those in series for overflow included. */
+  get samples(): number {
+    return this.#samples;
   }
 
   /** Numbers a scrape: series made from now on are not for it. */
@@ -144,6 +150,7 @@ export class SeriesStore {
       const value = values[i]!;
       if (value !== value) continue;
       const family = families[i]!;
+      this.#samples++;
       if (family.has(row)) family.record(row, value, tick);
       else if (this.#hasRoom(family)) {
         family.admit(row, tick, this.#options.now());
@@ -169,7 +176,11 @@ export class SeriesStore {
     if (row < 0) {
       const wanted = families.some((family, i) => !Number.isNaN(values[i]) && this.#hasRoom(family));
       if (!wanted) {
-        for (const [i, family] of families.entries()) if (!Number.isNaN(values[i])) this.#overflow(family, values[i]!);
+        for (const [i, family] of families.entries()) {
+          if (Number.isNaN(values[i])) continue;
+          this.#samples++;
+          this.#overflow(family, values[i]!);
+        }
         return;
       }
       row = table.add(clean, this.#scrape);

@@ -39,6 +39,15 @@ export function metricsContract(): ContractTest[] {
       },
     },
     {
+      title: "counts each sample that it took, where it says how many nobody has",
+      run({ instance }) {
+        const before = instance.unexported?.() ?? 0;
+        const recorder = instance.metrics!(group);
+        recorder.record(["reviews", "/a"], [1, NaN, 1]);
+        if (instance.unexported !== undefined) assert.equal(instance.unexported() - before, 2);
+      },
+    },
+    {
       title: "prepares and records at once, without a promise",
       run({ instance }) {
         const recorder = instance.metrics!(group);

@@ -1,9 +1,10 @@
 import { mkdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
 import type { Journal, JournalRefusal, JournalState, Log, StoredBatch } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Timers } from "../../util/timers.ts";
 import { DiskWriter } from "./disk-writer.ts";
-import { lockFolder } from "./folder-lock.ts";
+import { lock } from "./lock-file.ts";
 import { Places } from "./places.ts";
 import { SegmentReader } from "./segment-reader.ts";
 import { recordHeadBytes } from "./segment.ts";
@@ -49,7 +50,7 @@ const ageMs = 10_000;
 export async function openDiskJournal(options: DiskJournalOptions): Promise<DiskJournal> {
   const { folder, maxBytes, maxAgeMs, sync, observer, log, now, timers, open = openFile } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const lock = await lockFolder(folder);
+  const held = await lock(join(folder, "lock"), `the folder ${folder}`);
   const { segments, torn } = await findSegments(folder);
   if (torn > 0) log.info({ folder, bytes: torn }, "the last record of the buffer was not whole, and is left out");
   const { places, problem } = await Places.read(folder);
@@ -205,7 +206,7 @@ export async function openDiskJournal(options: DiskJournalOptions): Promise<Disk
       await writer.close();
       clear();
       await save();
-      await lock.release();
+      await held.release();
     },
   };
 }

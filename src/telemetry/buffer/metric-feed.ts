@@ -2,6 +2,7 @@ import type { Journal, Log, MetricRecorder, StoredBatch } from "../../sdk/index.
 import type { Observer } from "../../util/observer.ts";
 import type { Timers } from "../../util/timers.ts";
 import { late, within } from "../../util/within.ts";
+import type { Risk } from "../ledger/risk.ts";
 import { batchEntries } from "./batch.ts";
 import { readerName } from "./feed.ts";
 import { metricSamples, type MetricSamples } from "./metric-samples.ts";
@@ -18,8 +19,8 @@ export interface MetricFeedOptions {
   readonly after: Promise<void>;
 }
 
-/** Brings samples out of a journal. */
-export interface MetricFeed {
+/** Brings samples out of a journal. Those that were recorded and not called done are brought again. */
+export interface MetricFeed extends Risk {
   readonly journal: Journal;
   /** Brings no more, and has what was brought exported, for at most so long. What is not exported then is brought again later. */
   stop(deadlineMs: number): Promise<void>;
@@ -92,6 +93,11 @@ export function startMetricFeed(options: MetricFeedOptions): MetricFeed {
   const running = run();
   return {
     journal,
+    what: "repeated_sample",
+    adapter,
+    get unsafe() {
+      return samples;
+    },
     async stop(deadlineMs) {
       controller.abort();
       const ended = (async () => {

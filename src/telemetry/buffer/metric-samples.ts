@@ -1,5 +1,5 @@
 import type { Exemplar, MetricGroup, MetricRecorder } from "../../sdk/index.ts";
-import type { Cargo } from "../queues/cargo.ts";
+import type { Packing } from "./batch.ts";
 import type { EntrySink } from "./record-buffer.ts";
 
 /** What a recorder was given for one record. */
@@ -17,9 +17,7 @@ export interface MetricSamples {
 }
 
 /** How samples are kept in a batch. JSON has no `NaN` and no infinities. */
-export const metricSamples: Pick<Cargo<MetricSamples>, "dropped" | "pack" | "unpack"> & {
-  readonly capability: "metrics";
-} = {
+export const metricSamples: Packing<MetricSamples> & { readonly capability: "metrics" } = {
   capability: "metrics",
   dropped: "metric_sample",
   pack: (list) =>

@@ -10,6 +10,8 @@ import type { HubMetricName } from "./names.ts";
 import { exposed, Published } from "./published.ts";
 import type { BufferCounts } from "../buffer/record-buffer.ts";
 import type { JournalState, LeaseState } from "../../sdk/index.ts";
+import type { LedgerView } from "../ledger/ledger.ts";
+import { isRepeated, type LostAmount } from "../ledger/ledger-state.ts";
 import type { QueueState } from "../queues/queues.ts";
 import type { RecordCounts } from "../report.ts";
 
@@ -36,6 +38,8 @@ export interface HubMetricsOptions {
   readonly buffer: () => JournalState | undefined;
   /** The certificates that listeners serve, and whether their files are as they are served. */
   readonly credentials: () => readonly CredentialState[];
+  /** What the ledger tells of processes before this one; `undefined` where there is none. */
+  readonly ledger: () => LedgerView | undefined;
   /** Whether the store that policies are pushed to can be reached; `undefined` where there is none. */
   readonly policyStoreUp: () => boolean | undefined;
 }
@@ -91,6 +95,7 @@ export function createHubMetrics({
   caches,
   buffer,
   credentials,
+  ledger,
   policyStoreUp,
 }: HubMetricsOptions): HubMetrics {
   const counts = createHubCounts(now);
@@ -206,6 +211,31 @@ export function createHubMetrics({
   publish("weir_reload_success_timestamp_seconds", () => one(reloads.successMs / 1000));
   publish("weir_snapshot_info", () =>
     byLabel(Object.fromEntries([loaded()].flatMap((set) => (set ? [[set.version, 1]] : [])))),
+  );
+  const ofLedger = (cells: (view: LedgerView) => Cell[]) => (): Cell[] => {
+    const view = ledger();
+    return view === undefined ? [] : cells(view);
+  };
+  publish(
+    "weir_ledger_up",
+    ofLedger(({ problem }) => one(problem === undefined ? 1 : 0)),
+  );
+  publish(
+    "weir_process_ends_total",
+    ofLedger(({ ends }) => byLabel({ ...ends })),
+  );
+  const amounts = (isWanted: (amount: LostAmount) => boolean, labels: (amount: LostAmount) => string[]) =>
+    ofLedger(({ lost }) => lost.filter(isWanted).map((amount) => ({ labels: labels(amount), value: amount.count })));
+  publish(
+    "weir_lost_at_end_total",
+    amounts(
+      (amount) => !isRepeated(amount),
+      ({ what, adapter, end }) => [what, adapter, end],
+    ),
+  );
+  publish(
+    "weir_repeated_at_end_total",
+    amounts(isRepeated, ({ adapter, end }) => [adapter, end]),
   );
   publish("weir_policy_store_up", () => {
     const isUp = policyStoreUp();

@@ -157,6 +157,26 @@ export const hubMetricNames = {
     labels: ["version"],
     help: "Always 1. The version of the policy set that serves.",
   },
+  weir_ledger_up: {
+    type: "gauge",
+    labels: [],
+    help: "1 while the ledger of what a kill would lose is written, 0 while it cannot be. Left out where there is none.",
+  },
+  weir_process_ends_total: {
+    type: "counter",
+    labels: ["end"],
+    help: "Processes of this hub that have ended before this one, by the ledger: in order (stopped) or not (killed).",
+  },
+  weir_lost_at_end_total: {
+    type: "counter",
+    labels: ["what", "adapter", "end"],
+    help: "What processes of this hub that have ended took with them, by the ledger: at most so much.",
+  },
+  weir_repeated_at_end_total: {
+    type: "counter",
+    labels: ["adapter", "end"],
+    help: "Samples of metrics that a buffer brought again after the end of a process, by the ledger: at most so many were counted twice.",
+  },
   weir_policy_store_up: {
     type: "gauge",
     labels: [],

@@ -11,6 +11,7 @@ export class Backlog<T> {
   /** Where the first of them is. */
   #head = 0;
   #bytes = 0;
+  #unasked = 0;
 
   get length(): number {
     return this.#items.length - this.#head;
@@ -20,12 +21,18 @@ export class Backlog<T> {
     return this.#bytes;
   }
 
+  /** How many of them nobody asked to be told of. */
+  get unasked(): number {
+    return this.#unasked;
+  }
+
   /** @param done called when it was taken */
   push(item: T, size: number, done: Done | undefined): void {
     this.#items.push(item);
     this.#sizes.push(size);
     this.#done.push(done);
     this.#bytes += size;
+    if (done === undefined) this.#unasked++;
   }
 
   /** The first of them, which stay. */
@@ -43,12 +50,16 @@ export class Backlog<T> {
     this.#done.fill(undefined, from, end);
     this.#head = end;
     if (end === this.#items.length || (end >= leastGap && end * 2 >= this.#items.length)) this.#close();
-    for (const each of done) each?.();
+    for (const each of done) {
+      if (each === undefined) this.#unasked--;
+      else each();
+    }
   }
 
   /** Forgets all of it. Answers how many there were that nobody asked to be told of. */
   clear(): number {
-    const unasked = this.#done.slice(this.#head).filter((done) => done === undefined).length;
+    const unasked = this.#unasked;
+    this.#unasked = 0;
     this.#head = this.#items.length;
     this.#bytes = 0;
     this.#close();

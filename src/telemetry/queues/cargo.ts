@@ -6,7 +6,7 @@ export interface Cargo<T> {
   /** The adapter's method that takes it. */
   readonly capability: "logs" | "spans";
   /** What it is called where what is dropped is counted. */
-  readonly dropped: "log_entry" | "span" | "metric_sample";
+  readonly dropped: "log_entry" | "span";
   readonly noun: string;
   /** A cheap estimate of what one holds in memory, in bytes. */
   sizeOf(one: T): number;

@@ -94,6 +94,8 @@ export class ExportQueue<T> {
   /** Set while the queue is being emptied for good: no batch waits to be full. */
   #closing = false;
   #closed = false;
+  /** What was left in the queue when it was closed, and that nobody else has. */
+  #left = 0;
   #idle: (() => void)[] = [];
   #waiting: (() => void)[] = [];
 
@@ -120,6 +122,15 @@ export class ExportQueue<T> {
 
   get capacity(): number {
     return this.#options.limits.entries;
+  }
+
+  get what(): Cargo<T>["dropped"] {
+    return this.#options.cargo.dropped;
+  }
+
+  /** How many entries nobody else has that may not have been delivered yet; after closing, how many were left. */
+  get unsafe(): number {
+    return this.#entries.unasked + this.#left;
   }
 
   /** Why a batch was not taken that is to be offered again; `undefined` where none is. */
@@ -276,6 +287,7 @@ export class ExportQueue<T> {
   /** Lets go of all that is left, for good. Those whose senders keep them until they are done are not lost. */
   #leave(): void {
     const lost = this.#entries.clear();
+    this.#left += lost;
     this.#wake();
     if (lost > 0) this.#options.observer.dropped(this.#options.cargo.dropped, "closed", lost);
   }

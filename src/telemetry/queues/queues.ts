@@ -4,6 +4,7 @@ import type { Timers } from "../../util/timers.ts";
 import { startFeed, type Feed } from "../buffer/feed.ts";
 import { startMetricFeed, type MetricFeed } from "../buffer/metric-feed.ts";
 import type { PushingInstance } from "../buffer/pushing-instance.ts";
+import type { Risk } from "../ledger/risk.ts";
 import type { AnyCargo, Cargo, ExportingInstance } from "./cargo.ts";
 import { defaultQueueLimits, ExportQueue, type QueueLimits } from "./queue.ts";
 
@@ -57,6 +58,8 @@ export interface Queues {
    */
   feedMetrics(adapter: string, instance: PushingInstance, journal: Journal): (deadlineMs: number) => Promise<void>;
   states(): readonly QueueState[];
+  /** Where entries and samples wait that would end with the process, or be brought again. */
+  risks(): readonly Risk[];
   /** Why an instance does not take what waits for it; `undefined` when it does, or nothing waits. */
   problem(instance: ExportingInstance): string | undefined;
 }
@@ -134,6 +137,10 @@ export function createQueues(options: QueuesOptions): Queues {
         }
       }
     },
+    risks: () => [
+      ...[...held.values()].flatMap((queues) => Array.from(queues.values(), ({ queue }) => queue)),
+      ...Array.from(metricFeeds.values(), ({ feed }) => feed),
+    ],
     problem(instance) {
       for (const { queue } of held.get(instance)?.values() ?? []) if (queue.problem !== undefined) return queue.problem;
       return undefined;

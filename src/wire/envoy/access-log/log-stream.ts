@@ -15,10 +15,12 @@ const retryMs = 100;
 const maxHolding = 64;
 
 /**
- * How many messages of a stream are being stored at once. What has come is stored with what came before it rather than after
- * it: until then it ends with the process. Beyond these no more is read.
+ * How much of a stream is being stored at once, in bytes of its messages. What has come is stored together with what came
+ * before it rather than after it: until then it ends with the process. Beyond these no more is read.
  */
-const maxStoring = 16;
+const maxStoringBytes = 256 * 1024;
+/** What a message is counted beside its bytes. */
+const storingCost = 256;
 
 /** What the streams of a door share. */
 export interface LogStreamRoom {
@@ -55,8 +57,8 @@ export class LogStream implements Incoming {
   readonly #room: LogStreamRoom;
   readonly #log: Log;
   #held: Held | undefined;
-  /** How many messages are being stored, and what waits for one of them, or for all. */
-  #storing = 0;
+  /** What is being stored, and what waits for one message of it, or for all. */
+  #storingBytes = 0;
   #oneStored: (() => void) | undefined;
   #allStored: (() => void) | undefined;
   #cancel: (() => void) | undefined;
@@ -98,7 +100,7 @@ export class LogStream implements Incoming {
     const taken = this.#take(buffer, message, 0);
     if (taken === count) {
       this.#isHopeless = false;
-      return this.#storing < maxStoring ? undefined : new Promise((resolve) => (this.#oneStored = resolve));
+      return this.#storingBytes < maxStoringBytes ? undefined : new Promise((resolve) => (this.#oneStored = resolve));
     }
     if (this.#isHopeless || this.#room.holding.size >= maxHolding) {
       this.#take(buffer, message, taken, true);
@@ -119,7 +121,7 @@ export class LogStream implements Incoming {
       this.#out.send(emptyAnswer);
       this.#out.end();
     };
-    if (this.#storing === 0) answer();
+    if (this.#storingBytes === 0) answer();
     else this.#allStored = answer;
   }
 
@@ -154,7 +156,7 @@ export class LogStream implements Incoming {
         dropped++;
       }
       stored = session.commit();
-      if (stored !== undefined) this.#follow(stored, next - from - dropped, session);
+      if (stored !== undefined) this.#follow(stored, next - from - dropped, buffer.length, session);
     } finally {
       if (stored === undefined) session.end();
     }
@@ -164,19 +166,19 @@ export class LogStream implements Incoming {
   }
 
   /** Sees to what was taken of a message while that is being stored. What is not is lost: nobody was told anything of it. */
-  #follow(stored: Promise<void>, taken: number, session: Session): void {
+  #follow(stored: Promise<void>, taken: number, bytes: number, session: Session): void {
     const room = this.#room;
     room.unstored += taken;
-    this.#storing++;
+    this.#storingBytes += storingCost + bytes;
     void stored
       .catch(() => room.options.observer.dropped("record", "not_stored", taken))
       .finally(() => {
         room.unstored -= taken;
-        this.#storing--;
+        this.#storingBytes -= storingCost + bytes;
         session.end();
         this.#oneStored?.();
         this.#oneStored = undefined;
-        if (this.#storing === 0) this.#allStored?.();
+        if (this.#storingBytes === 0) this.#allStored?.();
       });
   }
 

@@ -378,11 +378,11 @@ test("a hold ends with its stream: what can be is taken, the rest counted", asyn
   }
 });
 
-test("messages are stored side by side, sixteen of a stream at most, and the end is answered when all of them are", async (t) => {
+test("messages are stored side by side, 256 KiB of a stream at most, and the end is answered when all of them are", async (t) => {
   const storing: { readonly done: () => void; readonly fail: (reason: Error) => void }[] = [];
   const commit = (): Promise<void> => new Promise((done, fail) => storing.push({ done, fail }));
   const { incoming, observer, unsafe, ended, live } = open(["request.path"], { commit });
-  const bytes = message({ http: [get("/a"), get("/b")] });
+  const bytes = message({ http: [get("/a"), get(`/${"b".repeat(17_000)}`)] });
   for (let n = 1; n < 16; n++) t.is(incoming.message(bytes), undefined);
   const last = incoming.message(bytes);
   t.true(last instanceof Promise, "no more is read");

@@ -1,13 +1,16 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { WeirError } from "../../util/weir-error.ts";
 
+/** That a process has something to itself. */
+export interface Lock {
+  release(): Promise<void>;
+}
+
 /**
- * Takes a folder for this process: two hubs that write the same segments would ruin them. The lock of a process that is
- * gone counts for nothing. Throws WEIR_BUFFER_IN_USE.
+ * Takes `what` for this process by making a file: two hubs that write the same files would ruin them. The lock of a process
+ * that is gone counts for nothing. Throws WEIR_BUFFER_IN_USE.
  */
-export async function lockFolder(folder: string): Promise<{ release(): Promise<void> }> {
-  const path = join(folder, "lock");
+export async function lock(path: string, what: string): Promise<Lock> {
   for (let attempt = 0; ; attempt++) {
     try {
       await writeFile(path, String(process.pid), { flag: "wx" });
@@ -16,7 +19,7 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       const owner = Number(await readFile(path, "utf8").catch(() => ""));
       if (attempt > 3 || isRunning(owner)) {
-        const message = `the folder ${folder} is in use by process ${owner}; where that is no hub, remove ${path}`;
+        const message = `${what} is in use by process ${owner}; where that is no hub, remove ${path}`;
         throw new WeirError("WEIR_BUFFER_IN_USE", message);
       }
       await rm(path, { force: true });
