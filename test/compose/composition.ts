@@ -54,7 +54,17 @@ export async function down(): Promise<void> {
   await compose("down", "--volumes", "--remove-orphans", "--timeout", "15");
 }
 
-/** The last lines that services wrote; of all of them when none is named. */
+/** The services that ended with another status than 0, or are not well. */
+export async function broken(): Promise<readonly string[]> {
+  const lines = (await compose("ps", "--all", "--format", "json")).trim().split("\n");
+  return lines
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as { Service: string; ExitCode: number; Health: string })
+    .filter(({ ExitCode, Health }) => ExitCode !== 0 || Health === "unhealthy")
+    .map(({ Service }) => Service);
+}
+
+/** The last lines that services wrote. */
 export function logs(...services: readonly string[]): Promise<string> {
   return compose("logs", "--no-color", "--tail", "200", ...services);
 }

@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Check } from "./check.ts";
-import { down, logs, missing, up } from "./composition.ts";
+import { broken, down, logs, missing, up } from "./composition.ts";
 import { faultChecks } from "./fault-checks.ts";
 import { serviceChecks } from "./service-checks.ts";
 
@@ -16,7 +16,9 @@ const usage = `npm run compose -- [--keep]
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
+/** Shows what services wrote; the requests that they served tell nothing of why. */
 async function showLogs(services: readonly string[]): Promise<void> {
+  if (services.length === 0) return;
   const written = await logs(...services).catch((error: unknown) => `no logs: ${String(error)}\n`);
   process.stderr.write(written.replaceAll(/^.*"log":"access".*\n/gm, ""));
 }
@@ -46,6 +48,7 @@ async function main(keep: boolean): Promise<number> {
   let failed = 0;
   try {
     await up();
+    print("");
     for (const check of [...serviceChecks(), ...faultChecks()]) {
       if (interrupted) throw new Error("interrupted");
       if (await passes(check)) passed++;
@@ -54,7 +57,7 @@ async function main(keep: boolean): Promise<number> {
   } catch (error) {
     failed++;
     print(`✘ ${(error as Error).message}`);
-    if (!interrupted) await showLogs([]);
+    if (!interrupted) await showLogs(await broken().catch(() => []));
   } finally {
     if (!keep || interrupted) await down();
   }
