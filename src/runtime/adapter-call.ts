@@ -13,7 +13,8 @@ import type {
 import { Members, type Placed } from "../util/members.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
-import { grantsFlaw, outcomesFlaw, sharesFlaw, verdictFlaw } from "./answer-flaw.ts";
+import type { CallTrace } from "./call-trace.ts";
+import { apportioning, charging, checking, holding, judged, refunding, type Use } from "./capability-use.ts";
 import { CircuitBreaker } from "./circuit-breaker.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
 import { Failure } from "./failure.ts";
@@ -35,60 +36,6 @@ export interface AdapterCallOptions {
   readonly monotonic: () => number;
   readonly timers: Timers;
 }
-
-/** Tells of calls to adapters. */
-export interface CallTrace {
-  /** Makes a call, and answers what it answers. */
-  call<T>(adapter: string, capability: string, ask: () => T | Promise<T>): T | Promise<T>;
-}
-
-/** Two that are told of the same calls, the first of them around the second. */
-export function nested(outer: CallTrace | undefined, inner: CallTrace): CallTrace {
-  if (outer === undefined) return inner;
-  return {
-    call: (adapter, capability, ask) => outer.call(adapter, capability, () => inner.call(adapter, capability, ask)),
-  };
-}
-
-/** How a capability is asked for something, and what is wrong with its answer, if anything. */
-interface Use<A, T> {
-  readonly capability: string;
-  readonly ask: (instance: Instance, asked: A, call: Call) => T | Promise<T>;
-  readonly flawOf: (answer: T, asked: A) => string | undefined;
-}
-
-const checking: Use<object, Verdict> = {
-  capability: "check",
-  ask: (instance, input, call) => instance.check!(input as never, call),
-  flawOf: verdictFlaw,
-};
-
-const charging: Use<readonly Charge[], readonly Grant[]> = {
-  capability: "quota",
-  ask: (instance, charges, call) => instance.quota!(charges, call),
-  flawOf: grantsFlaw,
-};
-
-const refunding: Use<readonly Charge[], true> = {
-  capability: "refund",
-  ask(instance, charges, call) {
-    const done = instance.refund!(charges, call);
-    return done instanceof Promise ? done.then((): true => true) : true;
-  },
-  flawOf: () => undefined,
-};
-
-const holding: Use<readonly HoldChange[], readonly (readonly HoldOutcome[])[]> = {
-  capability: "holds",
-  ask: (instance, changes, call) => instance.holds!(changes, call),
-  flawOf: outcomesFlaw,
-};
-
-const apportioning: Use<readonly Stake[], readonly Share[]> = {
-  capability: "apportion",
-  ask: (instance, stakes, call) => instance.apportion!(stakes, call),
-  flawOf: sharesFlaw,
-};
 
 /** The signal of a call, made only when the adapter looks at it. */
 class LazyCall implements Call, Placed {
@@ -315,14 +262,4 @@ export class AdapterCalls {
 /** Also another realm's or library's promise. */
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
-}
-
-/** The answer, unless it has not the shape that the SDK asks for. Looking at it runs code of the adapter, if it has getters. */
-function judged<A, T>({ capability, flawOf }: Use<A, T>, asked: A, answer: T): T | Failure {
-  try {
-    const flaw = flawOf(answer, asked);
-    return flaw === undefined ? answer : new Failure("fault", new TypeError(`its answer to ${capability}: ${flaw}`));
-  } catch (error) {
-    return new Failure("fault", error);
-  }
 }

@@ -4,7 +4,7 @@ import { Fault } from "../attributes/fault.ts";
 import { hasEncodedSlash } from "../attributes/url-path.ts";
 import { matches } from "./applies.ts";
 import type { Applies } from "./applies.ts";
-import { nested } from "./adapter-call.ts";
+import { nested } from "./call-trace.ts";
 import type { Tracer } from "./decision-trace.ts";
 import type { Asked, Decision } from "./decision.ts";
 import { applyHeaders, judgeAsk, judgeDeny, noteHeaders } from "./judge-rule.ts";

@@ -8,7 +8,7 @@ import type { Observer } from "../util/observer.ts";
 import { SpanRate } from "../util/span-rate.ts";
 import type { TraceIds } from "../util/trace-ids.ts";
 import { inTraceShare } from "../util/trace-share.ts";
-import type { CallTrace } from "./adapter-call.ts";
+import type { CallTrace } from "./call-trace.ts";
 import { Failure } from "./failure.ts";
 import type { Decision } from "./decision.ts";
 import { codes } from "./refusal.ts";

@@ -1,6 +1,6 @@
 import type { Reads } from "../attributes/bag.ts";
 import type { DirectResponse } from "../policy/snapshot.ts";
-import type { CallTrace } from "./adapter-call.ts";
+import type { CallTrace } from "./call-trace.ts";
 import type { TraceCarrier } from "./decision-trace.ts";
 
 /** What a caller asks beside its attributes. */

@@ -1,7 +1,7 @@
 import type { Bag } from "../attributes/bag.ts";
 import type { Decision, LimitState } from "./decision.ts";
 import type { DescriptorForm } from "./limits/descriptor-form.ts";
-import type { CallTrace } from "./adapter-call.ts";
+import type { CallTrace } from "./call-trace.ts";
 import type { TraceCarrier } from "./decision-trace.ts";
 
 /** How the descriptors of one request are to be charged. */

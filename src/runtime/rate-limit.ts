@@ -1,6 +1,6 @@
 import type { Bag } from "../attributes/bag.ts";
 import type { CheckRule } from "../policy/snapshot.ts";
-import { nested } from "./adapter-call.ts";
+import { nested } from "./call-trace.ts";
 import type { LimitState } from "./decision.ts";
 import type { Tracer } from "./decision-trace.ts";
 import type { CheckContext } from "./judgement.ts";

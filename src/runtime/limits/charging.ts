@@ -2,7 +2,8 @@ import type { Reads } from "../../attributes/bag.ts";
 import type { LimitRule } from "../../policy/snapshot.ts";
 import type { Charge, Grant } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
-import type { AdapterCalls, CallTrace } from "../adapter-call.ts";
+import type { AdapterCalls } from "../adapter-call.ts";
+import type { CallTrace } from "../call-trace.ts";
 import { Failure } from "../failure.ts";
 import type { LocalLimits } from "./local-limits.ts";
 

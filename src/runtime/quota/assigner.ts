@@ -1,7 +1,7 @@
 import type { Budget } from "../../sdk/index.ts";
 import { budgetOfTokens, tokensOf, type Assignment, type Tokens } from "./assignment.ts";
 import { nothing } from "./claim.ts";
-import { couldUseMore, lacksBurst, worthwhile } from "./ledger.ts";
+import { couldUseMore, lacksBurst, worthwhile } from "./plan.ts";
 import type { Part, ProxyBucket } from "./proxy-bucket.ts";
 
 /** A proxy that has not reported for so many times to live is taken for gone. */
