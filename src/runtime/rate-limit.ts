@@ -132,9 +132,8 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
     if (form === "none") return;
     const { applied } = this.context.use;
     for (let wish: FormWish | undefined = form; wish !== undefined; wish = wish.next) {
-      const { rule, charge } = wish;
-      applied[rule.ordinal]!++;
-      this.#want(plainWish(rule, charge, descriptor), wish.enforced);
+      applied[wish.rule.ordinal]!++;
+      this.#want(plainWish(wish.rule, wish, descriptor), wish.enforced);
     }
   }
 

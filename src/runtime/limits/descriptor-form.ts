@@ -11,12 +11,10 @@ import type { DescriptorWish } from "./descriptor-wish.ts";
  */
 export type DescriptorForm = FormWish | "none";
 
-/** What one limit wants of a descriptor. */
-export interface FormWish {
+/** What one limit wants of a descriptor: the charge, the same object for each request, and whose it is. */
+export interface FormWish extends Charge {
   readonly rule: LimitRule;
   readonly enforced: boolean;
-  /** The same object for each request. */
-  readonly charge: Charge;
   /** What the limit of the next rule wants. */
   readonly next: FormWish | undefined;
 }
@@ -34,16 +32,24 @@ export function isLasting({ rule, unless }: PreparedRule, wish: DescriptorWish |
 
 /** The form of a descriptor for which limits have these wishes, all of them lasting. */
 export function formOf(wishes: readonly DescriptorWish[]): DescriptorForm {
-  let first: FormWish | undefined;
-  for (const { rule, charge } of wishes.toReversed())
-    first = { rule, enforced: rule.policy.mode === "enforce", charge: withHint(charge), next: first };
-  return first ?? "none";
+  return wishes.reduceRight<FormWish | undefined>((next, wish) => formWish(wish, next), undefined) ?? "none";
 }
 
 /** Not by `...charge`: V8 gives each object that is made so a shape of its own, which makes every access to it slow. */
-function withHint({ limit, key, amount, bestEffort, atLeast, group }: Charge): Charge {
-  const charge: { -readonly [K in keyof Charge]: Charge[K] } = { limit, key, amount, bestEffort, hint: -1 };
-  if (atLeast !== undefined) charge.atLeast = atLeast;
-  if (group !== undefined) charge.group = group;
-  return charge;
+function formWish({ rule, charge }: DescriptorWish, next: FormWish | undefined): FormWish {
+  const { limit, key, amount, bestEffort, atLeast, group } = charge;
+  const enforced = rule.policy.mode === "enforce";
+  const wish: { -readonly [K in keyof FormWish]: FormWish[K] } = {
+    limit,
+    key,
+    amount,
+    bestEffort,
+    hint: -1,
+    rule,
+    enforced,
+    next,
+  };
+  if (atLeast !== undefined) wish.atLeast = atLeast;
+  if (group !== undefined) wish.group = group;
+  return wish;
 }

@@ -5,8 +5,10 @@ import type { RateLimitRequest } from "./rate-limit-request.ts";
 /** The most descriptors that are kept: with what is known of them some 12 MB. */
 const most = 32_768;
 
-/** The most bytes of a domain and a descriptor, together, that are kept. */
-const maxBytes = 192;
+/** How many bytes a place has: four for the lengths of the domain and of the descriptor, and then for both. */
+const placeBytes = 192;
+const lengthsBytes = 4;
+const maxBytes = placeBytes - lengthsBytes;
 
 /** How many places a descriptor may take. */
 const ways = 8;
@@ -22,11 +24,8 @@ const nothing: readonly never[] = [];
  */
 export class DescriptorForms {
   readonly #sets: number;
-  /**
-   * For each eight places their hashes and then how long each domain is, and each descriptor, in 16 bits each, or 0 where
-   * the place is free: as much as one line of the processor's caches.
-   */
-  readonly #heads: Int32Array;
+  /** The upper half of the hash of what is in each place, as {@link tagOf} gives it; 0 where the place is free. */
+  readonly #tags: Uint16Array;
   readonly #forms: (DescriptorForm | undefined)[];
   readonly #attributes: (readonly string[])[];
   readonly #bytes: Uint8Array;
@@ -42,10 +41,10 @@ export class DescriptorForms {
   /** `places` is how many descriptors are kept: a power of 2, at least 8. */
   constructor(places = most) {
     this.#sets = places / ways;
-    this.#heads = new Int32Array(2 * places);
+    this.#tags = new Uint16Array(places);
     this.#forms = new Array<DescriptorForm | undefined>(places).fill(undefined);
     this.#attributes = new Array<readonly string[]>(places).fill(nothing);
-    this.#bytes = new Uint8Array(places * maxBytes);
+    this.#bytes = new Uint8Array(places * placeBytes);
     this.#view = viewOf(this.#bytes);
     this.#used = new Uint8Array(this.#sets);
     this.#met = new Int32Array(this.#sets);
@@ -65,15 +64,16 @@ export class DescriptorForms {
     if (this.#isTooLong) return -1;
     const hash = Math.imul(hashBytes(view, domain, domainEnd), 0x9e3779b1) ^ hashBytes(view, start, end);
     this.#hash = hash;
-    const lengths = (domainLength << 16) | (end - start);
+    const lengths = lengthsOf(domainLength, end - start);
+    const tag = tagOf(hash);
     const set = hash & (this.#sets - 1);
-    const head = set * 2 * ways;
     for (let way = 0; way < ways; way++) {
-      if (this.#heads[head + way] !== hash || this.#heads[head + ways + way] !== lengths) continue;
       const place = set * ways + way;
-      const kept = place * maxBytes;
-      if (!sameBytes(view, start, end, this.#view, kept + domainLength)) continue;
-      if (!sameBytes(view, domain, domainEnd, this.#view, kept)) continue;
+      if (this.#tags[place] !== tag) continue;
+      const kept = place * placeBytes;
+      if (this.#view.getInt32(kept, true) !== lengths) continue;
+      if (!sameBytes(view, domain, domainEnd, this.#view, kept + lengthsBytes)) continue;
+      if (!sameBytes(view, start, end, this.#view, kept + lengthsBytes + domainLength)) continue;
       this.#use(set, way);
       return place;
     }
@@ -111,20 +111,18 @@ export class DescriptorForms {
     const descriptor = buffer.subarray(request.starts[index], request.ends[index]);
     const set = this.#hash & (this.#sets - 1);
     const free = this.#freeWay(set);
-    const way = free >= 0 ? free : this.#idleWay(set);
-    const head = set * 2 * ways + way;
-    this.#heads[head] = this.#hash;
-    this.#heads[head + ways] = (domain.length << 16) | descriptor.length;
-    const place = set * ways + way;
+    const place = set * ways + (free >= 0 ? free : this.#idleWay(set));
+    const kept = place * placeBytes;
+    this.#tags[place] = tagOf(this.#hash);
     this.#forms[place] = form;
     this.#attributes[place] = attributes;
-    this.#bytes.set(domain, place * maxBytes);
-    this.#bytes.set(descriptor, place * maxBytes + domain.length);
+    this.#view.setInt32(kept, lengthsOf(domain.length, descriptor.length), true);
+    this.#bytes.set(domain, kept + lengthsBytes);
+    this.#bytes.set(descriptor, kept + lengthsBytes + domain.length);
   }
 
   #freeWay(set: number): number {
-    const lengths = set * 2 * ways + ways;
-    for (let way = 0; way < ways; way++) if (this.#heads[lengths + way] === 0) return way;
+    for (let way = 0; way < ways; way++) if (this.#tags[set * ways + way] === 0) return way;
     return -1;
   }
 
@@ -139,4 +137,13 @@ export class DescriptorForms {
     const used = this.#used[set]! | (1 << way);
     this.#used[set] = used === (1 << ways) - 1 ? 1 << way : used;
   }
+}
+
+/** What tells most descriptors apart whose places are the same, without a look at their bytes. */
+function tagOf(hash: number): number {
+  return (hash >>> 16) | 1;
+}
+
+function lengthsOf(domain: number, descriptor: number): number {
+  return (domain << 16) | descriptor;
 }
