@@ -1,19 +1,28 @@
 import type { Int64 } from "../../attributes/value.ts";
 
-const usualBytes = 4096;
+/** As much as Node's own pool of small buffers has: who keeps a message that was taken keeps so much with it. */
+const usualBytes = 8192;
+/** What most messages have room in. */
+const roomBytes = 1024;
 
 /**
- * Writes protobuf's wire format. One writer is kept and used for message after message: {@link Writer.reset} begins one
- * and {@link Writer.finish} copies it out. Fields are written as they are asked for; leaving out default values is the
- * caller's choice.
+ * Writes protobuf's wire format. One writer is kept and used for message after message: {@link Writer.reset} begins one,
+ * {@link Writer.finish} copies it out, {@link Writer.take} gives it away. Fields are written as they are asked for;
+ * leaving out default values is the caller's choice.
  */
 export class Writer {
   #buffer = Buffer.allocUnsafeSlow(usualBytes);
-  #length = 0;
+  /** Where the message begins; before it lie those that were taken. */
+  #start = 0;
+  #end = 0;
 
   reset(): this {
-    this.#length = 0;
-    if (this.#buffer.length > 16 * usualBytes) this.#buffer = Buffer.allocUnsafeSlow(usualBytes);
+    const isFull = this.#buffer.length - this.#start < roomBytes;
+    if (isFull || this.#buffer.length > 8 * usualBytes) {
+      this.#buffer = Buffer.allocUnsafeSlow(usualBytes);
+      this.#start = 0;
+    }
+    this.#end = this.#start;
     return this;
   }
 
@@ -39,14 +48,14 @@ export class Writer {
     }
     this.#reserve(10);
     let bits = BigInt.asUintN(64, BigInt(value));
-    for (; bits > 0x7fn; bits >>= 7n) this.#buffer[this.#length++] = Number(bits & 0x7fn) | 0x80;
-    this.#buffer[this.#length++] = Number(bits);
+    for (; bits > 0x7fn; bits >>= 7n) this.#buffer[this.#end++] = Number(bits & 0x7fn) | 0x80;
+    this.#buffer[this.#end++] = Number(bits);
   }
 
   double(field: number, value: number): void {
     this.#tag(field, 1);
     this.#reserve(8);
-    this.#length = this.#buffer.writeDoubleLE(value, this.#length);
+    this.#end = this.#buffer.writeDoubleLE(value, this.#end);
   }
 
   bool(field: number, value: boolean): void {
@@ -58,48 +67,57 @@ export class Writer {
     const length = Buffer.byteLength(text);
     this.#varint(length);
     this.#reserve(length);
-    this.#length += this.#buffer.write(text, this.#length);
+    this.#end += this.#buffer.write(text, this.#end);
   }
 
   bytes(field: number, bytes: Uint8Array): void {
     this.#tag(field, 2);
     this.#varint(bytes.length);
     this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.#buffer.set(bytes, this.#end);
+    this.#end += bytes.length;
   }
 
   /** Adds fields that were written before. */
   append(fields: Uint8Array): void {
     this.#reserve(fields.length);
-    this.#buffer.set(fields, this.#length);
-    this.#length += fields.length;
+    this.#buffer.set(fields, this.#end);
+    this.#end += fields.length;
   }
 
   /** Begins a message within this one. Gives what {@link Writer.close} must be handed when it is complete. */
   open(field: number): number {
     this.#tag(field, 2);
     this.#reserve(1);
-    return ++this.#length;
+    return ++this.#end - this.#start;
   }
 
-  close(start: number): void {
-    const length = this.#length - start;
+  close(opened: number): void {
+    const length = this.#end - this.#start - opened;
     // One byte was kept for the length; a longer one moves the content.
     let extra = 0;
     for (let rest = length >>> 7; rest > 0; rest >>>= 7) extra++;
+    // The length is written as any number is, which asks for room behind it: none of the content must be left behind then.
+    this.#reserve(extra + 4);
     if (extra > 0) {
-      this.#reserve(extra);
-      this.#buffer.copyWithin(start + extra, start, this.#length);
+      const from = this.#start + opened;
+      this.#buffer.copyWithin(from + extra, from, this.#end);
     }
-    this.#length = start - 1;
+    this.#end = this.#start + opened - 1;
     this.#varint(length);
-    this.#length += length;
+    this.#end += length;
   }
 
   /** The message so far, as a copy of its own. */
   finish(): Uint8Array {
-    return Buffer.from(this.#buffer.subarray(0, this.#length));
+    return Buffer.from(this.#buffer.subarray(this.#start, this.#end));
+  }
+
+  /** The message where it lies, for who lets go of it soon: it keeps the memory of others. The writer writes on behind it. */
+  take(): Uint8Array {
+    const message = this.#buffer.subarray(this.#start, this.#end);
+    this.#start = this.#end;
+    return message;
   }
 
   #tag(field: number, type: number): void {
@@ -109,17 +127,19 @@ export class Writer {
   #varint(value: number): void {
     this.#reserve(5);
     while (value > 0x7f) {
-      this.#buffer[this.#length++] = (value & 0x7f) | 0x80;
+      this.#buffer[this.#end++] = (value & 0x7f) | 0x80;
       value >>>= 7;
     }
-    this.#buffer[this.#length++] = value;
+    this.#buffer[this.#end++] = value;
   }
 
   #reserve(bytes: number): void {
-    const need = this.#length + bytes;
-    if (need <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(need, this.#buffer.length * 2));
-    this.#buffer.copy(larger, 0, 0, this.#length);
+    if (this.#end + bytes <= this.#buffer.length) return;
+    const length = this.#end - this.#start;
+    const larger = Buffer.allocUnsafeSlow(Math.max(usualBytes, length + bytes, length * 2));
+    this.#buffer.copy(larger, 0, this.#start, this.#end);
     this.#buffer = larger;
+    this.#start = 0;
+    this.#end = length;
   }
 }

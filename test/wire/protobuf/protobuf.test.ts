@@ -175,6 +175,46 @@ test("a writer begins anew, also after a message that was given up", (t) => {
   t.deepEqual([...writer.finish()], [8, 2]);
 });
 
+test("messages that are taken stay as they are while others are written, wherever memory ends", (t) => {
+  const write = (writer: Writer, i: number): Writer => {
+    writer.reset();
+    const outer = writer.open(1);
+    writer.bytes(2, Buffer.alloc((i * 7) % 150, i & 0xff));
+    const inner = writer.open(3);
+    if (i % 3 > 0) writer.uint32(1, i);
+    writer.close(inner);
+    writer.close(outer);
+    // Now and then a message that is given up, and one that is larger than what was there.
+    if (i % 50 === 0) write(writer, i + 1);
+    if (i % 97 === 0) writer.bytes(4, Buffer.alloc(20_000, 1));
+    const empty = writer.open(5);
+    writer.close(empty);
+    return writer;
+  };
+  const writer = new Writer();
+  const taken = Array.from({ length: 5000 }, (_, i) => write(writer, i).take());
+  const wrong = taken.findIndex(
+    (message, i) =>
+      !write(new Writer(), i)
+        .finish()
+        .every((byte, at) => byte === message[at]),
+  );
+  t.is(wrong, -1);
+  t.true(taken.every((message, i) => message.length === write(new Writer(), i).finish().length));
+});
+
+test("a small message within one that fills its memory to the last byte keeps its content", (t) => {
+  const content = Uint8Array.from([0x08, 0x96, 0x01]);
+  for (let length = 8100; length < 8200; length++) {
+    const writer = new Writer().reset();
+    writer.append(new Uint8Array(length));
+    const start = writer.open(1);
+    writer.append(content);
+    writer.close(start);
+    t.deepEqual([...writer.take().subarray(length)], [0x0a, content.length, ...content], String(length));
+  }
+});
+
 test("any tag can be stepped over or is malformed, and reading always comes to an end", (t) => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
