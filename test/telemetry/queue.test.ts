@@ -2,7 +2,8 @@ import test from "ava";
 import fc from "fast-check";
 import type { Exported, LogEntry } from "../../src/sdk/index.ts";
 import { logEntries } from "../../src/telemetry/queues/cargo.ts";
-import { defaultQueueLimits, ExportQueue, type QueueLimits } from "../../src/telemetry/queues/queue.ts";
+import { defaultQueueLimits, type QueueLimits } from "../../src/telemetry/queues/queue-limits.ts";
+import { ExportQueue } from "../../src/telemetry/queues/queue.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { FakeClock, fakeLog, FakeObserver } from "./fakes.ts";
 

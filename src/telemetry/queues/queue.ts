@@ -1,43 +1,10 @@
-import type { Call, Exported, Log } from "../../sdk/index.ts";
+import type { Log } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Timers } from "../../util/timers.ts";
 import { Backlog, type Done } from "./backlog.ts";
 import type { Cargo } from "./cargo.ts";
-
-export interface QueueLimits {
-  /** Entries waiting, those being delivered included. */
-  readonly entries: number;
-  /** Estimated bytes of waiting entries, beyond which no more is taken. */
-  readonly bytes: number;
-  /** The most entries of one batch. */
-  readonly batch: number;
-  /** The longest an entry waits for others to share a batch with. */
-  readonly delayMs: number;
-  /** How long one delivery may take. */
-  readonly timeoutMs: number;
-  /** How often a batch is offered without any of it being delivered, before it is dropped. */
-  readonly attempts: number;
-  /** For how long a batch is offered at least, before it is dropped. */
-  readonly patienceMs: number;
-  /** The pause before the second attempt; it doubles with each, up to `maxBackoffMs`. */
-  readonly backoffMs: number;
-  readonly maxBackoffMs: number;
-  /** The longest pause that an adapter may ask for. */
-  readonly maxRetryAfterMs: number;
-}
-
-export const defaultQueueLimits: QueueLimits = {
-  entries: 10_000,
-  bytes: 64 * 1024 * 1024,
-  batch: 512,
-  delayMs: 200,
-  timeoutMs: 10_000,
-  attempts: 8,
-  patienceMs: 0,
-  backoffMs: 100,
-  maxBackoffMs: 10_000,
-  maxRetryAfterMs: 300_000,
-};
+import { offer, type Deliver } from "./offer.ts";
+import type { QueueLimits } from "./queue-limits.ts";
 
 export interface QueueOptions<T> {
   /** The adapter's name in `weir.yaml`. */
@@ -45,7 +12,7 @@ export interface QueueOptions<T> {
   /** What the queue holds. */
   readonly cargo: Cargo<T>;
   /** The adapter's method for it. */
-  readonly deliver: (batch: readonly T[], call: Call) => Exported | Promise<Exported>;
+  readonly deliver: Deliver<T>;
   readonly limits: QueueLimits;
   readonly observer: Observer;
   readonly log: Log;
@@ -57,17 +24,6 @@ export interface QueueOptions<T> {
 
 /** How many full batches go out in a row before others have their turn. */
 const batchesInRow = 4;
-
-/** What became of one offer of a batch. */
-interface Offered {
-  readonly delivered: number;
-  readonly retry: boolean;
-  readonly outcome: "ok" | "fault" | "timeout";
-  /** The pause that the adapter asks for. */
-  readonly retryAfterMs?: number;
-  /** For the log. */
-  readonly reason?: unknown;
-}
 
 /**
  * The bounded queue in front of one adapter instance that exports. Entries go out in order, in batches, one batch at a
@@ -204,11 +160,18 @@ export class ExportQueue<T> {
 
   async #send(): Promise<void> {
     if (this.#closed || this.#delivering !== undefined || this.#entries.length === 0) return;
-    const { limits, observer, adapter, cargo, now } = this.#options;
-    this.#delivering = new AbortController();
+    const { limits, observer, adapter, cargo, deliver, now, timers } = this.#options;
+    const controller = new AbortController();
+    this.#delivering = controller;
     const batch = this.#entries.first(limits.batch);
     const began = now();
-    const { delivered, retry, outcome, reason, retryAfterMs } = await this.#offer(batch, this.#delivering);
+    const { delivered, retry, outcome, reason, retryAfterMs } = await offer(
+      deliver,
+      batch,
+      controller,
+      limits.timeoutMs,
+      timers,
+    );
     this.#delivering = undefined;
     this.#reason = reason;
     this.#tell(outcome === "ok", reason);
@@ -241,33 +204,6 @@ export class ExportQueue<T> {
     } else if (!this.#closing && this.#entries.length < limits.batch) this.#arm(Math.max(limits.delayMs, leastMs));
     else if (leastMs > 0 || ++this.#inRow >= batchesInRow) this.#arm(leastMs);
     else void this.#send();
-  }
-
-  async #offer(batch: readonly T[], controller: AbortController): Promise<Offered> {
-    const { deliver, limits, timers } = this.#options;
-    let cancel = (): void => {};
-    const timeout = new Promise<Offered>((resolve) => {
-      cancel = timers.after(limits.timeoutMs, () => {
-        const reason = `not delivered within ${limits.timeoutMs} ms`;
-        resolve({ delivered: 0, retry: true, outcome: "timeout", reason });
-        controller.abort(new Error(reason));
-      });
-    });
-    try {
-      const answered = Promise.resolve(deliver(batch, { signal: controller.signal })).then((answer): Offered => {
-        if (answer === undefined) return { delivered: batch.length, retry: false, outcome: "ok" };
-        const delivered = Math.max(0, Math.min(batch.length, Math.trunc(answer.delivered) || 0));
-        if (delivered === batch.length) return { delivered, retry: false, outcome: "ok" };
-        const { retry, reason, retryAfterMs } = answer;
-        const asked = retryAfterMs !== undefined && retryAfterMs > 0 ? { retryAfterMs } : {};
-        return { delivered, retry, outcome: "fault", reason, ...asked };
-      });
-      return await Promise.race([answered, timeout]);
-    } catch (error) {
-      return { delivered: 0, retry: true, outcome: "fault", reason: error };
-    } finally {
-      cancel();
-    }
   }
 
   #tell(ok: boolean, reason: unknown): void {

@@ -1,4 +1,4 @@
-import type { Call, Exported, Journal, Log } from "../../sdk/index.ts";
+import type { Journal, Log } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Timers } from "../../util/timers.ts";
 import { startFeed, type Feed } from "../buffer/feed.ts";
@@ -6,7 +6,9 @@ import { startMetricFeed, type MetricFeed } from "../buffer/metric-feed.ts";
 import type { PushingInstance } from "../buffer/pushing-instance.ts";
 import type { Risk } from "../ledger/risk.ts";
 import type { AnyCargo, Cargo, ExportingInstance } from "./cargo.ts";
-import { defaultQueueLimits, ExportQueue, type QueueLimits } from "./queue.ts";
+import type { Deliver } from "./offer.ts";
+import { defaultQueueLimits, type QueueLimits } from "./queue-limits.ts";
+import { ExportQueue } from "./queue.ts";
 
 export interface QueuesOptions {
   readonly observer: Observer;
@@ -108,10 +110,7 @@ export function createQueues(options: QueuesOptions): Queues {
       if (queues === undefined) held.set(instance, (queues = new Map()));
       let entry = queues.get(cargo);
       if (entry === undefined) {
-        const method = instance[cargo.capability]! as unknown as (
-          batch: readonly T[],
-          call: Call,
-        ) => Exported | Promise<Exported>;
+        const method = instance[cargo.capability]! as unknown as Deliver<T>;
         const deliver = method.bind(instance);
         const patienceMs = journal === undefined ? 0 : maxAgeMs;
         const limits = { ...defaultQueueLimits, patienceMs, ...options.limits, entries };
