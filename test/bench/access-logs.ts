@@ -15,7 +15,12 @@ export interface AccessLogOptions {
   readonly count: number;
   /** Entries in one message. */
   readonly entries: number;
+  /** When entries were written. Default: at the end of their requests. */
+  readonly at?: "start" | "going" | "end";
 }
+
+/** By `envoy.data.accesslog.v3.AccessLogType`: DownstreamStart, DownstreamPeriodic, DownstreamEnd. */
+const types = { start: 4, going: 5, end: 6 };
 
 /** How many label sets {@link accessLogMessages} makes. */
 export const accessLogSeries = 1000;
@@ -27,7 +32,7 @@ const address = (a: number, b: number, portValue: number) => ({
 const span = (ms: number) => ({ seconds: BigInt(Math.floor(ms / 1000)), nanos: Math.floor((ms % 1000) * 1e6) });
 
 /** One served request as a sidecar of Istio at the server's side logs it: about 1.3 kB. */
-function entry(random: Random, destination: number, source: number) {
+function entry(random: Random, destination: number, source: number, accessLogType: number) {
   const caller = `${callers[source % callers.length]!}-${source}`;
   const from = teams[source]!;
   const to = teams[destination]!;
@@ -72,7 +77,7 @@ function entry(random: Random, destination: number, source: number) {
       upstreamRequestAttemptCount: 1,
       routeName: "default",
       streamId: id,
-      accessLogType: 6,
+      accessLogType,
       filterStateObjects: new Map([
         [
           "downstream_peer",
@@ -126,7 +131,9 @@ export function accessLogMessages(options: AccessLogOptions): Uint8Array[] {
         logName: "mesh",
       },
       httpLogs: {
-        logEntry: Array.from({ length: options.entries }, () => entry(random, destination, random.below(20))),
+        logEntry: Array.from({ length: options.entries }, () =>
+          entry(random, destination, random.below(20), types[options.at ?? "end"]),
+        ),
       },
     };
     return StreamAccessLogsMessage.encode(StreamAccessLogsMessage.fromPartial(message as object)).finish();

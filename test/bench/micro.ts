@@ -183,7 +183,8 @@ async function accessLogs(): Promise<void> {
   const hub = await hubInProcess(standardMetrics);
   const messages = received(accessLogMessages({ seed: 1, count: 100, entries: 100 }));
   const streamOf = (session: Session): Incoming => {
-    const outside = { now: Date.now, timers: systemTimers };
+    // Requests are younger than the stream.
+    const outside = { now: () => 0, timers: systemTimers };
     const [open] = createAccessLogDoor({ ...hub.door, ...outside, open: () => session }).duplex.values();
     return open!({ send: () => true, whenRead: () => false, end: () => {} }, call);
   };
@@ -191,6 +192,38 @@ async function accessLogs(): Promise<void> {
   const session = { ...hub.session, end: () => {} };
   show("decode an access log entry", each(streamOf({ ...session, report: () => "taken" })));
   show("decode and count an access log entry", each(streamOf(session)));
+
+  // A counter that grows while requests are under way, beside the same metrics.
+  const growing = await hubInProcess(
+    new Map([
+      ...standardMetrics,
+      [
+        "growing.yaml",
+        `policy: growing
+report:
+  - metric: growing_total
+    type: counter
+    value: response.size
+    ongoing: true
+    labels: { service: destination.service.name }
+`,
+      ],
+    ]),
+  );
+  const [starts, going] = (["start", "going"] as const).map((at) =>
+    received(accessLogMessages({ seed: 1, count: 100, entries: 100, at })),
+  ) as [Buffer[], Buffer[]];
+  const open = { ...growing.session, end: () => {} };
+  const entries = (of: readonly Buffer[], stream: Incoming): number =>
+    measure((i) => void stream.message(of[i % of.length]!), 100);
+  show(
+    "the same with a counter for requests under way, of a log that tells of none",
+    entries(messages, streamOf(open)),
+  );
+  const stream = streamOf(open);
+  show("an entry of that log at the beginning of a request", entries(starts, stream));
+  show("an entry of that log while a request lasts", entries(going, stream));
+  show("an entry of that log at the end of a request", entries(messages, stream));
 }
 
 const parts: Record<string, () => Promise<void>> = {

@@ -18,6 +18,9 @@ const maxEnded = 4096;
 export class UnderWay<T> {
   readonly #found = new Map<string, Remembered<T>>();
   readonly #ended = new Set<string>();
+  /** The same in the order in which they ended, the next to be forgotten at {@link UnderWay.#next}: a set would look for it. */
+  readonly #endings: string[] = [];
+  #next = 0;
   readonly #max: number;
   /** What began before this may have been told of without being remembered, in epoch milliseconds. */
   #knownSinceMs: number;
@@ -62,7 +65,11 @@ export class UnderWay<T> {
   end(id: string): void {
     const key = keyOf(id);
     this.#found.delete(key);
-    if (this.#ended.size >= maxEnded) this.#ended.delete(this.#ended.values().next().value!);
+    if (this.#ended.has(key)) return;
+    const forgotten = this.#endings[this.#next];
+    if (forgotten !== undefined) this.#ended.delete(forgotten);
+    this.#endings[this.#next] = key;
+    this.#next = (this.#next + 1) % maxEnded;
     this.#ended.add(key);
   }
 }
