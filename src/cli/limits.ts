@@ -2,7 +2,9 @@ import { InvalidArgumentError, type Command } from "commander";
 import { WeirError } from "../util/weir-error.ts";
 import { addConsoleOptions, askConsole, type ConsoleOptions } from "./console-client.ts";
 import type { Io } from "./io.ts";
-import { dividedRows, proxyRows, type DividedAnswer } from "./divided-rows.ts";
+import { dividedRows, proxyRows } from "./divided-rows.ts";
+import { keyText, listRows, standRows, topRows, type LimitsAnswer } from "./limit-rows.ts";
+import { tableText } from "./table-text.ts";
 import { tellingFaults } from "./telling-faults.ts";
 
 interface LimitsOptions extends ConsoleOptions {
@@ -13,41 +15,6 @@ interface LimitsOptions extends ConsoleOptions {
   readonly for?: string;
   readonly until?: string;
   readonly json?: boolean;
-}
-
-/** The JSON of the admin listener, as far as it is printed. */
-interface Answer {
-  readonly rule: string;
-  readonly limits: readonly {
-    readonly rule: string;
-    readonly limit: string;
-    readonly when?: string;
-    readonly overrides?: readonly { readonly when: string; readonly limit: string }[];
-    readonly algorithm: string;
-    readonly by: Readonly<Record<string, string>>;
-    readonly via: string;
-    readonly mode: string;
-    readonly keys?: number;
-    readonly divided?: { readonly keys: number; readonly buckets: number };
-    readonly used: number;
-    readonly remaining: number;
-    readonly reset_ms: number;
-  }[];
-  readonly by: readonly string[];
-  readonly keys: readonly {
-    readonly key?: Readonly<Record<string, string>>;
-    readonly used: number;
-    readonly reset_ms: number;
-    readonly limit: string;
-  }[];
-  readonly key: Readonly<Record<string, string>> | string;
-  readonly seen: number;
-  readonly complete: boolean;
-  /** What is divided among proxies; of a reset, of how many keys. */
-  readonly divided?: number | readonly DividedAnswer[];
-  readonly reset: number;
-  readonly granted: number;
-  readonly until: string;
 }
 
 const keyHelp = "NAME=VALUE for each name of `by:`; where `by:` is one expression the value alone will do";
@@ -136,7 +103,7 @@ async function showLimits(...[rule, key, options, io]: Given): Promise<void> {
     ...(top === undefined ? [] : [["top", top] as [string, string]]),
   ]);
   const search = query.size === 0 ? "" : `?${query}`;
-  const answer = (await askConsole(options, io, { path: pathOf(rule) + search })) as Answer;
+  const answer = (await askConsole(options, io, { path: pathOf(rule) + search })) as LimitsAnswer;
   if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
   if (rule === undefined) return io.out(tableText(listRows(answer), "no policy has a limit"));
   const divided = typeof answer.divided === "object" ? answer.divided : [];
@@ -151,7 +118,11 @@ async function showLimits(...[rule, key, options, io]: Given): Promise<void> {
 async function resetLimit(...[rule, key, options, io]: Given): Promise<void> {
   const { absent, all } = options;
   const body = { ...(key.length > 0 && { key }), ...(absent && { absent }), ...(all === true && { all }) };
-  const answer = (await askConsole(options, io, { path: `${pathOf(rule)}/reset`, method: "POST", body })) as Answer;
+  const answer = (await askConsole(options, io, {
+    path: `${pathOf(rule)}/reset`,
+    method: "POST",
+    body,
+  })) as LimitsAnswer;
   if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
   const what = typeof answer.key === "string" ? `every key, ${answer.reset} in use` : keyText(answer.key);
   io.out(`reset ${answer.rule}: ${what}\n`);
@@ -168,7 +139,11 @@ async function grantUnits(...[rule, key, options, io]: Given): Promise<void> {
     ...(options.for !== undefined && { for: options.for }),
     amount,
   };
-  const answer = (await askConsole(options, io, { path: `${pathOf(rule)}/grant`, method: "POST", body })) as Answer;
+  const answer = (await askConsole(options, io, {
+    path: `${pathOf(rule)}/grant`,
+    method: "POST",
+    body,
+  })) as LimitsAnswer;
   if (options.json === true) return io.out(`${JSON.stringify(answer)}\n`);
   const whose = `${keyText(answer.key as Record<string, string>)} of ${answer.rule}`;
   if (answer.granted === 0) io.out(`nothing is granted to ${whose} any more\n`);
@@ -177,92 +152,6 @@ async function grantUnits(...[rule, key, options, io]: Given): Promise<void> {
 
 function pathOf(rule: string | undefined): string {
   return rule === undefined ? "/limits" : `/limits/${rule.split("/").map(encodeURIComponent).join("/")}`;
-}
-
-function listRows({ limits }: Answer): string[][] {
-  const isDivided = limits.some(({ divided }) => divided !== undefined);
-  const rows = limits.flatMap(({ rule, limit, overrides = [], algorithm, by, via, mode, keys, divided }) => [
-    [
-      mode === "observe" ? `${rule} (observes)` : rule,
-      limit,
-      algorithm,
-      Object.values(by).join(", ") || "-",
-      via,
-      keys === undefined ? "-" : String(keys),
-      ...(isDivided ? [divided === undefined ? "-" : `${divided.keys} (${divided.buckets} buckets)`] : []),
-    ],
-    ...overrides.map((override) => [
-      "",
-      override.limit,
-      `when ${override.when}`,
-      "",
-      "",
-      "",
-      ...(isDivided ? [""] : []),
-    ]),
-  ]);
-  return rows.length === 0
-    ? []
-    : [["LIMIT", "RATE", "ALGORITHM", "BY", "VIA", "KEYS", ...(isDivided ? ["DIVIDED"] : [])], ...rows];
-}
-
-function topRows({ keys, by }: Answer): string[][] {
-  const rows = keys.map(({ key, used, reset_ms: ms, limit }) => [
-    ...(key === undefined ? ["(too long to be kept)", ...by.slice(1).map(() => "")] : by.map((name) => key[name]!)),
-    String(used),
-    limit,
-    timeText(ms),
-  ]);
-  return rows.length === 0 ? [] : [[...by.map((name) => name.toUpperCase()), "USED", "RATE", "FREE IN"], ...rows];
-}
-
-function standRows({ limits }: Answer): string[][] {
-  return [
-    ["RATE", "USED", "LEFT", "FREE IN", ""],
-    ...limits.map(({ limit, used, remaining, reset_ms: ms, when }) => [
-      limit,
-      String(used),
-      String(remaining),
-      timeText(ms),
-      when === undefined ? "" : `when ${when}`,
-    ]),
-  ];
-}
-
-/** Rows in columns; the first is the head. */
-function tableText(rows: readonly (readonly string[])[], otherwise: string): string {
-  if (rows.length === 0) return otherwise === "" ? "" : `${otherwise}\n`;
-  const shown = rows.map((row) => row.map(printable));
-  const widths = shown[0]!.map((_, i) => Math.min(60, Math.max(...shown.map((row) => row[i]!.length))));
-  const lines = shown.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join("  ")
-      .trimEnd(),
-  );
-  return `${lines.join("\n")}\n`;
-}
-
-function keyText(key: Readonly<Record<string, string>> | string): string {
-  if (typeof key === "string") return key;
-  return (
-    Object.entries(key)
-      .map(([name, text]) => printable(`${name}=${text}`))
-      .join(" ") || "its one count"
-  );
-}
-
-/** What a caller wrote may hold control characters, which a terminal would obey. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (unit) => `\\u{${unit.codePointAt(0)!.toString(16)}}`);
-}
-
-function timeText(ms: number): string {
-  if (ms < 1000) return `${ms} ms`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 }
 
 function collect(text: string, before: readonly string[] = []): readonly string[] {
