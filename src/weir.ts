@@ -116,6 +116,7 @@ export async function createWeir(
       instances: runtime.instances(),
       queues,
       keepsSamples: settings.telemetry.buffer.kind !== "memory",
+      observer,
       unsafeEntries,
     });
   const { ledger: path } = settings.telemetry;

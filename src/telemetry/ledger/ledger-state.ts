@@ -1,4 +1,4 @@
-import type { AtRisk, Risk } from "./risk.ts";
+import type { AtRisk } from "./risk.ts";
 
 /** How a process ended: by its own word, or without one. */
 export type End = "killed" | "stopped";
@@ -72,12 +72,6 @@ function isAmount(value: unknown): value is Amount {
 function isLostAmount(value: unknown): value is LostAmount {
   const { end } = (value ?? {}) as Record<string, unknown>;
   return isAmount(value) && (end === "killed" || end === "stopped");
-}
-
-/** What is at risk now, by what it is and for which adapter; what is nothing is left out. */
-export function amountsAtRisk(risks: readonly Risk[]): readonly Amount[] {
-  const amounts = risks.map(({ what, adapter, unsafe }) => ({ what, adapter, count: Math.max(0, unsafe) }));
-  return sums(amounts.filter(({ count }) => count > 0));
 }
 
 /** What all processes have lost up to the one of a state. */

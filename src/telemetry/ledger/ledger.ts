@@ -7,7 +7,6 @@ import { late, within } from "../../util/within.ts";
 import { lock, type Lock } from "../buffer/lock-file.ts";
 import { LedgerFile, maxContentBytes } from "./ledger-file.ts";
 import {
-  amountsAtRisk,
   decodeState,
   encodeState,
   isRepeated,
@@ -81,8 +80,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   let before: PastProcess | undefined;
   let past: Pick<LedgerState, "lost" | "ends"> = { lost: [], ends: { killed: 0, stopped: 0 } };
   let problem: string | undefined;
-  /** The amounts that were written last. */
-  let written = "";
+  /** What was written last, place by place. */
+  let written: readonly Amount[] = [];
   let working: Promise<void> = Promise.resolve();
   let cancel: (() => void) | undefined;
   let closed = false;
@@ -94,10 +93,12 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     problem = reason;
   };
 
-  const write = async (file: LedgerFile, atRisk: readonly Amount[], hasStopped: boolean): Promise<void> => {
+  const write = async (file: LedgerFile, places: readonly Risk[], hasStopped: boolean): Promise<void> => {
+    const amounts = places.map(({ what, adapter, unsafe }) => ({ what, adapter, count: unsafe }));
+    const atRisk = sums(amounts.filter(({ count }) => count > 0));
     const state: LedgerState = { startedMs, writtenMs: now(), hasStopped, atRisk, ...past };
     await file.write(encodeState(state, maxContentBytes));
-    written = JSON.stringify(atRisk);
+    written = amounts;
   };
 
   /** Takes the file, and notes in it at once what the process before has lost: that is counted once. */
@@ -145,10 +146,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const work = async (): Promise<void> => {
     try {
       if (held === undefined) await open();
-      else {
-        const atRisk = amountsAtRisk(risks());
-        if (JSON.stringify(atRisk) !== written) await write(held.file, atRisk, false);
-      }
+      else await write(held.file, risks(), false);
       if (problem !== undefined) log.info({ path }, "the ledger is written again");
       problem = undefined;
     } catch (error) {
@@ -157,6 +155,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   };
   const workSoon = (): void => {
     cancel = timers.after(problem === undefined ? ledgerMs : restMs, () => {
+      if (problem === undefined && isSame(risks(), written)) return workSoon();
       working = work().then(() => {
         if (!closed) workSoon();
       });
@@ -177,7 +176,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       const done = (async () => {
         await working;
         if (held === undefined) return;
-        await write(held.file, amountsAtRisk(left), true);
+        await write(held.file, left, true);
         await held.file.sync();
         await held.file.close();
         await held.lock.release();
@@ -189,6 +188,17 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
 }
 
 const ends: readonly End[] = ["killed", "stopped"];
+
+/** Whether there is as much at risk in each place as there was. It is asked again and again where nothing happens. */
+function isSame(places: readonly Risk[], amounts: readonly Amount[]): boolean {
+  if (places.length !== amounts.length) return false;
+  for (let i = 0; i < places.length; i++) {
+    const { what, adapter, unsafe } = places[i]!;
+    const amount = amounts[i]!;
+    if (unsafe !== amount.count || what !== amount.what || adapter !== amount.adapter) return false;
+  }
+  return true;
+}
 
 function pastOf({ startedMs, writtenMs, hasStopped, atRisk }: LedgerState): PastProcess {
   const lost = atRisk.filter((amount) => !isRepeated(amount));

@@ -17,6 +17,6 @@ export interface Risk {
   readonly what: AtRisk;
   /** The adapter that it waits for, by its name in `weir.yaml`; empty for what is not for one yet. */
   readonly adapter: string;
-  /** How much waits there now, at most; after the place was closed, how much was left. */
+  /** How much waits there now, at most, a whole number; after the place was closed, how much was left. Never throws. */
   readonly unsafe: number;
 }
