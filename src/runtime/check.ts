@@ -25,10 +25,11 @@ const noQuotas: Decision["quotas"] = new Map();
 /** Prepares a snapshot's check rules. */
 export function createCheck(context: CheckContext): Check {
   const { snapshot, observer, log, nextId, monotonic } = context;
-  const { applied } = context.use;
+  const { use } = context;
   const index = new RuleIndex(snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"));
   const table = new RuleTable(snapshot, context.tables, index);
   const names = limitNames(table.rules);
+  use.countTogether(table.certain(index.lists));
 
   const complete = completionOf(snapshot.layout);
   const mayHideSlash = snapshot.settings.doors.encodedSlash === "keep";
@@ -70,6 +71,7 @@ export function createCheck(context: CheckContext): Check {
     const { bag } = judgement;
     const { rules } = table;
     let matched: Applies = true;
+    if (!metFault) use.together[list]!++;
     table.open(list);
     while (table.next()) {
       const { ordinal, traits: what } = table;
@@ -83,7 +85,7 @@ export function createCheck(context: CheckContext): Check {
         matched = ((what & traits.matched) !== 0 && !metFault) || matches(rules[ordinal]!, bag);
       const answer = table.applies(matched, bag);
       if (answer === false) continue;
-      applied[ordinal]!++;
+      if (metFault || (what & traits.certain) === 0) use.applied[ordinal]!++;
       if (kind === traits.deny) judgeDeny(judgement, table, answer);
       else if (kind === traits.headers) noteHeaders(judgement, rules[ordinal]!, answer);
       else (judgement.asks ??= []).push({ prepared: rules[ordinal]!, applies: answer });

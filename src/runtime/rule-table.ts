@@ -10,7 +10,7 @@ import type { RuleIndex } from "./rule-index.ts";
 /**
  * What {@link RuleTable.traits} say: the rule's kind; whether it takes part in a decision as most do, being enforced and
  * with the defaults for how long that is valid; whether the `match` of its policy is known to hold where the index has
- * found the rule, see {@link RuleIndex.isMatch}; whether it is the first rule of its policy in a list, limits not counted;
+ * found the rule, see {@link RuleIndex.isMatch}; whether it then applies, having no `when`; whether it is the first rule of its policy in a list, limits not counted;
  * and whether conditions are there for its `when` and `unless`, which those of limits are not. Above that, how far its
  * ordinal is from that of the list's first rule.
  */
@@ -23,9 +23,10 @@ export const traits = {
   usual: 4,
   matched: 8,
   newPolicy: 16,
-  when: 32,
-  unless: 64,
-  distanceShift: 7,
+  certain: 32,
+  when: 64,
+  unless: 128,
+  distanceShift: 8,
 } as const;
 
 const none: Pick<CheckRule, "when" | "unless"> = {};
@@ -59,6 +60,16 @@ export class RuleTable {
     );
     this.#conditions = new ConditionTable(conditions);
     this.#forms = new Forms(index.lists.map((ordinals) => this.#shaped(ordinals, index)));
+  }
+
+  /** The rules of each list of the index that apply whenever it is found without a {@link RuleIndex.metFault}. */
+  certain(lists: readonly (readonly number[])[]): readonly (readonly number[])[] {
+    return lists.map((_, list) => {
+      const certain: number[] = [];
+      this.open(list);
+      while (this.next()) if ((this.traits & traits.certain) !== 0) certain.push(this.ordinal);
+      return certain;
+    });
   }
 
   /** Begins a list of the index. */
@@ -109,10 +120,12 @@ export class RuleTable {
     for (const ordinal of ordinals) {
       const { rule, kind, enforced, cacheMs, policy } = this.rules[ordinal]!;
       const { when, unless } = kind === "limit" ? none : rule;
+      const isMatched = policy.match === undefined || index.isMatch(ordinal);
       const what =
         traits[kind] |
         (enforced && cacheMs === undefined ? traits.usual : 0) |
-        (index.isMatch(ordinal) ? traits.matched : 0) |
+        (isMatched ? traits.matched : 0) |
+        (isMatched && kind !== "limit" && when === undefined ? traits.certain : 0) |
         (policy === before ? 0 : traits.newPolicy) |
         (when === undefined ? 0 : traits.when) |
         (unless === undefined ? 0 : traits.unless) |

@@ -2,11 +2,20 @@ import type { CheckRule } from "../policy/snapshot.ts";
 import type { Wish } from "./limits/charging.ts";
 import { Failure } from "./failure.ts";
 
+const counted = ["applied", "granted", "refused"] as const;
+
 /** How often the check rules of one snapshot were used, by their ordinals: to count is to add to a number in an array. */
 export class RuleUse {
   readonly rules: readonly CheckRule[];
-  /** Requests, or descriptors, that a rule applied to: nothing says that `match` or `when` does not hold. */
+  /**
+   * Requests, or descriptors, that a rule applied to: nothing says that `match` or `when` does not hold. Those of
+   * {@link RuleUse.together} come on top of it.
+   */
   readonly applied: Float64Array;
+  /** How often each of some lists of rules applied, whole: see {@link RuleUse.countTogether}. */
+  together = new Float64Array(0);
+  /** The rules of those lists, by ordinals. */
+  #lists: readonly (readonly number[])[] = [];
   /** Of limits: units that were granted. */
   readonly granted: Float64Array;
   /** Of limits: units that were wanted and not granted, since the limit was used up. */
@@ -17,6 +26,23 @@ export class RuleUse {
     this.applied = new Float64Array(rules.length);
     this.granted = new Float64Array(rules.length);
     this.refused = new Float64Array(rules.length);
+  }
+
+  /** Says which rules apply together: for all of a list one number is added to. */
+  countTogether(lists: readonly (readonly number[])[]): void {
+    this.together = new Float64Array(lists.length);
+    this.#lists = lists;
+  }
+
+  /** What was counted of each rule, by ordinals. */
+  counts(what: (typeof counted)[number]): Float64Array {
+    if (what !== "applied") return this[what];
+    const applied = this.applied.slice();
+    for (const [i, list] of this.#lists.entries()) {
+      const together = this.together[i]!;
+      if (together > 0) for (const ordinal of list) applied[ordinal]! += together;
+    }
+    return applied;
   }
 
   /** Counts what charges took, once their answers are final. What was given back at once was never taken. */
@@ -41,8 +67,6 @@ export interface RuleTotals {
   readonly refused: number;
 }
 
-const counted = ["applied", "granted", "refused"] as const;
-
 /** The counts of rules over reloads: a rule that stays goes on counting. */
 export class RuleUses {
   /** Those that serve, or on which there are requests still; the last one serves. */
@@ -61,11 +85,14 @@ export class RuleUses {
   end(use: RuleUse): void {
     this.#alive.splice(this.#alive.indexOf(use), 1);
     const known = new Set(this.#alive.at(-1)?.rules.map(({ id }) => id));
-    for (const { id, ordinal } of use.rules) {
-      if (!known.has(id)) continue;
-      const past = this.#past.get(id) ?? { applied: 0, granted: 0, refused: 0 };
-      for (const count of counted) past[count] += use[count][ordinal]!;
-      this.#past.set(id, past);
+    for (const count of counted) {
+      const counts = use.counts(count);
+      for (const { id, ordinal } of use.rules) {
+        if (!known.has(id)) continue;
+        const past = this.#past.get(id) ?? { applied: 0, granted: 0, refused: 0 };
+        past[count] += counts[ordinal]!;
+        this.#past.set(id, past);
+      }
     }
   }
 
@@ -75,14 +102,22 @@ export class RuleUses {
     if (use === undefined) return;
     const older = this.#alive
       .slice(0, -1)
-      .map((before) => ({ before, ordinals: new Map(before.rules.map(({ id, ordinal }) => [id, ordinal])) }));
+      .map((before) => ({
+        before: countsOf(before),
+        ordinals: new Map(before.rules.map(({ id, ordinal }) => [id, ordinal])),
+      }));
+    const now = countsOf(use);
     for (const rule of use.rules) {
       const totals = { rule, applied: 0, granted: 0, refused: 0 };
       for (const count of counted) {
-        totals[count] = use[count][rule.ordinal]! + (this.#past.get(rule.id)?.[count] ?? 0);
+        totals[count] = now[count][rule.ordinal]! + (this.#past.get(rule.id)?.[count] ?? 0);
         for (const { before, ordinals } of older) totals[count] += before[count][ordinals.get(rule.id) ?? -1] ?? 0;
       }
       yield totals;
     }
   }
+}
+
+function countsOf(use: RuleUse): Readonly<Record<(typeof counted)[number], Float64Array>> {
+  return { applied: use.counts("applied"), granted: use.counts("granted"), refused: use.counts("refused") };
 }

@@ -7,9 +7,10 @@ const listsARow = 32;
  * few that a list has for itself stand in the list.
  */
 export class TextLists {
-  /** The texts by numbers of their own; those with rows come first. */
-  readonly #numbers: ReadonlyMap<string, number>;
-  readonly #common: number;
+  /** The texts that have rows, by the numbers of these. Apart from the others, so that few requests look among those. */
+  readonly #common: ReadonlyMap<string, number>;
+  /** The other texts, by numbers of their own. */
+  readonly #rest: ReadonlyMap<string, number>;
   readonly #rows: Int32Array;
   readonly #rowWords: number;
   /** For each list where its own texts begin in {@link TextLists.#own}, and at last where those of the last one end. */
@@ -20,20 +21,19 @@ export class TextLists {
     const counts = new Map<string, number>();
     for (const texts of lists) for (const text of new Set(texts)) counts.set(text, (counts.get(text) ?? 0) + 1);
     const isCommon = (text: string): boolean => counts.get(text)! * listsARow >= lists.length;
-    const common = [...counts.keys()].filter(isCommon);
-    const rest = [...counts.keys()].filter((text) => !isCommon(text));
-    const numbers = new Map([...common, ...rest].map((text, number) => [text, number]));
-    this.#numbers = numbers;
-    this.#common = common.length;
+    const numbered = (texts: readonly string[]): ReadonlyMap<string, number> =>
+      new Map(texts.map((text, number) => [text, number]));
+    this.#common = numbered([...counts.keys()].filter(isCommon));
+    this.#rest = numbered([...counts.keys()].filter((text) => !isCommon(text)));
     this.#rowWords = (lists.length + 31) >>> 5;
-    this.#rows = new Int32Array(common.length * this.#rowWords);
+    this.#rows = new Int32Array(this.#common.size * this.#rowWords);
     this.#starts = new Int32Array(lists.length + 1);
     const own: number[] = [];
     for (const [list, texts] of lists.entries()) {
       for (const text of new Set(texts)) {
-        const number = numbers.get(text)!;
-        if (number < this.#common) this.#rows[this.#wordOf(number, list)]! |= 1 << (list & 31);
-        else own.push(number);
+        const row = this.#common.get(text);
+        if (row === undefined) own.push(this.#rest.get(text)!);
+        else this.#rows[this.#wordOf(row, list)]! |= 1 << (list & 31);
       }
       this.#starts[list + 1] = own.length;
     }
@@ -42,15 +42,16 @@ export class TextLists {
 
   /** Whether the list at this position has the text. */
   has(list: number, text: string): boolean {
-    const number = this.#numbers.get(text);
+    const row = this.#common.get(text);
+    if (row !== undefined) return (this.#rows[this.#wordOf(row, list)]! & (1 << (list & 31))) !== 0;
+    const number = this.#rest.get(text);
     if (number === undefined) return false;
-    if (number < this.#common) return (this.#rows[this.#wordOf(number, list)]! & (1 << (list & 31))) !== 0;
     const end = this.#starts[list + 1]!;
     for (let i = this.#starts[list]!; i < end; i++) if (this.#own[i] === number) return true;
     return false;
   }
 
-  #wordOf(number: number, list: number): number {
-    return number * this.#rowWords + (list >>> 5);
+  #wordOf(row: number, list: number): number {
+    return row * this.#rowWords + (list >>> 5);
   }
 }
