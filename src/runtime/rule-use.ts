@@ -100,12 +100,10 @@ export class RuleUses {
   *totals(): Generator<RuleTotals> {
     const use = this.#alive.at(-1);
     if (use === undefined) return;
-    const older = this.#alive
-      .slice(0, -1)
-      .map((before) => ({
-        before: countsOf(before),
-        ordinals: new Map(before.rules.map(({ id, ordinal }) => [id, ordinal])),
-      }));
+    const older = this.#alive.slice(0, -1).map((before) => ({
+      before: countsOf(before),
+      ordinals: new Map(before.rules.map(({ id, ordinal }) => [id, ordinal])),
+    }));
     const now = countsOf(use);
     for (const rule of use.rules) {
       const totals = { rule, applied: 0, granted: 0, refused: 0 };
