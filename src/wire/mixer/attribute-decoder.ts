@@ -12,6 +12,7 @@ import { EntryReader, isEntry } from "./entry-reader.ts";
 import { StagedValues } from "./staged-values.ts";
 import { WordCache } from "./word-cache.ts";
 import { Words, wordTag } from "./words.ts";
+import { SecondsAndNanos } from "../protobuf/seconds-and-nanos.ts";
 
 const globalCount = globalWords.length;
 
@@ -29,6 +30,7 @@ export class AttributeDecoder {
   readonly #addresses = new AddressCache();
   readonly #tables = new WeakMap<Layout, AttributeTable>();
   readonly #reader = new EntryReader();
+  readonly #time = new SecondsAndNanos();
   readonly #staged = new StagedValues();
   readonly #own: Words;
   #table: AttributeTable | undefined;
@@ -226,16 +228,8 @@ export class AttributeDecoder {
       const ip = this.#addresses.address(reader.buffer, this.#own.view, reader.pos, stop);
       return ip ?? new Fault(`${name} came as ${stop - reader.pos} bytes; an address has 4 or 16`);
     }
-    // Timestamp and Duration are written alike: seconds, then nanoseconds.
     reader.end = stop;
-    let seconds = 0;
-    let nanos = 0;
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x08) seconds = Number(reader.int64());
-      else if (tag === 0x10) nanos = reader.int32();
-      else reader.skip(tag);
-    }
+    const { seconds, nanos } = this.#time.read(reader);
     const value = rank === 5 ? Timestamp.of(seconds, nanos) : Duration.of(seconds, nanos);
     return value ?? new Fault(`${name} came as ${seconds} s and ${nanos} ns, which is no ${type}`);
   }

@@ -6,6 +6,7 @@ import { FieldIndex, want } from "../../protobuf/field-index.ts";
 import { Reader } from "../../protobuf/reader.ts";
 import type { EntryFields } from "./entry-fields.ts";
 import { momentOf, type Moment } from "./moment.ts";
+import { SecondsAndNanos } from "../../protobuf/seconds-and-nanos.ts";
 
 const nothing: Buffer = Buffer.alloc(0);
 const nowhere = new DataView(new ArrayBuffer(0));
@@ -56,8 +57,7 @@ export class Entry {
   readonly #bytes = new FieldIndex({ 1: want.varint, 2: want.varint });
   #startSeconds = 0;
   #startNanos = 0;
-  #seconds = 0;
-  #nanos = 0;
+  readonly #span = new SecondsAndNanos();
 
   /** Says what message the next entries lie in, and by what they are looked at. */
   begin(index: EntryIndex, buffer: Buffer, view: DataView): void {
@@ -112,7 +112,7 @@ export class Entry {
     const field = this.#wholeField;
     if (field === 0) return undefined;
     this.#readSpan(field);
-    return Duration.of(this.#seconds, this.#nanos);
+    return Duration.of(this.#span.seconds, this.#span.nanos);
   }
 
   /** When it ended; while it lasts, when the entry was written, as far as that is said. */
@@ -125,19 +125,19 @@ export class Entry {
   after(field: number): Timestamp | undefined {
     if (!this.common.has(5) || !this.common.has(field)) return undefined;
     this.#readSpan(field);
-    const nanos = this.#startNanos + this.#nanos;
+    const nanos = this.#startNanos + this.#span.nanos;
     const carry = Math.floor(nanos / 1e9);
-    return Timestamp.of(this.#startSeconds + this.#seconds + carry, nanos - carry * 1e9);
+    return Timestamp.of(this.#startSeconds + this.#span.seconds + carry, nanos - carry * 1e9);
   }
 
   /** What lies between the moments that two fields of AccessLogCommon say. */
   between(first: number, last: number): Duration | undefined {
     if (!this.common.has(first) || !this.common.has(last)) return undefined;
     this.#readSpan(first);
-    const seconds = this.#seconds;
-    const nanos = this.#nanos;
+    const seconds = this.#span.seconds;
+    const nanos = this.#span.nanos;
     this.#readSpan(last);
-    const ms = (this.#seconds - seconds) * 1000 + (this.#nanos - nanos) / 1e6;
+    const ms = (this.#span.seconds - seconds) * 1000 + (this.#span.nanos - nanos) / 1e6;
     return ms < 0 ? undefined : Duration.fromMs(ms);
   }
 
@@ -201,22 +201,15 @@ export class Entry {
   }
 
   #readStart(): void {
-    this.#seconds = this.#nanos = 0;
+    this.#span.seconds = this.#span.nanos = 0;
     if (this.common.has(5)) this.#readSpan(5);
-    this.#startSeconds = this.#seconds;
-    this.#startNanos = this.#nanos;
-    this.startMs = this.#seconds * 1000 + this.#nanos / 1e6;
+    this.#startSeconds = this.#span.seconds;
+    this.#startNanos = this.#span.nanos;
+    this.startMs = this.#span.seconds * 1000 + this.#span.nanos / 1e6;
   }
 
-  /** Reads a Timestamp or a Duration, which are written alike. */
+  /** Reads a Timestamp or a Duration. */
   #readSpan(field: number): void {
-    const reader = this.at(this.common, field);
-    this.#seconds = this.#nanos = 0;
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x08) this.#seconds = Number(reader.int64());
-      else if (tag === 0x10) this.#nanos = reader.int32();
-      else reader.skip(tag);
-    }
+    this.#span.read(this.at(this.common, field));
   }
 }

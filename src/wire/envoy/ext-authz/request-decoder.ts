@@ -12,6 +12,7 @@ import { HeaderReader } from "./header-reader.ts";
 import { PeerReader } from "./peer-reader.ts";
 import { PrincipalReader, unusual } from "./principal-reader.ts";
 import { RequestTable } from "./request-table.ts";
+import { SecondsAndNanos } from "../../protobuf/seconds-and-nanos.ts";
 
 /** What a request is beside its attributes. */
 export interface Decoded {
@@ -30,6 +31,7 @@ export interface Decoded {
  */
 export class RequestDecoder {
   readonly #reader = new Reader();
+  readonly #moment = new SecondsAndNanos();
   readonly words = new WordCache();
   readonly #pair = new Pair();
   readonly #peers = new PeerReader(this.words);
@@ -148,15 +150,7 @@ export class RequestDecoder {
   }
 
   #time(table: RequestTable): void {
-    const reader = this.#reader;
-    let seconds = 0;
-    let nanos = 0;
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x08) seconds = Number(reader.int64());
-      else if (tag === 0x10) nanos = reader.int32();
-      else reader.skip(tag);
-    }
+    const { seconds, nanos } = this.#moment.read(this.#reader);
     const time = Timestamp.of(seconds, nanos) ?? new Fault(`request.time came as ${seconds} s and ${nanos} ns`);
     const bag = this.#bag;
     if (table.time >= 0) bag.set(table.time, time);
