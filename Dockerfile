@@ -16,6 +16,8 @@ COPY --from=build /weir/node_modules ./node_modules
 COPY --from=build /weir/dist ./dist
 COPY policies ./policies
 RUN ln -s /weir/dist/src/main.js /usr/local/bin/weir
+# What the hub keeps: a ledger, a buffer.
+RUN install -d -o node -g node -m 700 /var/lib/weir
 USER node
 EXPOSE 9091 9092 9093
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["node", "-e", "fetch('http://127.0.0.1:9093/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]

@@ -259,7 +259,7 @@ test("an answer that was broken off is not one that was taken", async (t) => {
 test("/status tells how the process before this one ended", async (t) => {
   const lost = [{ what: "scraped_sample", adapter: "prometheus", count: 7 }];
   const before = { end: "killed", startedMs: 0, writtenMs: 60_000, lost } as const;
-  const view = { path: "/var/lib/weir/ledger", problem: undefined, before, ends: { killed: 1, stopped: 0 }, lost: [] };
+  const view = { path: "/var/lib/weir/ledger", problem: undefined, before };
   const { ask } = await start(t, { ledger: () => view });
   t.deepEqual((await ask("/status")).json()["ledger"], {
     path: "/var/lib/weir/ledger",

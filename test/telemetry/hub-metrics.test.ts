@@ -244,7 +244,7 @@ test("what processes before this one lost is counted, and what was counted twice
     { end: "stopped", what: "scraped_sample", adapter: "prometheus", count: 0 },
     { end: "killed", what: "repeated_sample", adapter: "otlp", count: 7 },
   ] as const;
-  const view = { path: "ledger", problem: undefined, ends: { killed: 2, stopped: 1 }, lost };
+  const view = { path: "ledger", problem: undefined, past: { ends: { killed: 2, stopped: 1 }, lost } };
   const metrics = create({ ledger: () => view });
   t.deepEqual(await samples(metrics, "weir_lost_at_end_total"), {
     "span traces killed": 5,
@@ -253,7 +253,9 @@ test("what processes before this one lost is counted, and what was counted twice
   t.deepEqual(await samples(metrics, "weir_repeated_at_end_total"), { "otlp killed": 7 });
   t.deepEqual(await samples(metrics, "weir_process_ends_total"), { killed: 2, stopped: 1 });
   t.deepEqual(await samples(metrics, "weir_ledger_up"), { "": 1 });
-  t.deepEqual(await samples(create({ ledger: () => ({ ...view, problem: "full" }) }), "weir_ledger_up"), { "": 0 });
+  const away = create({ ledger: () => ({ path: "ledger", problem: "in use" }) });
+  t.deepEqual(await samples(away, "weir_ledger_up"), { "": 0 });
+  t.deepEqual(await samples(away, "weir_lost_at_end_total"), {}, "not known, which is not 0");
 });
 
 test("every metric of the table is shown, with its labels, and none that is not in it", async (t) => {

@@ -63,7 +63,7 @@ function contentOf(path: string): Buffer {
 
 /** What was lost, of that which is not nothing. */
 function lost(ledger: Ledger): string[] {
-  const amounts = ledger.view().lost.filter(({ count }) => count > 0);
+  const amounts = (ledger.view().past?.lost ?? []).filter(({ count }) => count > 0);
   return amounts.map(({ end, what, adapter, count }) => `${end} ${what} ${adapter} ${count}`).sort();
 }
 
@@ -94,7 +94,7 @@ test("what a process had at risk is counted when it was killed, once, over any n
   await third.has(risk("scraped_sample", "prometheus", 1), risk("span", "traces", 5));
   const { ledger } = await started(t, path);
   t.deepEqual(lost(ledger), ["killed log_entry out 2", "killed scraped_sample prometheus 41", "killed span traces 5"]);
-  t.deepEqual(ledger.view().ends, { killed: 3, stopped: 0 });
+  t.deepEqual(ledger.view().past?.ends, { killed: 3, stopped: 0 });
 });
 
 test("a process that ends in order has lost what is left in its places then", async (t) => {
@@ -105,7 +105,7 @@ test("a process that ends in order has lost what is left in its places then", as
   t.is(first.clock.pending, 0);
   const second = await started(t, path);
   t.deepEqual(lost(second.ledger), []);
-  t.deepEqual(second.ledger.view().ends, { killed: 0, stopped: 1 });
+  t.deepEqual(second.ledger.view().past?.ends, { killed: 0, stopped: 1 });
   await second.ledger.close([risk("scraped_sample", "prometheus", 3), risk("scraped_sample", "prometheus", 4)]);
   t.false(existsSync(`${path}.lock`));
   const third = await started(t, path);
@@ -116,7 +116,7 @@ test("a process that ends in order has lost what is left in its places then", as
 test("what is at risk and was never lost is there with nothing, so that an alert can rest on it", async (t) => {
   const { ledger, set } = await started(t, pathOf(t));
   set(risk("span", "traces", 9));
-  t.deepEqual(ledger.view().lost, [
+  t.deepEqual(ledger.view().past!.lost, [
     { end: "killed", what: "span", adapter: "traces", count: 0 },
     { end: "stopped", what: "span", adapter: "traces", count: 0 },
   ]);
@@ -150,6 +150,7 @@ test("a ledger that another process has is told of, and taken once it is free", 
   writeFileSync(`${path}.lock`, String(process.ppid));
   const { ledger, lines, tick } = await started(t, path);
   t.regex(ledger.view().problem!, /is in use by process/);
+  t.is(ledger.view().past, undefined, "it is not known, which is not 0");
   t.false(existsSync(path));
   await tick(1000);
   t.is(lines.length, 1, "it is told once");

@@ -222,10 +222,12 @@ export function createHubMetrics({
   );
   publish(
     "weir_process_ends_total",
-    ofLedger(({ ends }) => byLabel({ ...ends })),
+    ofLedger(({ past }) => byLabel({ ...past?.ends })),
   );
   const amounts = (isWanted: (amount: LostAmount) => boolean, labels: (amount: LostAmount) => string[]) =>
-    ofLedger(({ lost }) => lost.filter(isWanted).map((amount) => ({ labels: labels(amount), value: amount.count })));
+    ofLedger(({ past }) =>
+      (past?.lost ?? []).filter(isWanted).map((amount) => ({ labels: labels(amount), value: amount.count })),
+    );
   publish(
     "weir_lost_at_end_total",
     amounts(

@@ -55,7 +55,12 @@ export interface LedgerView {
   readonly problem: string | undefined;
   /** Left out where the file told of no process. */
   readonly before?: PastProcess | undefined;
-  /** How many processes have ended before this one, by how. */
+  /** What is known of all processes before this one. Left out while the file could not be read: nothing is known, which is not 0. */
+  readonly past?: PastProcesses | undefined;
+}
+
+export interface PastProcesses {
+  /** How many have ended, by how. */
   readonly ends: Readonly<Record<End, number>>;
   /** What they have lost together. Of what is at risk now and was never lost, there is nothing. */
   readonly lost: readonly LostAmount[];
@@ -79,6 +84,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   let held: { readonly file: LedgerFile; readonly lock: Lock } | undefined;
   let before: PastProcess | undefined;
   let past: Pick<LedgerState, "lost" | "ends"> = { lost: [], ends: { killed: 0, stopped: 0 } };
+  let isRead = false;
   let problem: string | undefined;
   /** What was written last, place by place. */
   let written: readonly Amount[] = [];
@@ -123,6 +129,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       await write(file, [], false);
       // Without it the machine may forget that, not the process.
       await file.sync().catch((error: unknown) => log.warn({ path, err: error }, "the ledger was not synced"));
+      isRead = true;
       held = { file, lock: taken };
     } catch (error) {
       await file?.close();
@@ -167,8 +174,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
 
   return {
     view: () => {
+      if (!isRead) return { path, problem };
       const none = risks().flatMap(({ what, adapter }) => ends.map((end) => ({ end, what, adapter, count: 0 })));
-      return { path, problem, before, ends: past.ends, lost: sums<LostAmount>([...past.lost, ...none]) };
+      return { path, problem, before, past: { ends: past.ends, lost: sums<LostAmount>([...past.lost, ...none]) } };
     },
     async close(left) {
       closed = true;
