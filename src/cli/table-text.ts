@@ -1,15 +1,17 @@
-/** Rows in columns; the first is the head. */
+/** A head and rows in columns, or a sentence where there are none. What callers wrote can be among the cells. */
 export function tableText(rows: readonly (readonly string[])[], otherwise: string): string {
   if (rows.length === 0) return otherwise === "" ? "" : `${otherwise}\n`;
-  const shown = rows.map((row) => row.map(printable));
-  const widths = shown[0]!.map((_, i) => Math.min(60, Math.max(...shown.map((row) => row[i]!.length))));
-  const lines = shown.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join("  ")
-      .trimEnd(),
+  return columnsText(
+    rows.map((row) => row.map(printable)),
+    60,
   );
-  return `${lines.join("\n")}\n`;
+}
+
+/** Rows of as many cells in columns, each as wide as its widest cell, but `most` characters at most. */
+export function columnsText(rows: readonly (readonly string[])[], most = Infinity): string {
+  const widths = rows[0]!.map((_, i) => Math.min(most, Math.max(...rows.map((row) => row[i]!.length))));
+  const lineOf = (row: readonly string[]): string => row.map((cell, i) => cell.padEnd(widths[i]!)).join("  ");
+  return rows.map((row) => `${lineOf(row).trimEnd()}\n`).join("");
 }
 
 /** What a caller wrote may hold control characters, which a terminal would obey. */

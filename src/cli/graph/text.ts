@@ -1,4 +1,5 @@
 import type { Edge, Node } from "./merged.ts";
+import { columnsText } from "../table-text.ts";
 
 /** From which share of failed requests on an edge is drawn as failing. */
 const failingShare = 0.05;
@@ -65,17 +66,7 @@ export function tableText(edges: readonly Edge[]): string {
     edge.p50Ms === undefined ? "-" : `${shown(edge.p50Ms)} ms`,
     edge.p99Ms === undefined ? "-" : `${shown(edge.p99Ms)} ms`,
   ]);
-  const all = [["from", "to", "protocol", "requests", "failed", "p50", "p99"], ...rows];
-  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i]!))
-          .join("  ")
-          .trimEnd()}\n`,
-    )
-    .join("");
+  return columnsText([["from", "to", "protocol", "requests", "failed", "p50", "p99"], ...rows]);
 }
 
 function drawn(edges: readonly Edge[]): Drawn {
