@@ -5,6 +5,9 @@ import { plural } from "./plural.ts";
 /** Hubs say every 5 s what they serve: one that missed this is not well. */
 const quietMs = 12_000;
 
+/** How many hubs one line names. */
+const maxNames = 20;
+
 export const noHub = "no hub follows this bucket yet, or none may say so";
 
 /** What a hub made of a version, as lines of its own. */
@@ -28,20 +31,24 @@ function after(ms: number | undefined): string {
 
 /** What the hubs made of a version, as one line; and whether all of them serve it. */
 export function summaryOf({ hubs, deaf }: Rollout): { readonly line: string; readonly isWhole: boolean } {
-  if (deaf !== undefined) return { line: `what the hubs do could not be heard: ${deaf}\n`, isWhole: false };
+  const unheard = `what the hubs do could not be heard: ${deaf}`;
+  if (deaf !== undefined && hubs.length === 0) return { line: `${unheard}\n`, isWhole: false };
   if (hubs.length === 0) return { line: `${noHub}\n`, isWhole: true };
   const serving = hubs.filter((each) => each.kind === "serves");
   const times = serving.map(({ afterMs }) => afterMs).filter((ms) => ms !== undefined);
   const last = times.length === 0 ? "" : `, the last after ${span(Math.max(...times))}`;
   const named = (kind: HubOutcome["kind"], what: string): string[] => {
     const names = hubs.filter((each) => each.kind === kind).map(({ hub }) => hub);
-    return names.length === 0 ? [] : [`${names.length} ${what}: ${names.join(", ")}`];
+    if (names.length === 0) return [];
+    const more = names.length > maxNames ? ` and ${names.length - maxNames} more` : "";
+    return [`${names.length} ${what}: ${names.slice(0, maxNames).join(", ")}${more}`];
   };
   const others = [
     ...named("refused", "refused"),
     ...named("waits", "not yet"),
     ...named("silent", "silent"),
     ...named("left", "stopped"),
+    ...(deaf === undefined ? [] : [`at the end ${unheard}`]),
   ];
   const line = [`${count(serving.length)} ${serving.length === 1 ? "serves" : "serve"} them${last}`, ...others].join(
     "; ",

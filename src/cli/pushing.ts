@@ -2,7 +2,7 @@ import { builtinAdapters } from "../../adapters/index.ts";
 import { formatProblem, loadPolicies, type Loaded } from "../policy/index.ts";
 import type { PushedStore } from "../policy/load.ts";
 import { openPolicyStore } from "../policy/pushed/open-store.ts";
-import type { Moved } from "../policy/pushed/pushing.ts";
+import { textOf, type Moved } from "../policy/pushed/pushing.ts";
 import type { PushedSet } from "../policy/pushed/pushed-set.ts";
 import { rollOut } from "../policy/pushed/rollout.ts";
 import type { Log, PolicyStore } from "../sdk/index.ts";
@@ -22,8 +22,9 @@ export const notEverywhere = 2;
 export const waitHelp = "how long to wait for what the hubs say; 0s: not at all";
 
 /** The part of the help that a push and a rollback share. */
-export const exitHelp = `The exit status is 0 when every hub that is there serves them, 1 when nothing was changed, and ${notEverywhere} when they hold and
-a hub refused them or did not say within --wait that it serves them.`;
+export const exitHelp = `The exit status is 0 when every hub that is there serves them, 1 when nothing was changed (or the store was lost
+and it is not known: the message says so), and ${notEverywhere} when they hold and a hub refused them or did not say within
+--wait that it serves them.`;
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -79,9 +80,10 @@ export async function moveAndShow(
       waitMs,
       monotonic: () => performance.now(),
       timers: systemTimers,
-      moved({ version, from }) {
+      moved({ version, from, litter }) {
         const before = from === undefined ? "nothing held before" : from === version ? "as before" : `before: ${from}`;
         io.out(`policies ${version} ${options.did} (${before})\n`);
+        if (litter !== undefined) io.err(`warning: sets that are not kept any more could not be dropped: ${litter}\n`);
       },
       told: (outcome) => io.out(outcomeLines(outcome)),
     });
@@ -104,8 +106,4 @@ export async function onStore(found: PushedStore, io: Io, work: (store: PolicySt
   } finally {
     await store?.close();
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
+import { summaryOf } from "../../src/cli/hub-lines.ts";
 import { createFleet } from "../../src/policy/pushed/fleet.ts";
 import { decodeWord, encodeWord, type HubWord } from "../../src/policy/pushed/hub-word.ts";
 import { rollOut, type HubOutcome } from "../../src/policy/pushed/rollout.ts";
@@ -18,6 +19,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 /** A store of which only what a rollout uses is there, and a clock that goes when it is told to. */
 function world(first: readonly HubSaid[], { deaf }: { deaf?: string } = {}) {
+  let away = deaf;
   const timers = manualTimers();
   timers.nowMs = 10_000;
   const kept = new Map<string, HubSaid & { readonly atMs: number }>();
@@ -32,7 +34,7 @@ function world(first: readonly HubSaid[], { deaf }: { deaf?: string } = {}) {
     replace: () => Promise.resolve(true),
     async hubs(heard: (said: HubSaid) => void) {
       asked++;
-      if (deaf !== undefined) throw new Error(deaf);
+      if (away !== undefined) throw new Error(away);
       for (const { atMs, ...each } of kept.values()) heard({ ...each, agoMs: timers.nowMs - atMs });
       listening.add(heard);
       return () => void listening.delete(heard);
@@ -45,6 +47,7 @@ function world(first: readonly HubSaid[], { deaf }: { deaf?: string } = {}) {
     asked: () => asked,
     listening: () => listening.size,
     keep,
+    lose: (reason: string) => void (away = reason),
     say(word: HubSaid) {
       keep(word);
       listening.forEach((heard) => heard(word));
@@ -54,7 +57,7 @@ function world(first: readonly HubSaid[], { deaf }: { deaf?: string } = {}) {
         store,
         async (changed) => {
           await changed.replace(new Uint8Array(), 1);
-          return { version: next, from: before };
+          return { version: next, from: before, litter: undefined };
         },
         {
           waitMs,
@@ -155,6 +158,31 @@ test("the change is made also where hubs cannot be heard, and nobody listens whe
   t.is(hasty.asked(), 0);
 });
 
+test("who pushes and lost the store says that it could not hear, and blames no hub alone", async (t) => {
+  const { start, timers, lose } = world([said("a", {}, 3000)]);
+  const rollout = start(1000);
+  await turn();
+  lose("nats is away");
+  timers.pass(1000);
+  const { hubs, deaf } = await rollout;
+  t.is(deaf, "nats is away");
+  const { line, isWhole } = summaryOf({ moved: { version: next, from: before, litter: undefined }, hubs, deaf });
+  t.is(line, "0 hubs serve them; 1 silent: a; at the end what the hubs do could not be heard: nats is away\n");
+  t.false(isWhole);
+});
+
+test("a line that sums up names no more hubs than can be read", (t) => {
+  const hubs = Array.from({ length: 25 }, (_, i) => ({ hub: `h${i}`, kind: "left" as const }));
+  const { line } = summaryOf({ moved: { version: next, from: before, litter: undefined }, hubs, deaf: undefined });
+  t.is(
+    line,
+    `0 hubs serve them; 25 stopped: ${hubs
+      .slice(0, 20)
+      .map(({ hub }) => hub)
+      .join(", ")} and 5 more\n`,
+  );
+});
+
 test("what is no word of the hub under whose name it is said is left out", (t) => {
   const fleet = createFleet(() => 0);
   const good = encodeWord({ hub: "a", serves: before });
@@ -186,7 +214,8 @@ test("no word steers the terminal of who reads it, and what hubs say is read aga
       return (
         word!.tookMs === tookMs &&
         word!.refused!.problems.length === Math.min(10, problems.length) &&
-        shown.every((text) => !/[^\P{Cc}\n]/u.test(text))
+        !word!.lacks!.includes("\n") &&
+        shown.every((text) => !/[^\P{Cc}\n]|[\u2028-\u202e\u2066-\u2069]/u.test(text))
       );
     }),
   );

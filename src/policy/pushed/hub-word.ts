@@ -2,11 +2,17 @@ import { z } from "zod";
 
 /** Who stores a word may be anybody that NATS lets: what is shown to people is of a known form, and cannot steer a terminal. */
 const version = z.string().regex(/^[0-9a-f]{12}$/);
-const text = (most: number) =>
+const steers = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+const line = (most: number) =>
   z
     .string()
     .max(most)
-    .transform((said) => said.replaceAll(/[^\P{Cc}\n]/gu, "?"));
+    .transform((said) => said.replaceAll(steers, "?"));
+const lines = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .transform((said) => said.replaceAll(steers, (found) => (found === "\n" ? found : "?")));
 
 const shape = z.object({
   /** The hub's name: its machine and what tells it from others there. */
@@ -17,9 +23,9 @@ const shape = z.object({
   since: z.iso.datetime().max(40).optional(),
   tookMs: z.number().nonnegative().optional(),
   /** The version that it last refused, and why, in words for people. */
-  refused: z.object({ version, problems: z.array(text(4000)).max(10) }).optional(),
+  refused: z.object({ version, problems: z.array(lines(4000)).max(10) }).optional(),
   /** Why it could not have what holds when it last looked. */
-  lacks: text(500).optional(),
+  lacks: line(500).optional(),
 });
 
 /** What a hub says of its policies. */

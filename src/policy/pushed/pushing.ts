@@ -8,6 +8,8 @@ export interface Moved {
   readonly version: string;
   /** What held before; `undefined`: nothing did. */
   readonly from: string | undefined;
+  /** Why sets that nothing leads to any more could not be dropped; they only take room. */
+  readonly litter: string | undefined;
 }
 
 /** Makes a set the one that holds: first it is stored, then one value is replaced, so that no hub ever sees half of it. */
@@ -44,14 +46,39 @@ async function move(store: PolicyStore, next: (current: Current | undefined) => 
   const found = await store.current();
   const current = found && decodeCurrent(found.bytes);
   const following = await next(current);
-  if (!(await store.replace(encodeCurrent(following), found?.revision ?? 0)))
+  if (!(await replace(store, encodeCurrent(following), found?.revision ?? 0)))
     throw new WeirError("WEIR_PUSH", "somebody else changed the policies at the same time: look, and try again");
-  const kept = versionsOf(following);
-  for (const version of current === undefined ? [] : versionsOf(current))
+  // What holds has changed: nothing from here on makes it undone.
+  const litter = await drop(store, current, versionsOf(following)).then(() => undefined, textOf);
+  return { version: following.version, from: current?.version, litter };
+}
+
+/**
+ * Replaces what holds. Where the answer is lost, what is there tells whether it was replaced; throws WEIR_PUSH where
+ * that cannot be read either.
+ */
+async function replace(store: PolicyStore, bytes: Uint8Array, revision: number): Promise<boolean> {
+  try {
+    return await store.replace(bytes, revision);
+  } catch (error) {
+    const found = await store.current().catch(() => {
+      const message = `${textOf(error)}: whether the policies changed is not known, "weir versions" shows which hold`;
+      throw new WeirError("WEIR_PUSH", message);
+    });
+    if (found !== undefined && Buffer.compare(found.bytes, bytes) === 0) return true;
+    throw error;
+  }
+}
+
+async function drop(store: PolicyStore, before: Current | undefined, kept: ReadonlySet<string>): Promise<void> {
+  for (const version of before === undefined ? [] : versionsOf(before))
     if (!kept.has(version)) await store.dropSet(version);
-  return { version: following.version, from: current?.version };
 }
 
 function versionsOf(current: Current): ReadonlySet<string> {
   return new Set([current, ...current.before].map(({ version }) => version));
+}
+
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,7 @@
 import type { PolicyStore } from "../../sdk/index.ts";
 import type { Timers } from "../../util/timers.ts";
 import { createFleet, type HubSeen } from "./fleet.ts";
-import type { Moved } from "./pushing.ts";
+import { textOf, type Moved } from "./pushing.ts";
 
 /** What became of a version on a hub that was there. `afterMs`: how long after the change it said so; `undefined`: before. */
 export type HubOutcome = { readonly hub: string } & (
@@ -25,7 +25,7 @@ export interface Rollout {
   readonly moved: Moved;
   /** By name, sorted. */
   readonly hubs: readonly HubOutcome[];
-  /** Why hubs could not be heard; the change was made nevertheless. */
+  /** Why hubs could not be heard, at all or at the end; the change was made nevertheless. */
   readonly deaf: string | undefined;
 }
 
@@ -58,7 +58,7 @@ export async function rollOut(
   if (waitMs > 0) {
     // Policies must be pushed also where hubs cannot be heard.
     stop = await store.hubs(fleet.hear).catch((error: unknown) => {
-      deaf = error instanceof Error ? error.message : String(error);
+      deaf = textOf(error);
       return undefined;
     });
   }
@@ -98,7 +98,7 @@ export async function rollOut(
     if (outcomes().includes(undefined))
       await store.hubs(fleet.hear).then(
         (end) => end(),
-        () => undefined,
+        (error: unknown) => (deaf = textOf(error)),
       );
     outcomes();
     const hubs = fleet.hubs().map((seen) => {

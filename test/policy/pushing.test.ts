@@ -1,0 +1,69 @@
+import test from "ava";
+import { push } from "../../src/policy/pushed/pushing.ts";
+import { setOf } from "../../src/policy/pushed/pushed-set.ts";
+import type { PolicyStore } from "../../src/sdk/index.ts";
+
+const setWith = (text: string) => setOf([{ path: "a.yaml", text }]);
+
+/** A store in memory, in which some methods are others. */
+function storeWith(others: (store: PolicyStore) => Partial<PolicyStore> = () => ({})) {
+  const sets = new Map<string, Uint8Array>();
+  let current: { bytes: Uint8Array; revision: number } | undefined;
+  const store: PolicyStore = {
+    prepare: async () => {},
+    maxBytes: () => 1000,
+    current: async () => current,
+    async replace(bytes, revision) {
+      if ((current?.revision ?? 0) !== revision) return false;
+      current = { bytes, revision: revision + 1 };
+      return true;
+    },
+    set: async (version) => sets.get(version),
+    putSet: async (version, bytes) => void sets.set(version, bytes),
+    dropSet: async (version) => void sets.delete(version),
+    tell: async () => {},
+    forget: async () => {},
+    hubs: async () => () => {},
+    close: async () => {},
+  };
+  return { store: { ...store, ...others(store) }, sets };
+}
+
+const away = () => Promise.reject(new Error("nats is away: timeout"));
+
+test("a push whose answer is lost is one if it was made", async (t) => {
+  const { store } = storeWith((memory) => ({
+    async replace(bytes, revision) {
+      await memory.replace(bytes, revision);
+      return away();
+    },
+  }));
+  const set = setWith("a");
+  t.deepEqual(await push(store, set, Date.now), { version: set.version, from: undefined, litter: undefined });
+});
+
+test("a push that was not made fails with the reason, and one of which nobody can tell says so", async (t) => {
+  const { store } = storeWith(() => ({ replace: away }));
+  await t.throwsAsync(push(store, setWith("a"), Date.now), { message: "nats is away: timeout" });
+  let isAway = false;
+  const lost = storeWith((memory) => ({
+    replace() {
+      isAway = true;
+      return away();
+    },
+    current: () => (isAway ? away() : memory.current()),
+  }));
+  await t.throwsAsync(push(lost.store, setWith("a"), Date.now), {
+    message: 'nats is away: timeout: whether the policies changed is not known, "weir versions" shows which hold',
+  });
+});
+
+test("a push holds also where what is not kept any more cannot be dropped, and says so", async (t) => {
+  const { store, sets } = storeWith(() => ({ dropSet: away }));
+  for (let i = 0; i < 21; i++) t.is((await push(store, setWith(`${i}`), Date.now)).litter, undefined);
+  const set = setWith("last");
+  const { version, litter } = await push(store, set, Date.now);
+  t.is(version, set.version);
+  t.is(litter, "nats is away: timeout");
+  t.is(sets.size, 22);
+});
