@@ -214,13 +214,14 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
         return grants;
       }
       journal.clear();
-      let refusals = 0;
-      const grants = charges.map((charge) => {
-        const grant = take(charge, now, true);
-        if (!grant.allowed) refusals++;
-        return grant;
-      });
-      if (refusals > 0) return undone(charges, grants, now);
+      let isRefused = false;
+      const grants = new Array<Grant>(charges.length);
+      for (let i = 0; i < charges.length; i++) {
+        const grant = take(charges[i]!, now, true);
+        if (!grant.allowed) isRefused = true;
+        grants[i] = grant;
+      }
+      if (isRefused) return undone(charges, grants, now);
       remember(charges, grants, now);
       return grants;
     },

@@ -25,7 +25,9 @@ export function chargeDescriptors(charges: DescriptorCharges): void | Promise<vo
   const { asked, enforced, observing } = charges;
   const isPlain = observing === undefined && asked.each !== true && enforced.every(isPlainWish);
   if (!isPlain) return chargeInSteps(charges);
-  return enforced.length === 0 ? undefined : thenDo(take(charges, enforced), () => lookAtUnasked(charges));
+  if (enforced.length === 0) return undefined;
+  const taken = take(charges, enforced);
+  return taken instanceof Promise ? taken.then(() => lookAtUnasked(charges)) : lookAtUnasked(charges);
 }
 
 function chargeInSteps(charges: DescriptorCharges): void | Promise<void> {
@@ -46,7 +48,7 @@ function chargeInSteps(charges: DescriptorCharges): void | Promise<void> {
 function take({ context, asked }: DescriptorCharges, wishes: readonly Wish[]): void | Promise<void> {
   const { callsOf, local, observer, use } = context;
   const charged = chargeAll(wishes, callsOf, local, observer, asked.deadlineMs, asked.trace);
-  return thenDo(charged, () => use.charged(wishes));
+  return charged instanceof Promise ? charged.then(() => use.charged(wishes)) : use.charged(wishes);
 }
 
 /** Charges each by itself. One that was granted less than it wanted is over its limit, and what was left is spent. */

@@ -3,6 +3,8 @@ import type { JsonValue } from "../../sdk/index.ts";
 import { attributesRead } from "./attributes-read.ts";
 import type { AdapterTiming, DecisionLog, NotedDecision, Timing } from "./decision-log.ts";
 
+const nothing: readonly never[] = [];
+
 /** Who notes, for which door. */
 export interface Noting {
   readonly log: DecisionLog;
@@ -89,36 +91,79 @@ export function notedJudgements<Q extends Watched, A, F, D extends Judged>(
   begin: (asked: Q) => Judgement<A, F, D>,
   noting: Noting,
 ): (asked: Q) => Judgement<A, F, D> {
-  return (asked) => notedJudgement(begin, asked, noting);
+  if (noting.log.logs) return (asked) => new LoggedJudgement(begin, asked, noting);
+  return (asked) => new NotedJudgement(begin(asked), noting);
 }
 
-function notedJudgement<Q extends Watched, A, F, D extends Judged>(
-  begin: (asked: Q) => Judgement<A, F, D>,
-  question: Q,
-  { log, door, monotonic }: Noting,
-): Judgement<A, F, D> {
-  const said: JsonValue[] = [];
-  const timings = log.logs ? new AdapterTimings(monotonic) : undefined;
-  const start = timings === undefined ? 0 : monotonic();
-  const judgement = begin(timings === undefined ? question : { ...question, trace: timings });
-  const note = (decision: D): D => {
-    if (timings === undefined && decision.allowed) return decision;
+/** Notes refusals, where nothing is logged. It is made for each request: a class, since closures would cost as much as all else. */
+class NotedJudgement<A, F, D extends Judged> implements Judgement<A, F, D> {
+  protected readonly judgement: Judgement<A, F, D>;
+  readonly #noting: Noting;
+
+  constructor(judgement: Judgement<A, F, D>, noting: Noting) {
+    this.judgement = judgement;
+    this.#noting = noting;
+  }
+
+  add(bag: Bag, asked: A): void {
+    this.judgement.add(bag, asked);
+  }
+
+  addAgain(form: F): void {
+    this.judgement.addAgain(form);
+  }
+
+  form(): F | undefined {
+    return this.judgement.form();
+  }
+
+  decide(): Awaitable<D> {
+    const decision = this.judgement.decide();
+    return decision instanceof Promise ? decision.then((decided) => this.ended(decided)) : this.ended(decision);
+  }
+
+  protected ended(decision: D): D {
+    return decision.allowed ? decision : this.note(decision, undefined, nothing);
+  }
+
+  protected note(decision: D, timing: Timing | undefined, said: readonly JsonValue[]): D {
+    const { log, door } = this.#noting;
     const limits = decision.descriptors.flatMap((descriptor) => descriptor.limits);
-    const timing = timings && { tookMs: monotonic() - start, adapters: timings.calls };
     log.note(door, "", { ...decision, limits }, timing, () => said);
     return decision;
-  };
-  return {
-    add(bag, asked) {
-      judgement.add(bag, asked);
-      if (log.logs) said.push(attributesRead(bag, bag.reads(), log.reveal));
-    },
-    addAgain: (form) => judgement.addAgain(form),
-    // The log tells of attributes, which a form does not have.
-    form: () => (log.logs ? undefined : judgement.form()),
-    decide() {
-      const decision = judgement.decide();
-      return decision instanceof Promise ? decision.then(note) : note(decision);
-    },
-  };
+  }
+}
+
+/** Notes every decision, with what was read of each descriptor: of all of them, so it has no forms. */
+class LoggedJudgement<Q extends Watched, A, F, D extends Judged> extends NotedJudgement<A, F, D> {
+  readonly #reveal: DecisionLog["reveal"];
+  readonly #monotonic: () => number;
+  readonly #timings: AdapterTimings;
+  readonly #start: number;
+  readonly #said: JsonValue[] = [];
+
+  constructor(begin: (asked: Q) => Judgement<A, F, D>, question: Q, noting: Noting) {
+    const { log, monotonic } = noting;
+    const timings = new AdapterTimings(monotonic);
+    const start = monotonic();
+    super(begin({ ...question, trace: timings }), noting);
+    this.#reveal = log.reveal;
+    this.#monotonic = monotonic;
+    this.#timings = timings;
+    this.#start = start;
+  }
+
+  override add(bag: Bag, asked: A): void {
+    super.add(bag, asked);
+    this.#said.push(attributesRead(bag, bag.reads(), this.#reveal));
+  }
+
+  override form(): undefined {
+    return undefined;
+  }
+
+  protected override ended(decision: D): D {
+    const timing = { tookMs: this.#monotonic() - this.#start, adapters: this.#timings.calls };
+    return this.note(decision, timing, this.#said);
+  }
 }
