@@ -31,6 +31,7 @@ export async function openConnection(
 ): Promise<Connection> {
   // Loaded here: a command line that names no such adapter does not wait for it.
   const nats = await import("@nats-io/transport-node");
+  const { connectNats } = await import("./transport.ts");
   const options = await optionsOf(config, host, nats);
   const closing = new AbortController();
   let connection: NatsConnection | undefined;
@@ -69,7 +70,7 @@ export async function openConnection(
   };
   const attempt = async (): Promise<NatsConnection | undefined> => {
     try {
-      const made = await nats.connect(options);
+      const made = await connectNats(options);
       if (!closing.signal.aborted) return made;
       await made.close();
     } catch (error) {
