@@ -10,6 +10,7 @@ import { overrideMark } from "./holds.ts";
 import { chosenLimit, limitApplies, withoutCost } from "./judge-limits.ts";
 import { keyedLimit } from "./limit-choice.ts";
 import { costOf, countOf, groupedCharge, heldCharge } from "./limit-wishes.ts";
+import type { ChargeDraft } from "./limit-wishes.ts";
 
 /** A wish of one descriptor. */
 export interface DescriptorWish extends Wish {
@@ -52,7 +53,7 @@ export function descriptorWish(
   else if (wanted === undefined) refusal = [codes.resourceExhausted, withoutCost(rule)];
   const giveBack = wanted !== undefined && wanted < 0 ? -wanted : 0;
   const amount = giveBack > 0 || wanted === undefined ? 0 : wanted;
-  const plain: Charge =
+  const plain: ChargeDraft =
     hits === 0
       ? { limit, key, amount, atLeast: 1, bestEffort: false }
       : { limit, key, amount, bestEffort: request.each };
