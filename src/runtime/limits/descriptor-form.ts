@@ -2,7 +2,6 @@ import type { LimitRule } from "../../policy/snapshot.ts";
 import type { Charge } from "../../sdk/index.ts";
 import type { PreparedRule } from "../prepared-rule.ts";
 import type { DescriptorWish } from "./descriptor-wish.ts";
-import type { ChargeDraft } from "./limit-wishes.ts";
 
 /**
  * What the limits of a snapshot want of a descriptor, where that follows from the descriptor alone: the first limit, or
@@ -36,7 +35,7 @@ export function formOf(wishes: readonly DescriptorWish[]): DescriptorForm {
   return wishes.reduceRight<FormWish | undefined>((next, wish) => formWish(wish, next), undefined) ?? "none";
 }
 
-/** Not by `...charge`, as {@link ChargeDraft} says. */
+/** Not by `{ ...charge }`: see `ChargeDraft`. */
 function formWish({ rule, charge }: DescriptorWish, next: FormWish | undefined): FormWish {
   const { limit, key, amount, bestEffort, atLeast, group } = charge;
   const enforced = rule.policy.mode === "enforce";
