@@ -89,13 +89,6 @@ test("where it is not known what was told before, a counter begins with what is 
   t.deepEqual(hub.observer.told, ["dropped metric_sample unknown_start 1"]);
 });
 
-test("an entry of a request that is over adds nothing", async (t) => {
-  const { hub, report } = await requestOf(policies, Infinity);
-  report({ "response.size": 17, "response.code": 200 });
-  t.true(hub.samples.includes("bytes_total{code=200} 0"));
-  t.deepEqual(hub.observer.told, []);
-});
-
 test("over a reload a rule goes on where it was, and one that came begins with what is there", async (t) => {
   const rule = (name: string) => `  - { metric: ${name}, type: counter, value: response.size, ongoing: true }\n`;
   const one = `policy: p\nreport:\n${rule("a")}`;

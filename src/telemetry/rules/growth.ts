@@ -11,7 +11,7 @@ export interface Told {
   sums: number[];
   /**
    * What rules have told that have no sum yet: 0, nothing; `NaN`, it is not known, since records of the request may have
-   * come before that were told elsewhere; `Infinity`, all, since the request is over.
+   * come before that were told elsewhere.
    */
   readonly before: number;
 }

@@ -93,7 +93,7 @@ export class EntryReports {
     if (requests.hasEnded(id)) return false;
     if (entry.moment !== "start") return true;
     const { startMs } = entry;
-    requests.remember(id, requests.get(id) ?? requests.first(id, startMs, undefined), startMs);
+    requests.remember(id, requests.get(id) ?? requests.first(startMs, undefined), startMs);
     return false;
   }
 
@@ -104,7 +104,7 @@ export class EntryReports {
     if (isEnd && (session.ongoing === undefined || (!log.hasGoing && requests.size === 0)))
       return session.report(bag) === "full" ? "full" : "done";
     const id = `${log.scope}\n${this.#decoder.entry.requestId}`;
-    const told = requests.get(id) ?? requests.first(id, startMs, log.hasGoing ? log.sinceMs : undefined);
+    const told = requests.get(id) ?? requests.first(startMs, log.hasGoing ? log.sinceMs : undefined);
     if (!isEnd) {
       session.ongoing!(bag, told);
       requests.remember(id, told, startMs);

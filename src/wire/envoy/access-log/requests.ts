@@ -23,9 +23,9 @@ export class Requests {
    * What was told of a request that is not remembered. That is nothing, unless others may have come before: those of a log
    * may where it tells of requests under way, and began to come `sinceMs`. Left out: none may.
    */
-  first(id: string, startMs: number, sinceMs: number | undefined): Told {
+  first(startMs: number, sinceMs: number | undefined): Told {
     const mayLack = sinceMs !== undefined && (startMs < sinceMs || this.#underWay.mayLack(startMs));
-    return { rules: [], sums: [], before: this.hasEnded(id) ? Infinity : mayLack ? NaN : 0 };
+    return { rules: [], sums: [], before: mayLack ? NaN : 0 };
   }
 
   /** Whether the request is over, and an entry of it came late. */

@@ -84,6 +84,15 @@ test("an entry that the end has overtaken adds nothing", (t) => {
   t.is(total(), 9);
 });
 
+test("requests that nothing tells apart are each counted when they end, also while another log tells of some under way", (t) => {
+  const { incoming, another, records, total } = opened();
+  incoming.message(message({ http: [entry(DownstreamPeriodic, 100)] }, identifier));
+  const bare = httpEntry({ response: { responseBodyBytes: 5n } });
+  another().message(message({ http: [bare, bare, bare] }, { ...identifier, logName: "bare" }));
+  t.is(records.length, 3);
+  t.is(total(), 115);
+});
+
 test("of a request that is older than its log here, or than the hub, it is not known what is new, until the next", (t) => {
   const { incoming, total, ongoing } = opened();
   const old = { startTime: { seconds: 1n, nanos: 0 } };
