@@ -19,7 +19,7 @@ const slotShift = 4;
 const maxSlot = 0x7ff_ffff;
 const maxSketched = 0xffff;
 
-type Tested = Pick<Expression<boolean>, "evaluate" | "guard" | "textTest">;
+export type Tested = Pick<Expression<boolean>, "evaluate" | "guard" | "textTest">;
 
 /**
  * The conditions of many rules as numbers, those that test a text as data. Of thousands of conditions little is in the
@@ -27,14 +27,17 @@ type Tested = Pick<Expression<boolean>, "evaluate" | "guard" | "textTest">;
  * numbers of their conditions where they are needed.
  */
 export class ConditionTable {
-  readonly #numbers = new Map<Tested, readonly number[]>();
   readonly #texts: string[] = [];
   readonly #lists: TextLists;
   /** Each function once. */
   readonly #functions: Condition[] = [];
   readonly #pairs = new RecentPairs();
 
-  constructor(conditions: Iterable<Tested>) {
+  /**
+   * `numbers` is given those of each condition, {@link conditionWidth} of them: the first is its kind, the third says what
+   * else it is beside its text.
+   */
+  constructor(conditions: Iterable<Tested>, numbers: Map<Tested, readonly number[]>) {
     const lists: (readonly string[])[] = [];
     const functions = new Map<Condition, number>();
     const placeOf = (run: Condition): number => {
@@ -43,9 +46,9 @@ export class ConditionTable {
       return place;
     };
     for (const condition of conditions) {
-      if (this.#numbers.has(condition)) continue;
+      if (numbers.has(condition)) continue;
       const { evaluate, guard, textTest } = condition;
-      this.#numbers.set(
+      numbers.set(
         condition,
         isCompact(textTest)
           ? [
@@ -60,11 +63,6 @@ export class ConditionTable {
       );
     }
     this.#lists = new TextLists(lists);
-  }
-
-  /** What one of the conditions is: {@link conditionWidth} numbers, of which the first is its kind and the third says what it is beside its text. */
-  numbersOf(condition: Tested): readonly number[] {
-    return this.#numbers.get(condition)!;
   }
 
   /** The same as `evaluate` of the condition whose numbers stand there. */

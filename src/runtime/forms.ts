@@ -30,8 +30,10 @@ export class Forms {
     this.#starts = new Int32Array(lists.length);
     for (const members of alike.values()) {
       const { numbers } = lists[members[0]!]!;
-      const places = [...numbers.keys()];
-      const own = places.filter((place) => members.some((list) => lists[list]!.numbers[place] !== numbers[place]));
+      const others = members.slice(1);
+      const own: number[] = [];
+      for (let place = 0; place < numbers.length && others.length > 0; place++)
+        if (others.some((list) => lists[list]!.numbers[place] !== numbers[place])) own.push(place);
       const form = forms.length;
       forms.push(numbers.length, own.length);
       for (const place of own) forms.push(place);
@@ -42,8 +44,8 @@ export class Forms {
         for (const place of own) rows.push(lists[list]!.numbers[place]!);
       }
     }
-    this.numbers = Int32Array.from(forms);
-    this.#rows = Int32Array.from(rows);
+    this.numbers = new Int32Array(forms);
+    this.#rows = new Int32Array(rows);
   }
 
   /** Lays a list out and answers where it begins in {@link Forms.numbers}. It stands there until the next one is laid. */

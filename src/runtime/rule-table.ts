@@ -2,7 +2,7 @@ import type { Bag } from "../attributes/bag.ts";
 import { Fault } from "../attributes/fault.ts";
 import type { CheckRule, Policy, Snapshot } from "../policy/snapshot.ts";
 import { type Applies, both, isRuledOut } from "./applies.ts";
-import { ConditionTable, conditionWidth } from "./condition-table.ts";
+import { ConditionTable, conditionWidth, type Tested } from "./condition-table.ts";
 import { Forms, type Shaped } from "./forms.ts";
 import { prepareRule, type PreparedRule, type Tables } from "./prepared-rule.ts";
 import type { RuleIndex } from "./rule-index.ts";
@@ -28,6 +28,9 @@ export const traits = {
   unless: 128,
   distanceShift: 8,
 } as const;
+
+/** Longer lists, such as those of all rules under a slot, are hardly like another one. */
+const maxAlike = 256;
 
 const none: Pick<CheckRule, "when" | "unless"> = {};
 
@@ -58,8 +61,9 @@ export class RuleTable {
     const conditions = snapshot.checks.flatMap(({ kind, when, unless }) =>
       kind === "limit" ? [] : [when ?? [], unless ?? []].flat(),
     );
-    this.#conditions = new ConditionTable(conditions);
-    this.#forms = new Forms(index.lists.map((ordinals) => this.#shaped(ordinals, index)));
+    const numbers = new Map<Tested, readonly number[]>();
+    this.#conditions = new ConditionTable(conditions, numbers);
+    this.#forms = new Forms(index.lists.map((ordinals) => this.#shaped(ordinals, index, numbers)));
   }
 
   /** The rules of each list of the index that apply whenever it is found without a {@link RuleIndex.metFault}. */
@@ -112,7 +116,7 @@ export class RuleTable {
     return this.#conditions.evaluate(this.#forms.numbers, this.#unless, bag);
   }
 
-  #shaped(ordinals: readonly number[], index: RuleIndex): Shaped {
+  #shaped(ordinals: readonly number[], index: RuleIndex, conditions: ReadonlyMap<Tested, readonly number[]>): Shaped {
     const [first = 0] = ordinals;
     const numbers = [first];
     const shape: number[] = [];
@@ -135,11 +139,11 @@ export class RuleTable {
       shape.push(what);
       for (const condition of [when, unless]) {
         if (condition === undefined) continue;
-        const described = this.#conditions.numbersOf(condition);
+        const described = conditions.get(condition)!;
         numbers.push(...described);
         shape.push(described[0]!, described[2]!);
       }
     }
-    return { shape: shape.join(), numbers };
+    return { shape: ordinals.length > maxAlike ? `${ordinals.length} from ${first} on` : shape.join(), numbers };
   }
 }
