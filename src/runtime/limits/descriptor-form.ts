@@ -1,5 +1,5 @@
 import type { LimitRule } from "../../policy/snapshot.ts";
-import type { Charge } from "../../sdk/index.ts";
+import type { Charge, Limit } from "../../sdk/index.ts";
 import type { PreparedRule } from "../prepared-rule.ts";
 import type { DescriptorWish } from "./descriptor-wish.ts";
 
@@ -11,13 +11,51 @@ import type { DescriptorWish } from "./descriptor-wish.ts";
  */
 export type DescriptorForm = FormWish | "none";
 
-/** What one limit wants of a descriptor: the charge, the same object for each request, and whose it is. */
-export interface FormWish extends Charge {
-  readonly rule: LimitRule;
-  readonly enforced: boolean;
+/**
+ * What one limit wants of a descriptor: the charge, the same object for each request, and whose it is. Adapters get it as a
+ * charge: what is not one is not there for who copies or prints it.
+ */
+export class FormWish implements Charge {
+  readonly limit: Limit;
+  readonly key: string;
+  readonly amount: number;
+  readonly bestEffort: boolean;
+  declare readonly atLeast?: number;
+  declare readonly group?: string;
+  hint = -1;
+  readonly #rule: LimitRule;
+  readonly #enforced: boolean;
+  readonly #next: FormWish | undefined;
+
+  constructor({ rule, charge }: DescriptorWish, next: FormWish | undefined) {
+    const { limit, key, amount, bestEffort, atLeast, group } = charge;
+    this.limit = limit;
+    this.key = key;
+    this.amount = amount;
+    this.bestEffort = bestEffort;
+    if (atLeast !== undefined) this.atLeast = atLeast;
+    if (group !== undefined) this.group = group;
+    this.#rule = rule;
+    this.#enforced = rule.policy.mode === "enforce";
+    this.#next = next;
+  }
+
+  get rule(): LimitRule {
+    return this.#rule;
+  }
+
+  get enforced(): boolean {
+    return this.#enforced;
+  }
+
   /** What the limit of the next rule wants. */
-  readonly next: FormWish | undefined;
+  get next(): FormWish | undefined {
+    return this.#next;
+  }
 }
+
+/** The most limits of a descriptor that is kept: what each wants takes some 100 bytes and its key. */
+export const maxWishes = 8;
 
 /**
  * Whether what a limit wanted of a descriptor it will want of the same one again. It may not where a table says the
@@ -30,26 +68,8 @@ export function isLasting({ rule, unless }: PreparedRule, wish: DescriptorWish |
   return wish.answer === undefined && wish.giveBack === 0 && wish.charge.hold === undefined;
 }
 
-/** The form of a descriptor for which limits have these wishes, all of them lasting. */
-export function formOf(wishes: readonly DescriptorWish[]): DescriptorForm {
-  return wishes.reduceRight<FormWish | undefined>((next, wish) => formWish(wish, next), undefined) ?? "none";
-}
-
-/** Not by `{ ...charge }`: see `ChargeDraft`. */
-function formWish({ rule, charge }: DescriptorWish, next: FormWish | undefined): FormWish {
-  const { limit, key, amount, bestEffort, atLeast, group } = charge;
-  const enforced = rule.policy.mode === "enforce";
-  const wish: { -readonly [K in keyof FormWish]: FormWish[K] } = {
-    limit,
-    key,
-    amount,
-    bestEffort,
-    hint: -1,
-    rule,
-    enforced,
-    next,
-  };
-  if (atLeast !== undefined) wish.atLeast = atLeast;
-  if (group !== undefined) wish.group = group;
-  return wish;
+/** The form of a descriptor for which limits have these wishes, all of them lasting. `undefined` where there are too many to keep. */
+export function formOf(wishes: readonly DescriptorWish[]): DescriptorForm | undefined {
+  if (wishes.length > maxWishes) return undefined;
+  return wishes.reduceRight<FormWish | undefined>((next, wish) => new FormWish(wish, next), undefined) ?? "none";
 }

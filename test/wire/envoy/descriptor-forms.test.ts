@@ -1,5 +1,6 @@
 import test from "ava";
 import fc from "fast-check";
+import { Bag } from "../../../src/attributes/bag.ts";
 import type { DescriptorForm } from "../../../src/runtime/limits/descriptor-form.ts";
 import type { Client } from "../../../src/wire/client.ts";
 import { DescriptorForms } from "../../../src/wire/envoy/ratelimit/descriptor-forms.ts";
@@ -149,6 +150,38 @@ test("a reload ends what was known of descriptors", async (t) => {
   await hub.runtime.activate(await compiled("policy: q\ncheck: [{ name: r, limit: 1/h, at: ratelimit }]"));
   t.is(ask([descriptor({ user: "ann" })]).statuses[0]!.currentLimit!.name, "q/r");
   t.is(ask([descriptor({ user: "ann" })]).overallCode, Code.OVER_LIMIT);
+});
+
+test("what a client may give back, where no limit applies, nobody else may after it", async (t) => {
+  const { ask } = await doorTo(
+    'policy: edge\nmatch: ratelimit.domain == "other"\ncheck: [{ name: r, limit: 1/h, at: ratelimit }]',
+  );
+  const back = [descriptor({ user: "ann" }, { hitsAddend: 2n, isNegativeHits: true })];
+  for (let i = 0; i < 3; i++) t.is(ask(back, { client: gateway }).overallCode, Code.OK);
+  t.throws(() => ask(back), { message: /may give hits back/ });
+});
+
+/** What some limits in a request of one descriptor want of it. */
+async function formIn(limits: number): Promise<DescriptorForm | undefined> {
+  const rules = Array.from({ length: limits }, (_, i) => `  - { name: r${i}, limit: 5/h, at: ratelimit }`);
+  const { runtime } = await world(["policy: p", "check:", ...rules].join("\n"));
+  const { rateLimit, snapshot } = runtime.acquire();
+  const judgement = rateLimit({});
+  judgement.add(new Bag(snapshot.layout), {});
+  return judgement.form();
+}
+
+test("a descriptor to which very many limits apply is not kept: a flood of them must not fill the memory", async (t) => {
+  t.not(await formIn(8), undefined);
+  t.is(await formIn(9), undefined);
+});
+
+test("an adapter that copies or prints a charge which is made again sees nothing but the charge", async (t) => {
+  const form = await formIn(2);
+  if (form === undefined || form === "none") return t.fail();
+  const names = ["limit", "key", "amount", "bestEffort", "hint"];
+  t.deepEqual(Object.keys({ ...form }), names);
+  t.deepEqual(Object.keys(JSON.parse(JSON.stringify(form)) as object), names);
 });
 
 /** Asks for descriptors of some bytes; what is known of one is its text. */

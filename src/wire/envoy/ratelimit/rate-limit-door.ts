@@ -90,7 +90,9 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
         override = undefined;
       }
       judgement.add(filler.bag, { hits: hitsOf(hits, request.hits, isNegative), override });
-      if (place >= 0 || !mayBeKnown || descriptor.override !== undefined || !forms.isWelcome()) continue;
+      // Not every client may ask for another limit, or give back: that is looked at anew each time.
+      const isPlain = descriptor.override === undefined && !isNegative;
+      if (place >= 0 || !mayBeKnown || !isPlain || !forms.isWelcome()) continue;
       const form = judgement.form();
       if (form !== undefined) forms.keep(buffer, request, i, form, attributesOf(filler, buffer));
     }
