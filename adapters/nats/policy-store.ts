@@ -75,8 +75,8 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
       throw new Error(`nats is away: ${connection.reason()}`);
     return open;
   };
-  /** What each hub said last, as the bucket has it. */
-  const keptWords = async ({ nats, hubs }: Buckets): Promise<readonly HubSaid[]> => {
+  /** Tells what each hub said last, as the bucket has it. Word by word: all of them together may be large. */
+  const tellKept = async ({ nats, hubs }: Buckets, tell: (said: HubSaid) => void): Promise<void> => {
     const manager = await jetstreamManager(nats, { timeout: config.timeout, checkAPI: false });
     // Not by the bucket's history, whose end never comes where a hub speaks while it is read.
     const info = await manager.streams
@@ -86,14 +86,12 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
         throw error;
       });
     const names = Object.keys(info?.state.subjects ?? {}).slice(0, maxHubs);
-    const words: HubSaid[] = [];
     for (let from = 0; from < names.length; from += readsAtOnce) {
       const some = names.slice(from, from + readsAtOnce).map((subject) => subject.slice(hubPrefix.length));
       for (const [i, entry] of (await Promise.all(some.map((hub) => hubs.get(hub)))).entries())
         if (entry?.operation === "PUT")
-          words.push({ hub: some[i]!, bytes: entry.value, agoMs: agoMs(entry.created, info?.ts) });
+          tell({ hub: some[i]!, bytes: entry.value, agoMs: agoMs(entry.created, info?.ts) });
     }
-    return words;
   };
   return {
     async prepare() {
@@ -170,7 +168,9 @@ export async function openPolicyStore(config: NatsConfig, host: PolicyStoreHost)
       });
       try {
         // Asked on the same connection, after the subscription: nothing falls between the two.
-        for (const said of await keptWords(all)) if (!spoke.has(said.hub)) heard(said);
+        await tellKept(all, (said) => {
+          if (!spoke.has(said.hub)) heard(said);
+        });
       } catch (error) {
         live.unsubscribe();
         throw error;

@@ -202,6 +202,19 @@ test("what is no word of the hub under whose name it is said is left out", (t) =
   t.is(fleet.hubs().length, 10_000);
 });
 
+test("of very many reasons for a refusal no more is kept than fits, and room that a hub gives back is used again", (t) => {
+  const fleet = createFleet(() => 0);
+  const refused = { version: next, problems: Array.from({ length: 10 }, () => "x".repeat(4000)) };
+  for (let i = 0; i < 250; i++) fleet.hear(said(`hub-${100 + i}`, { refused }));
+  const reasons = () => fleet.hubs().map(({ word }) => word!.refused?.problems.length);
+  t.is(fleet.hubs().length, 250);
+  t.is(reasons().filter((count) => count === 10).length, 209);
+  t.is(reasons().at(-1), 0);
+  fleet.hear(said("hub-100", {}));
+  fleet.hear(said("hub-349", { refused }));
+  t.is(reasons().at(-1), 10);
+});
+
 test("no word steers the terminal of who reads it, and what hubs say is read again as it was", (t) => {
   const texts = fc.string({ unit: "binary", maxLength: 60 });
   fc.assert(
