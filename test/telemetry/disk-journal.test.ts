@@ -274,6 +274,19 @@ test("two processes do not write one folder", async (t) => {
   t.false(readdirSync(folder).includes("lock"));
 });
 
+test("the lock of a process counts for nothing when its number is another's by now", async (t) => {
+  const folder = folderOf(t);
+  const { journal } = await opened(folder);
+  const [, begin] = readFileSync(join(folder, "lock"), "utf8").split(" ");
+  await journal.close();
+  if (process.platform !== "linux") return void t.is(begin, undefined);
+  t.regex(begin!, /^[0-9a-f-]{36}-[0-9]+$/);
+  // That number runs, but began at another time.
+  writeFileSync(join(folder, "lock"), `${process.ppid} ${begin}`);
+  const { journal: again } = await opened(folder);
+  await again.close();
+});
+
 for (const [code, refusal] of [
   ["ENOSPC", "full"],
   ["EIO", "away"],

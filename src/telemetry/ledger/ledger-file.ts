@@ -67,8 +67,7 @@ export class LedgerFile {
     numbered.writeUIntLE(sequence, 0, sequenceBytes);
     numbered.set(content, sequenceBytes);
     const end = writeRecord(this.#bytes, 0, numbered);
-    const { bytesWritten } = await this.#handle.write(this.#bytes, 0, end, slotStart(sequence % 2));
-    if (bytesWritten < end) throw new Error(`only ${bytesWritten} of ${end} bytes were written`);
+    await writeWhole(this.#handle, this.#bytes.subarray(0, end), slotStart(sequence % 2));
     this.#sequence = sequence;
   }
 
@@ -99,7 +98,13 @@ function readSlot(bytes: Buffer, slot: number): Slot | undefined {
 
 /** Gives the file all its blocks, and its mark last. */
 async function fill(handle: FileHandle, bytes: Buffer): Promise<void> {
-  await handle.write(bytes, headBytes, fileBytes - headBytes, headBytes);
+  await writeWhole(handle, bytes.subarray(headBytes), headBytes);
   mark.copy(bytes);
-  await handle.write(bytes, 0, headBytes, 0);
+  await writeWhole(handle, bytes.subarray(0, headBytes), 0);
+}
+
+/** Throws also where a disk had room for a part only, of which the system makes no error. */
+async function writeWhole(handle: FileHandle, bytes: Buffer, at: number): Promise<void> {
+  const { bytesWritten } = await handle.write(bytes, 0, bytes.length, at);
+  if (bytesWritten < bytes.length) throw new Error(`only ${bytesWritten} of ${bytes.length} bytes were written`);
 }
