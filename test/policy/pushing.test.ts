@@ -67,3 +67,14 @@ test("a push holds also where what is not kept any more cannot be dropped, and s
   t.is(litter, "nats is away: timeout");
   t.is(sets.size, 22);
 });
+
+test("where what is stored names no set, nothing is pushed, and it is said what can be done", async (t) => {
+  for (const stored of ["garbage", '{"version":5}', ""]) {
+    const bytes = Buffer.from(stored);
+    const { store } = storeWith(() => ({ current: async () => ({ bytes, revision: 1 }) }));
+    await t.throwsAsync(push(store, setWith("a"), Date.now), {
+      code: "WEIR_PUSH",
+      message: 'what is stored as "current" names no policy set: delete that key of the store, and push again',
+    });
+  }
+});

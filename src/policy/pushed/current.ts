@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { WeirError } from "../../util/weir-error.ts";
 
 const version = z.string().regex(/^[0-9a-f]{12}$/);
 const pushed = z.strictObject({ version, time: z.iso.datetime() });
@@ -11,9 +12,14 @@ export type Current = z.output<typeof shape>;
 /** How many sets are kept to go back to. */
 const maxBefore = 20;
 
-/** Reads what a store has; rejects bytes that are none. */
+/** Reads what a store has. Throws WEIR_PUSH, with what can be done, where that names no set. */
 export function decodeCurrent(bytes: Uint8Array): Current {
-  return shape.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  try {
+    return shape.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  } catch {
+    const message = 'what is stored as "current" names no policy set: delete that key of the store, and push again';
+    throw new WeirError("WEIR_PUSH", message);
+  }
 }
 
 export function encodeCurrent(current: Current): Uint8Array {
