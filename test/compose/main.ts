@@ -65,8 +65,17 @@ async function main(keep: boolean): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-const { values } = parseArgs({
-  options: { keep: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
-});
-if (values.help) process.stdout.write(usage);
-else process.exitCode = await main(values.keep);
+/** The options; `undefined` where they are none of ours, which is said. */
+function options(): { readonly keep: boolean; readonly help: boolean } | undefined {
+  try {
+    const boolean = { type: "boolean", default: false } as const;
+    return parseArgs({ options: { keep: boolean, help: boolean } }).values;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${usage}`);
+    return undefined;
+  }
+}
+
+const asked = options();
+if (asked?.help) process.stdout.write(usage);
+else process.exitCode = asked === undefined ? 2 : await main(asked.keep);
