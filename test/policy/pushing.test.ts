@@ -1,5 +1,5 @@
 import test from "ava";
-import { push } from "../../src/policy/pushed/pushing.ts";
+import { push, rollback } from "../../src/policy/pushed/pushing.ts";
 import { setOf } from "../../src/policy/pushed/pushed-set.ts";
 import type { PolicyStore } from "../../src/sdk/index.ts";
 
@@ -77,4 +77,16 @@ test("where what is stored names no set, nothing is pushed, and it is said what 
       message: 'what is stored as "current" names no policy set: delete that key of the store, and push again',
     });
   }
+});
+
+test("a rollback that leads nowhere says which sets are kept", async (t) => {
+  const { store } = storeWith();
+  const back = (to?: string) => rollback(store, to, Date.now);
+  await t.throwsAsync(back(), { code: "WEIR_PUSH", message: "no policies were pushed yet" });
+  const { version: first } = await push(store, setWith("first"), Date.now);
+  await t.throwsAsync(back(), { message: `there is no set before ${first}, which holds` });
+  const { version: second } = await push(store, setWith("second"), Date.now);
+  await t.throwsAsync(back(second), { message: `${second} holds already; kept are ${first}` });
+  await t.throwsAsync(back("abc"), { message: `abc is none of the sets that are kept: ${first}` });
+  t.is((await back()).version, first);
 });

@@ -36,10 +36,17 @@ export async function rollback(store: PolicyStore, to: string | undefined, now: 
   return move(store, (current) => {
     const next = current && afterRollback(current, to, new Date(now()).toISOString());
     if (next !== undefined) return Promise.resolve(next);
-    const kept = current?.before.map(({ version }) => version).join(", ");
-    const why = to === undefined ? "there is no set before it" : `${to} is none of the sets before it`;
-    throw new WeirError("WEIR_PUSH", `${why}${kept ? `: ${kept}` : ""}`);
+    throw new WeirError("WEIR_PUSH", whyNoneBefore(current, to));
   });
+}
+
+function whyNoneBefore(current: Current | undefined, to: string | undefined): string {
+  if (current === undefined) return "no policies were pushed yet";
+  const before = current.before.map(({ version }) => version).join(", ");
+  if (before === "") return `there is no set before ${current.version}, which holds`;
+  return to === current.version
+    ? `${to} holds already; kept are ${before}`
+    : `${to} is none of the sets that are kept: ${before}`;
 }
 
 async function move(store: PolicyStore, next: (current: Current | undefined) => Promise<Current>): Promise<Moved> {
