@@ -46,7 +46,7 @@ const request: fc.Arbitrary<Attributes> = fc
   })
   .map((given) => Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Attributes);
 
-test("rules that were written alike decide, and read, what each of them says by itself", async (t) => {
+test("rules that were written alike decide, read, and are counted, as each of them says by itself", async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(template, { minLength: 1, maxLength: 3 }),
@@ -69,7 +69,8 @@ test("rules that were written alike decide, and read, what each of them says by 
               .replaceAll("NAME", name),
           ),
         );
-        const { snapshot, bag, checkNow } = await world(texts);
+        const { snapshot, bag, checkNow, runtime } = await world(texts);
+        const applied = new Map(snapshot.checks.map(({ id }) => [id, 0]));
         const index = new RuleIndex(snapshot.checks);
         for (const each of requests) {
           const plain = bag(each);
@@ -77,8 +78,13 @@ test("rules that were written alike decide, and read, what each of them says by 
           const found = index
             .rules(plain)
             .map((ordinal) => prepareRule(snapshot.checks[ordinal]!, snapshot, () => () => undefined));
-          const apply = (kind: string): readonly PreparedRule[] =>
-            found.filter((rule) => rule.kind === kind && applies(rule, matches(rule, plain), plain) !== false);
+          const apply = (kind: string): readonly PreparedRule[] => {
+            const those = found.filter(
+              (rule) => rule.kind === kind && applies(rule, matches(rule, plain), plain) !== false,
+            );
+            for (const { rule } of those) applied.set(rule.id, applied.get(rule.id)! + 1);
+            return those;
+          };
           const refusing = apply("deny").filter(({ unless }) => unless?.(plain) !== true);
           const idsIn = (mode: string): string[] =>
             refusing.flatMap(({ rule: { id, policy } }) => (policy.mode === mode ? [id] : []));
@@ -89,6 +95,7 @@ test("rules that were written alike decide, and read, what each of them says by 
           t.deepEqual(decision.observed, idsIn("observe"));
           t.deepEqual(readsOf(bag(each), decision), readsOf(bag(each), { reads: plain.reads() }));
         }
+        t.deepEqual(new Map(Array.from(runtime.ruleTotals(), (each) => [each.rule.id, each.applied])), applied);
       },
     ),
     { numRuns: fuzzRuns(150) },
