@@ -92,7 +92,9 @@ test("the question about the example mesh is answered as the page shows it, also
 });
 
 test("the commands that the page names are those of the program", async (t) => {
-  const named = [...readme.matchAll(/`weir serve`, ([^.]*)\.\sEach has/g)].flatMap((m) => [...m[1]!.matchAll(/`(\w+)`/g)]);
+  const named = [...readme.matchAll(/`weir serve`, ([^.]*)\.\sEach has/g)].flatMap((m) => [
+    ...m[1]!.matchAll(/`(\w+)`/g),
+  ]);
   const { stdout } = await runWeir(["--help"]);
   const listed = [...stdout.matchAll(/^ {2}(\w+) .*\[/gm)].map((m) => m[1]!).filter((name) => name !== "help");
   t.deepEqual(["serve", ...named.map((m) => m[1]!)].sort(), listed.filter((name) => name !== "weir").sort());
