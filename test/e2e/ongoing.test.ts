@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
-import { createServer as createNetServer, type AddressInfo, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import test, { type ExecutionContext } from "ava";
+import { listenForBoth, type Listening } from "./both-versions.ts";
 import { connect, metric, stream, until } from "./clients.ts";
 import { envoyProgram, startEnvoy, type Envoy } from "./envoy-process.ts";
 import { envoyVersions } from "./peers.ts";
@@ -22,11 +23,9 @@ report:
 `;
 
 /** A service whose answers last as long as the test wants. */
-interface Streams {
-  readonly port: number;
+interface Streams extends Listening {
   /** The answer to a path, once it was asked for. */
   answer(path: string): Promise<ServerResponse>;
-  close(): void;
 }
 
 /** Starts it, for HTTP/1.1, WebSockets (whose bytes it sends back) and gRPC (whose messages it sends back) on one port. */
@@ -47,29 +46,11 @@ async function startStreams(): Promise<Streams> {
     response.addTrailers({ "grpc-status": "0" });
     asked.pipe(response);
   });
-  const sockets = new Set<Socket>();
-  const server = createNetServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => undefined);
-    // The first bytes tell the protocol.
-    socket.once("readable", () => {
-      const chunk = socket.read() as Buffer | null;
-      if (chunk === null) return;
-      socket.unshift(chunk);
-      (chunk.toString("latin1", 0, 3) === "PRI" ? http2 : http).emit("connection", socket);
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
   return {
-    port: (server.address() as AddressInfo).port,
+    ...(await listenForBoth(http, http2)),
     async answer(path) {
       await until(() => answers.has(path));
       return answers.get(path)!;
-    },
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
     },
   };
 }

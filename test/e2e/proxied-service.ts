@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { request as requestTls } from "node:https";
 import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server, type Http2ServerRequest } from "node:http2";
-import { connect, createServer as createNetServer, type AddressInfo, type Socket } from "node:net";
-import { once } from "node:events";
+import { connect } from "node:net";
 import { rmSync } from "node:fs";
+import { listenForBoth, type Listening } from "./both-versions.ts";
 import { leashed } from "./leash.ts";
 import type { Program } from "./programs.ts";
 
@@ -19,11 +19,9 @@ export interface Seen {
 }
 
 /** A service that tells in its answer what it got. */
-export interface Service {
-  readonly port: number;
+export interface Service extends Listening {
   /** How many requests reached it. */
   count(): number;
-  close(): void;
 }
 
 /**
@@ -51,29 +49,7 @@ export async function startService(): Promise<Service> {
   };
   const http = createServer({ maxHeaderSize: 128 * 1024 }, (asked, response) => void answer(asked, response));
   const http2 = createHttp2Server((asked, response) => void answer(asked, response));
-  const sockets = new Set<Socket>();
-  const server = createNetServer((socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-    socket.on("error", () => undefined);
-    // The first bytes tell the protocol.
-    socket.once("readable", () => {
-      const chunk = socket.read() as Buffer | null;
-      if (chunk === null) return;
-      socket.unshift(chunk);
-      (chunk.toString("latin1", 0, 3) === "PRI" ? http2 : http).emit("connection", socket);
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    port: (server.address() as AddressInfo).port,
-    count: () => count,
-    close: () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
+  return { ...(await listenForBoth(http, http2)), count: () => count };
 }
 
 type Asked = IncomingMessage | Http2ServerRequest;
