@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
+import { startNats } from "../adapters/nats-server.ts";
 import { method } from "../wire/envoy/access-log/door.ts";
 import { httpEntry, identifier, message } from "../wire/envoy/access-log/entries.ts";
 import { connect, metric, post, stream, until } from "./clients.ts";
@@ -9,6 +10,9 @@ import { freePort } from "./free-port.ts";
 import { startHub, writeFolder, type Hub } from "./hub.ts";
 import { notRun } from "./programs.ts";
 import { startPrometheus } from "./prometheus-process.ts";
+
+const nats = await startNats();
+if (!("gap" in nats)) test.after.always(() => nats.dispose());
 
 interface Before {
   readonly end: string;
@@ -144,11 +148,12 @@ function accessLog(t: ExecutionContext, hub: Hub) {
   };
 }
 
-const logging = (buffer: string) => ({
+const logging = (buffer: string, adapters = "") => ({
   "weir.yaml": `
 telemetry: { ledger: state/ledger, mesh: none, ${buffer} }
 adapters:
   out: { adapter: log, to: out.log }
+  ${adapters}
 `,
   "policies/logged.yaml": "policy: logged\nreport:\n  - { log: logged, fields: { n: request.path }, to: out }\n",
 });
@@ -159,13 +164,20 @@ function arrived(folder: string): number {
   return new Set(lines.map((line) => (JSON.parse(line) as { n: string }).n)).size;
 }
 
-for (const [buffer, what] of [
-  ["buffer: memory", "log_entry"],
-  ["buffer: disk", "record"],
+/** The adapter that has the stream of `buffer: nats`: one for each life, or a hub would go on with what another left. */
+const natsAdapter = (life: number): string =>
+  "gap" in nats ? "" : `nats: { servers: "${nats.url}", journal: { name: LEDGER-${life}, maxSize: 64MiB } }`;
+
+if ("gap" in nats) test("with buffer: nats what a killed hub had taken is counted", (t) => notRun(t, nats));
+
+for (const [buffer, what, adapters] of [
+  ["buffer: memory", "log_entry", () => ""],
+  ["buffer: disk", "record", () => ""],
+  ...("gap" in nats ? [] : [["buffer: nats", "record", natsAdapter] as const]),
 ] as const)
   test(`with ${buffer} what a hub had taken of an access log when it was killed has arrived, or is counted`, async (t) => {
     for (let life = 0; life < 3; life++) {
-      const { folder, start } = await hubsIn(t, logging(buffer));
+      const { folder, start } = await hubsIn(t, logging(buffer, adapters(life)));
       const hub = await start();
       const log = accessLog(t, hub);
       const takenAt: { readonly atMs: number; readonly records: number }[] = [];
