@@ -8,6 +8,7 @@ import { createWeir, type Weir } from "../weir.ts";
 import type { Io } from "./io.ts";
 import { plural } from "./plural.ts";
 import { addPolicyOptions, type PolicyOptions } from "./policy-options.ts";
+import { createStopSignals } from "./stop-signals.ts";
 
 interface ServeOptions extends PolicyOptions {
   readonly grpc?: string;
@@ -71,10 +72,12 @@ async function serve(options: ServeOptions, io: Io, host: { version: string; sig
   // Signals are taken from the start: one that comes while policies are compiled must not be lost.
   let stop: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (stop = resolve));
-  let signals = 0;
+  const stopSignal = createStopSignals({ env: io.env, now: () => performance.now() });
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     host.signals.on(signal, () => {
-      if (++signals > 1) host.signals.exit(signal === "SIGINT" ? 130 : 143);
+      const meaning = stopSignal(signal);
+      if (meaning === "exit") host.signals.exit(signal === "SIGINT" ? 130 : 143);
+      if (meaning !== "drain") return;
       log.info({ signal }, "stopping; a second signal exits at once");
       stop();
     });

@@ -59,7 +59,9 @@ export async function startHub(
     ...["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json-ready"],
     ...(options.args ?? []),
   ];
-  const child = spawn(...leashed(process.execPath, args), { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+  // What npm tells the programs that it runs is meant for the tests, not for their hubs.
+  const env = { ...process.env, npm_lifecycle_event: undefined };
+  const child = spawn(...leashed(process.execPath, args), { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
   let stderr = "";
   const watchers = new Set<() => void>();
