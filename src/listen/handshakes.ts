@@ -30,7 +30,7 @@ export function watchHandshakes(server: Server, options: HandshakeOptions): () =
       // The one that began first gives way: an honest handshake takes a moment, and who says nothing keeps nobody out.
       const [first, slow] = pending.entries().next().value!;
       pending.delete(first);
-      options.refused("handshakes", slow.remoteAddress ?? "unknown", undefined);
+      options.refused("handshakes", addressOf(slow), undefined);
       slow.destroy();
     }
     pending.set(peer, socket);
@@ -39,7 +39,7 @@ export function watchHandshakes(server: Server, options: HandshakeOptions): () =
     });
   });
   server.on("tlsClientError", (error, socket) => {
-    const peer = socket.remoteAddress ?? "unknown";
+    const peer = addressOf(socket);
     const reason = reasonOf(error, socket);
     // Node leaves a connection open whose handshake has timed out.
     socket.destroy();
@@ -48,7 +48,7 @@ export function watchHandshakes(server: Server, options: HandshakeOptions): () =
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     pending.delete(endOf(socket));
     if (socket.authorized || socket.getPeerX509Certificate() === undefined) return;
-    options.refused(certificateReason(authorizationCode(socket)), socket.remoteAddress ?? "unknown", undefined);
+    options.refused(certificateReason(authorizationCode(socket)), addressOf(socket), undefined);
     socket.destroy();
   });
   return () => {
@@ -58,6 +58,11 @@ export function watchHandshakes(server: Server, options: HandshakeOptions): () =
 
 function endOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
+}
+
+/** The address of a peer. A socket of TLS that Node has closed by itself has forgotten it, the one below it has not. */
+function addressOf(socket: Socket & { readonly _parent?: Socket }): string {
+  return socket.remoteAddress ?? socket._parent?.remoteAddress ?? "unknown";
 }
 
 /** Why a handshake failed, in a word of ours; `undefined` for a peer that went away. */

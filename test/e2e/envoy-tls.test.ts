@@ -1,14 +1,14 @@
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
-import test from "ava";
-import { createAuthority, type KeyedCertificate } from "./certificates.ts";
+import test, { type ExecutionContext } from "ava";
+import { createAuthority, hourAgo, type KeyedCertificate } from "./certificates.ts";
 import { metric, until } from "./clients.ts";
 import { envoyProgram, startEnvoy } from "./envoy-process.ts";
 import { envoyVersions } from "./peers.ts";
-import { startHub, writeFolder } from "./hub.ts";
+import { startHub, writeFolder, type Hub } from "./hub.ts";
 import { notRun } from "./programs.ts";
-import { ask, startService } from "./proxied-service.ts";
+import { ask, startService, type Service } from "./proxied-service.ts";
 
 const weirYaml = `
 policies: ./policies
@@ -50,22 +50,26 @@ report:
 
 const pem = (name: string, { cert, key }: KeyedCertificate) => ({ [`${name}.pem`]: cert, [`${name}.key`]: key });
 
-test("callers are told apart by certificates, and Envoy and the hub by theirs", async (t) => {
-  const found = await envoyProgram(envoyVersions[0]);
-  if ("gap" in found) return notRun(t, found);
-  const authority = createAuthority();
-  const stranger = createAuthority();
-  const callers = {
-    web: authority.issue({ uris: ["spiffe://mesh.example/ns/shop/sa/web"] }),
-    batch: authority.issue({ uris: ["spiffe://mesh.example/ns/shop/sa/batch"] }),
-    stranger: stranger.issue({ uris: ["spiffe://mesh.example/ns/shop/sa/web"] }),
-  };
+const authority = createAuthority();
+const stranger = createAuthority();
+const envoyName = { uris: ["spiffe://mesh.example/ns/edge/sa/envoy"] };
+
+interface Given {
+  readonly hub: Hub;
+  readonly service: Service;
+  file(name: string): string;
+  /** What every Envoy of these tests is told. */
+  readonly args: readonly string[];
+}
+
+/** A hub that takes the calls of one Envoy, and the certificate that Envoy shows it, as `envoy.pem`. */
+async function start(t: ExecutionContext, shown: KeyedCertificate): Promise<Given> {
   const folder = await writeFolder({
     "weir.yaml": weirYaml,
     "policies/ledger.yaml": policies,
     "ca.pem": authority.cert,
     ...pem("hub", authority.issue()),
-    ...pem("envoy", authority.issue({ uris: ["spiffe://mesh.example/ns/edge/sa/envoy"] })),
+    ...pem("envoy", shown),
     ...pem("listener", authority.issue({ dns: ["shop.example"] })),
   });
   const file = (name: string) => join(folder, name);
@@ -77,6 +81,18 @@ test("callers are told apart by certificates, and Envoy and the hub by theirs", 
     ...["--config", file("weir.yaml"), "--hub", hub.grpc, "--upstream", `127.0.0.1:${service.port}`],
     ...["--timeout", "10s", "--tls-ca", file("ca.pem")],
   ];
+  return { hub, service, file, args };
+}
+
+test.serial("callers are told apart by certificates, and Envoy and the hub by theirs", async (t) => {
+  const found = await envoyProgram(envoyVersions[0]);
+  if ("gap" in found) return notRun(t, found);
+  const callers = {
+    web: authority.issue({ uris: ["spiffe://mesh.example/ns/shop/sa/web"] }),
+    batch: authority.issue({ uris: ["spiffe://mesh.example/ns/shop/sa/batch"] }),
+    stranger: stranger.issue({ uris: ["spiffe://mesh.example/ns/shop/sa/web"] }),
+  };
+  const { hub, args, file } = await start(t, authority.issue(envoyName));
   const shown = ["--tls-cert", file("envoy.pem"), "--tls-key", file("envoy.key")];
   const served = [
     "--listen-cert",
@@ -118,9 +134,46 @@ test("callers are told apart by certificates, and Envoy and the hub by theirs", 
   const connection = { service: "ledger", protocol: "tcp" };
   await until(async () => (await metric(hub, "ledger_connections_total", connection)) === 1);
   t.is(await metric(hub, "ledger_received_bytes_total", { service: "ledger" }), request.length);
-
-  // A client that shows no certificate is not served: the same Envoy without one.
-  const plain = await startEnvoy(found, [...args, ...served]);
-  t.teardown(plain.dispose);
-  t.is((await ask(plain.port, "/", { tls: { ca: authority.cert, ...callers.web } })).status, 503);
 });
+
+/** Envoys that the hub does not serve, or that do not take it for the hub; and what the hub counts. */
+const unserved: readonly {
+  readonly title: string;
+  readonly shown?: KeyedCertificate;
+  readonly args?: readonly string[];
+  readonly reason: string;
+}[] = [
+  { title: "no certificate", reason: "no_certificate" },
+  { title: "a certificate of another authority", shown: stranger.issue(envoyName), reason: "untrusted" },
+  {
+    title: "a certificate that has expired",
+    shown: authority.issue({ ...envoyName, notBefore: new Date(Date.now() - 9e6), notAfter: hourAgo() }),
+    reason: "expired",
+  },
+  {
+    title: "a certificate with a name that nobody has written down",
+    shown: authority.issue({ uris: ["spiffe://mesh.example/ns/shop/sa/web"] }),
+    reason: "client",
+  },
+  {
+    title: "its certificate, asking for a hub of another name",
+    shown: authority.issue(envoyName),
+    args: ["--tls-name", "other.example"],
+    reason: "peer_distrusts",
+  },
+];
+
+for (const { title, shown, args: more = [], reason } of unserved) {
+  test.serial(`an Envoy with ${title} is not answered, and lets nothing pass`, async (t) => {
+    const found = await envoyProgram(envoyVersions[0]);
+    if ("gap" in found) return notRun(t, found);
+    const { hub, service, args, file } = await start(t, shown ?? authority.issue());
+    const own = shown === undefined ? [] : ["--tls-cert", file("envoy.pem"), "--tls-key", file("envoy.key")];
+    const envoy = await startEnvoy(found, [...args, ...own, ...more]);
+    t.teardown(envoy.dispose);
+    const before = service.count();
+    t.is((await ask(envoy.port, "/")).status, 503);
+    t.is(service.count(), before);
+    await until(async () => (await metric(hub, "weir_callers_refused_total", { at: "grpc", reason })) > 0);
+  });
+}

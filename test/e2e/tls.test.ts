@@ -42,7 +42,7 @@ test.serial("certificates that are required: bad ones are refused at each listen
     t.is((await mixerCheck(grpcClient(t, hub, certificate))).code, 14, name);
     await t.throwsAsync(https(hub.http, "/openapi.json", certificate), undefined, name);
     await until(async () => (await refusals(hub, "grpc", reason)) > 0 && (await refusals(hub, "http", reason)) > 0);
-    await hub.saw(`"listener":"grpc","reason":"${reason}"`);
+    await hub.saw(`"listener":"grpc","reason":"${reason}","peer":"127.0.0.1"`);
   }
   for (const certificate of [web, authority.intermediate("below").issue()]) {
     t.is((await mixerCheck(grpcClient(t, hub, certificate))).code, 0);
