@@ -22,6 +22,7 @@ import {
 import { headingText, printFor, warn } from "./proxy/print.ts";
 import { comparedWith, readsOfPolicies } from "./proxy/reads.ts";
 import { serviceOf } from "./proxy/service.ts";
+import { WeirError } from "../util/weir-error.ts";
 
 interface EnvoyOptions extends ProxyOptions {
   readonly fragment: Fragment;
@@ -81,7 +82,7 @@ export function addEnvoyCommand(program: Command, io: Io): void {
       `
 What can be printed:
 ${Object.entries(pieces)
-  .map(([name, { what }]) => `  ${name.padEnd(17)} ${what}`)
+  .map(([name, { what }]) => `  ${name.padEnd(18)} ${what}`)
   .join("\n")}
 
 Files of certificates are named as Envoy sees them. What the policies read and Envoy cannot tell is said on standard
@@ -130,6 +131,12 @@ function printEnvoy(options: EnvoyOptions, snapshot: Snapshot, io: Io): void {
 
 function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: ReadonlyMap<string, string>): EnvoySettings {
   const { jwtPayload, direction, admin, upstreamProtocol } = options;
+  if (options.fragment === "envoy-filter" && direction === "outbound") {
+    throw new WeirError(
+      "WEIR_USAGE",
+      "--fragment envoy-filter is for the sidecars of the service: --direction inbound",
+    );
+  }
   const ongoingMs = options.ongoing ?? (options.fragment === "access-log-options" ? 10_000 : undefined);
   return {
     ...proxySettings(options, snapshot.settings.listen.grpc.address, attributes),

@@ -346,6 +346,7 @@ const mistakes: readonly { args: readonly string[]; says: RegExp }[] = [
   { args: ["--ongoing", "10"], says: /expected 100ms to 1h, such as 10s/ },
   { args: ["--descriptor", "tenant"], says: /key=header:NAME/ },
   { args: ["--fragment", "filter"], says: /bootstrap, tcp-bootstrap/ },
+  { args: ["--fragment", "envoy-filter", "--direction", "outbound"], says: /envoy-filter .* --direction inbound/ },
 ];
 
 for (const { args, says } of mistakes) {
@@ -366,6 +367,7 @@ test("policies with mistakes print no configuration", async (t) => {
 
 const fragments: readonly { fragment: string; holds: RegExp }[] = [
   { fragment: "bootstrap", holds: /^# Printed by weir envoy[^]*^static_resources:[^]*^ +# Fail closed: /m },
+  { fragment: "envoy-filter", holds: /^kind: EnvoyFilter$[^]*^ {4}# The hub\.$/m },
   { fragment: "ext-authz", holds: /^name: envoy\.filters\.http\.ext_authz$/m },
   { fragment: "ratelimit", holds: /^name: envoy\.filters\.http\.ratelimit$/m },
   { fragment: "rate-limit-quota", holds: /^name: envoy\.filters\.http\.rate_limit_quota$/m },
@@ -387,6 +389,44 @@ for (const { fragment, holds } of fragments) {
     t.deepEqual(JSON.parse(json.out), parse(out));
   });
 }
+
+for (const more of [[], ["--quota"], ["--fail-open", "--ongoing", "2s"]]) {
+  test(`the EnvoyFilter of Istio has the parts of the whole, each as a patch: ${more.join(" ")}`, async (t) => {
+    const rules = [deny(service), limit("source.ip").replace("it", "other")];
+    const whole = await config(t, rules, more);
+    const found = await config(t, rules, ["--fragment", "envoy-filter", ...more]);
+    t.like(found, { apiVersion: "networking.istio.io/v1alpha3", kind: "EnvoyFilter" });
+    t.deepEqual(found.metadata, { name: "weir-web", namespace: "shop" });
+    t.deepEqual(found.spec.workloadSelector, { labels: { app: "web" } });
+    const valuesOf = (kind: string, operation: string): any[] =>
+      found.spec.configPatches
+        .filter(({ applyTo, patch }: any) => applyTo === kind && patch.operation === operation)
+        .map(({ match, patch }: any) => {
+          t.is(match.context, "SIDECAR_INBOUND");
+          return patch.value;
+        });
+    t.deepEqual(valuesOf("CLUSTER", "ADD"), [clusters(whole)[0]]);
+    t.deepEqual(valuesOf("HTTP_FILTER", "INSERT_BEFORE"), filters(whole).slice(0, 2));
+    const { typed_per_filter_config, rate_limits } = host(whole);
+    t.deepEqual(valuesOf("VIRTUAL_HOST", "MERGE"), [
+      { typed_per_filter_config, ...(rate_limits !== undefined && { rate_limits }) },
+    ]);
+    const { access_log, access_log_options } = manager(whole);
+    const [http] = valuesOf("NETWORK_FILTER", "MERGE");
+    t.deepEqual(http.typed_config.access_log, [access_log.at(-1)]);
+    t.deepEqual(http.typed_config.access_log_options, access_log_options);
+    t.is(found.spec.configPatches.length, 5);
+  });
+}
+
+test("an EnvoyFilter bears no name that Kubernetes would not take", async (t) => {
+  const { metadata, spec } = await config(
+    t,
+    [deny('request.path == "/x"')],
+    ["--fragment", "envoy-filter", "--attribute", "destination.service.name=The Web"],
+  );
+  t.deepEqual([metadata, spec.workloadSelector], [{ name: "weir" }, undefined]);
+});
 
 test("requests that last are told of where that is asked for, as often; connections always", async (t) => {
   const rules = [deny('request.path == "/x"')];

@@ -3,7 +3,9 @@ import { createHash } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "ava";
+import { RateLimitRequest, RateLimitResponse } from "../../src/wire/gen/envoy/service/ratelimit/v3/rls.ts";
 import { CheckRequest, CheckResponse, Verdict } from "../../src/wire/gen/weir/v1/weir.ts";
+import { descriptor } from "../wire/envoy/descriptor.ts";
 import { hourAgo, type KeyedCertificate } from "./certificates.ts";
 import { stream, unary, until } from "./clients.ts";
 import { mainFile, runWeir, writeFolder } from "./hub.ts";
@@ -72,6 +74,33 @@ test.serial("an attribute beyond a client's refuses its call", async (t) => {
   const refused = await ask({ "source.namespace": "shop" });
   t.deepEqual([refused.status, JSON.parse(refused.text).error.code], [403, "WEIR_NOT_PERMITTED"]);
   t.is(await refusals(hub, "http", "attribute"), 1);
+});
+
+test.serial("a named client asks about its domains and gives hits back there; others do neither", async (t) => {
+  const grpc = `[
+      { name: spiffe://mesh.example/ns/shop/*, doors: [ratelimit], domains: [edge], attributes: [request.headers] },
+      { name: billing.shop.example, doors: [ratelimit], domains: [billing] }]`;
+  const limits = `policy: p
+check:
+  - { name: keys, limit: 5/h, at: ratelimit, by: 'request.headers["x-key"]' }
+  - { name: addresses, limit: 5/h, at: ratelimit, by: source.ip }
+`;
+  const hub = await secured(t, weirYaml({ clients: { ...clients, grpc } }), { "policies/limits.yaml": limits });
+  const ask = async (own: KeyedCertificate, hits: number, domain = "edge", key = "request.headers.x-key") => {
+    const hit = { hitsAddend: BigInt(Math.abs(hits)), isNegativeHits: hits < 0 };
+    const message = RateLimitRequest.encode({ domain, hitsAddend: 0, descriptors: [descriptor({ [key]: "k" }, hit)] });
+    const path = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
+    const { code, bytes } = await unary(grpcClient(t, hub, own), path, message.finish(), 10_000);
+    return code === 0 ? RateLimitResponse.decode(bytes).statuses[0]!.limitRemaining : { code };
+  };
+  t.is(await ask(web, 4), 1);
+  t.is(await ask(web, -2), 3);
+  t.deepEqual(await ask(web, 1, "billing"), { code: 7 });
+  t.deepEqual(await ask(billing, -1), { code: 7 });
+  t.deepEqual(await ask(stranger, -1), { code: 7 });
+  t.deepEqual(await ask(web, -1, "edge", "source.ip"), { code: 7 });
+  t.is(await ask(web, 0), 3);
+  t.deepEqual([await refusals(hub, "ratelimit", "domain"), await refusals(hub, "ratelimit", "attribute")], [2, 1]);
 });
 
 test.serial("clients are taken up with weir.yaml; connections of one whose entry has changed are closed", async (t) => {

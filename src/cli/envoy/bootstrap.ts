@@ -13,12 +13,16 @@ import type { EnvoySettings } from "./settings.ts";
 
 const networkTypes = "type.googleapis.com/envoy.extensions.filters.network";
 
+/** The network filter that speaks HTTP, and the type of its configuration. */
+export const managerName = "envoy.filters.network.http_connection_manager";
+export const managerType = `${networkTypes}.http_connection_manager.v3.HttpConnectionManager`;
+
 /** A whole configuration: one listener before one HTTP service, which the hub judges, limits and reports. */
 export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descriptor: Descriptor): Tree {
   return bootstrap(settings, {
-    name: "envoy.filters.network.http_connection_manager",
+    name: managerName,
     typed_config: {
-      "@type": `${networkTypes}.http_connection_manager.v3.HttpConnectionManager`,
+      "@type": managerType,
       stat_prefix: "ingress",
       access_log: [
         said(
@@ -46,8 +50,7 @@ export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descr
         path_with_escaped_slashes_action: "UNESCAPE_AND_REDIRECT",
       }),
       http_filters: [
-        said("Asks the hub whether the request may pass.", extAuthzFilter(settings, reads)),
-        ...(descriptor.actions.length > 0 ? [limitFilter(settings, descriptor)] : []),
+        ...hubFilters(settings, reads, descriptor),
         ...(countsMessages(reads) ? [said("Counts the messages of gRPC calls.", grpcStatsFilter())] : []),
         {
           name: "envoy.filters.http.router",
@@ -67,6 +70,14 @@ export function httpBootstrap(settings: EnvoySettings, reads: PolicyReads, descr
       },
     },
   });
+}
+
+/** The HTTP filters that ask the hub, in their order. */
+export function hubFilters(settings: EnvoySettings, reads: PolicyReads, descriptor: Descriptor): readonly Tree[] {
+  return [
+    said("Asks the hub whether the request may pass.", extAuthzFilter(settings, reads)),
+    ...(descriptor.actions.length > 0 ? [limitFilter(settings, descriptor)] : []),
+  ];
 }
 
 function limitFilter(settings: EnvoySettings, descriptor: Descriptor): Tree {

@@ -2,6 +2,7 @@ import { accessLogOptions, httpAccessLog, tcpAccessLog } from "./access-log.ts";
 import { httpBootstrap, routeParts, tcpBootstrap } from "./bootstrap.ts";
 import type { Tree } from "./commented.ts";
 import type { Descriptor } from "./descriptor.ts";
+import { envoyFilter } from "./envoy-filter.ts";
 import { extAuthzFilter } from "./ext-authz.ts";
 import { grpcStatsFilter } from "./grpc-stats.ts";
 import { hubCluster } from "./hub-cluster.ts";
@@ -32,6 +33,10 @@ export const pieces = {
   "tcp-bootstrap": {
     what: "a whole configuration for envoy -c: one listener before one TCP service, which is reported and not judged",
     make: ({ settings }) => tcpBootstrap(settings),
+  },
+  "envoy-filter": {
+    what: "Istio's EnvoyFilter with all of it for the sidecars of one HTTP service, as kubectl takes it",
+    make: ({ settings, reads, descriptor }) => envoyFilter(settings, reads, descriptor),
   },
   "ext-authz": {
     what: "an entry of http_filters, before the router: asks the hub about each request",
