@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { performance } from "node:perf_hooks";
 import { builtinAdapters } from "../adapters/index.ts";
 import { createConsole } from "./console/console.ts";
 import { openBuffer } from "./hub/buffer.ts";
@@ -280,5 +281,5 @@ export async function createWeir(
   };
 }
 
-/** Milliseconds of a clock that is never set. */
+/** Milliseconds of a clock that is never set. Imported: the global `performance` is a getter, which each reading would pay. */
 const monotonic = (): number => performance.now();

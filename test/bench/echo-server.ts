@@ -6,6 +6,7 @@
  *     node dist/test/bench/echo-server.js hub|grpc-js|raw ANSWER
  */
 import { type AddressInfo } from "node:net";
+import { performance } from "node:perf_hooks";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { createGrpcServer } from "../../src/wire/grpc/server.ts";
 import { extAuthzPath } from "./ext-authz.ts";

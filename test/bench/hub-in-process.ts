@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { performance } from "node:perf_hooks";
 import { builtinAdapters } from "../../adapters/index.ts";
 import { compilePolicies } from "../../src/policy/index.ts";
 import type { Snapshot } from "../../src/policy/snapshot.ts";

@@ -6,6 +6,7 @@
  * Each line is a low percentile over short runs, so that what else the machine does counts least. Compare two builds by
  * runs that alternate.
  */
+import { performance } from "node:perf_hooks";
 import { Bag } from "../../src/attributes/bag.ts";
 import { createExtAuthzDoor } from "../../src/wire/envoy/ext-authz/ext-authz-door.ts";
 import { RequestDecoder } from "../../src/wire/envoy/ext-authz/request-decoder.ts";

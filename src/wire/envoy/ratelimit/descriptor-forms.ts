@@ -13,37 +13,43 @@ const maxBytes = placeBytes - lengthsBytes;
 /** How many places a descriptor may take. */
 const ways = 8;
 
-const nothing: readonly never[] = [];
+/** A slot is a place, in its lower bits, and the upper bits of the hash of what is there. */
+const placeMask = 0xffff;
+const free = 0;
 
 /**
  * The forms of descriptors by their bytes and those of the domain. It is good for one snapshot. Its size is fixed.
  *
- * The hash of a descriptor names eight places that lie side by side. One that comes new takes a free one; where none is
- * left it takes one that was not asked for of late, and that only when it comes for the second time: descriptors that
- * never come again push out none that do. Bytes are compared whole, so who makes hashes meet gains nothing but misses.
+ * The hash of a descriptor names eight slots that lie side by side, each with the place of a descriptor. One that comes
+ * new takes a free one; where none is left it takes one that was not asked for of late, and that only when it comes for
+ * the second time: descriptors that never come again push out none that do. Bytes are compared whole, so who makes hashes
+ * meet gains nothing but misses.
+ *
+ * Places are given in the order in which descriptors come: they fill as little memory as there can be, and those that
+ * come together lie together.
  */
 export class DescriptorForms {
   readonly #sets: number;
-  /** The upper half of the hash of what is in each place, as {@link tagOf} gives it; 0 where the place is free. */
-  readonly #tags: Uint16Array;
-  readonly #forms: (DescriptorForm | undefined)[];
-  readonly #attributes: (readonly string[])[];
+  /** {@link free}, or a place plus 1 and what {@link tagOf} gives of the hash. */
+  readonly #slots: Int32Array;
+  /** How many places were given: the next one. */
+  #given = 0;
+  readonly #forms: DescriptorForm[] = [];
+  readonly #attributes: (readonly string[])[] = [];
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** For each eight places, a bit for each that was asked for of late. */
+  /** For each eight slots, a bit for each that was asked for of late. */
   readonly #used: Uint8Array;
-  /** For each eight places, the hash of the descriptor that last was not there. */
+  /** For each eight slots, the hash of the descriptor that last was not there. */
   readonly #met: Int32Array;
   /** Of the descriptor that was looked for last; where it is too long to be kept, its hash is not known. */
   #hash = 0;
   #isTooLong = false;
 
-  /** `places` is how many descriptors are kept: a power of 2, at least 8. */
+  /** `places` is how many descriptors are kept: a power of 2, from 8 to 32,768. */
   constructor(places = most) {
     this.#sets = places / ways;
-    this.#tags = new Uint16Array(places);
-    this.#forms = new Array<DescriptorForm | undefined>(places).fill(undefined);
-    this.#attributes = new Array<readonly string[]>(places).fill(nothing);
+    this.#slots = new Int32Array(places);
     this.#bytes = new Uint8Array(places * placeBytes);
     this.#view = viewOf(this.#bytes);
     this.#used = new Uint8Array(this.#sets);
@@ -68,8 +74,9 @@ export class DescriptorForms {
     const tag = tagOf(hash);
     const set = hash & (this.#sets - 1);
     for (let way = 0; way < ways; way++) {
-      const place = set * ways + way;
-      if (this.#tags[place] !== tag) continue;
+      const slot = this.#slots[set * ways + way]!;
+      if ((slot & ~placeMask) !== tag || slot === free) continue;
+      const place = (slot & placeMask) - 1;
       const kept = place * placeBytes;
       if (this.#view.getInt32(kept, true) !== lengths) continue;
       if (!sameBytes(view, domain, domainEnd, this.#view, kept + lengthsBytes)) continue;
@@ -110,10 +117,12 @@ export class DescriptorForms {
     const domain = buffer.subarray(request.domainStart, request.domainEnd);
     const descriptor = buffer.subarray(request.starts[index], request.ends[index]);
     const set = this.#hash & (this.#sets - 1);
-    const free = this.#freeWay(set);
-    const place = set * ways + (free >= 0 ? free : this.#idleWay(set));
+    const freeWay = this.#freeWay(set);
+    const at = set * ways + (freeWay >= 0 ? freeWay : this.#idleWay(set));
+    // There are as many places as slots.
+    const place = freeWay >= 0 ? this.#given++ : (this.#slots[at]! & placeMask) - 1;
     const kept = place * placeBytes;
-    this.#tags[place] = tagOf(this.#hash);
+    this.#slots[at] = tagOf(this.#hash) | (place + 1);
     this.#forms[place] = form;
     this.#attributes[place] = attributes;
     this.#view.setInt32(kept, lengthsOf(domain.length, descriptor.length), true);
@@ -122,7 +131,7 @@ export class DescriptorForms {
   }
 
   #freeWay(set: number): number {
-    for (let way = 0; way < ways; way++) if (this.#tags[set * ways + way] === 0) return way;
+    for (let way = 0; way < ways; way++) if (this.#slots[set * ways + way] === free) return way;
     return -1;
   }
 
@@ -139,9 +148,9 @@ export class DescriptorForms {
   }
 }
 
-/** What tells most descriptors apart whose places are the same, without a look at their bytes. */
+/** What tells most descriptors apart whose slots are the same, without a look at their bytes. */
 function tagOf(hash: number): number {
-  return (hash >>> 16) | 1;
+  return hash & ~placeMask;
 }
 
 function lengthsOf(domain: number, descriptor: number): number {
