@@ -12,9 +12,11 @@ import { risksOf } from "./hub/risks.ts";
 import { readCredentials } from "./listen/credentials.ts";
 import type { Problem } from "./policy/index.ts";
 import type { Snapshot } from "./policy/snapshot.ts";
+import { fingerprint } from "./runtime/watch/fingerprint.ts";
+import { systemFolderEvents } from "./runtime/watch/folder-events.ts";
 import { createLimitDesk } from "./runtime/limits/limit-desk.ts";
 import { createRuntime } from "./runtime/runtime.ts";
-import { fingerprint, watchFiles } from "./runtime/watch.ts";
+import { watchFiles } from "./runtime/watch/watch.ts";
 import type { Adapter, Log } from "./sdk/index.ts";
 import { createRecentRefusals } from "./telemetry/decisions/recent-refusals.ts";
 import { createServiceGraph } from "./telemetry/graph/service-graph.ts";
@@ -228,7 +230,10 @@ export async function createWeir(
     paths: policies.files,
     known: policies.known,
     onChange: async () => void (await reloads.reload("files changed")),
-    timers: systemTimers,
+    ...{ timers: systemTimers, now: monotonic },
+    watchFolder: systemFolderEvents,
+    onUntold: (untold) =>
+      log.debug(untold, "changes in folders of policies are not told by the system: they are looked for"),
     onError: (error) => log.error({ err: error }, "the files of the policies could not be watched"),
   });
 
@@ -236,7 +241,7 @@ export async function createWeir(
     paths: credentials.files,
     known: credentials.known,
     onChange: () => credentials.refresh(),
-    timers: systemTimers,
+    ...{ timers: systemTimers, now: monotonic },
     onError: (error) => log.error({ err: error }, "the files of certificates and tokens could not be watched"),
   });
 

@@ -6,7 +6,7 @@ import type { PushedStore } from "../policy/load.ts";
 import { openFollower, type Follower } from "../policy/pushed/follower.ts";
 import { openPolicyStore } from "../policy/pushed/open-store.ts";
 import type { PushedSet } from "../policy/pushed/pushed-set.ts";
-import { fingerprint } from "../runtime/watch.ts";
+import { fingerprint } from "../runtime/watch/fingerprint.ts";
 import type { Log } from "../sdk/index.ts";
 import type { Unreadable } from "../util/text-file.ts";
 import type { Timers } from "../util/timers.ts";
