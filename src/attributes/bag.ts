@@ -1,5 +1,5 @@
 import { Fault } from "./fault.ts";
-import type { Layout } from "./layout.ts";
+import type { Layout, NumberedTexts } from "./layout.ts";
 import type { StringMap, Value } from "./value.ts";
 
 /** Held in a map's slot when the request has the map and no rule reads it whole. */
@@ -26,6 +26,7 @@ export interface Reads {
 const maxDynamicReads = 64;
 
 const none: readonly never[] = [];
+const notNumbered: NumberedTexts = { slot: -1, texts: none };
 
 /**
  * The attributes of one request, by slot, and a record of which of them were read.
@@ -36,6 +37,13 @@ const none: readonly never[] = [];
  */
 export class Bag {
   readonly layout: Layout;
+  /** The slot of the layout's numbered texts, and these; -1 where it has none. */
+  readonly #numberedSlot: number;
+  readonly #texts: readonly string[];
+  /** The number of the text in that slot; -1 where it is not known. */
+  #number = -1;
+  /** That slot while its text is known by number alone, so that nobody has looked at the text itself; else -1. */
+  #pending = -1;
   readonly #values: (Value | Fault | undefined)[];
   readonly #read: Uint32Array;
   readonly #dynamic: DynamicRead[] = [];
@@ -47,6 +55,9 @@ export class Bag {
 
   constructor(layout: Layout) {
     this.layout = layout;
+    const { slot, texts } = layout.numbered ?? notNumbered;
+    this.#numberedSlot = slot;
+    this.#texts = texts;
     this.#values = new Array<Value | Fault | undefined>(layout.size).fill(undefined);
     this.#read = new Uint32Array((layout.size + 31) >>> 5);
   }
@@ -54,7 +65,21 @@ export class Bag {
   /** Puts a value into a slot, without a trace in what was read. */
   set(slot: number, value: Value | Fault | undefined): void {
     this.#values[slot] = value;
+    if (slot === this.#numberedSlot) this.#number = this.#pending = -1;
     if (this.#derived.length > 0) this.#forgetDerived(slot);
+  }
+
+  /** Puts one of the layout's {@link Layout.numbered} texts into its slot, by its number. */
+  setNumbered(number: number): void {
+    this.set(this.#numberedSlot, undefined);
+    this.#number = number;
+    this.#pending = this.#numberedSlot;
+  }
+
+  /** Reads the number of the text in a slot; -1 where it has none, or that is not known. */
+  getNumber(slot: number): number {
+    this.#markRead(slot);
+    return slot === this.#numberedSlot ? this.#number : -1;
   }
 
   /** Says that an attribute's value, or that it has none, follows from another attribute and was not brought itself. */
@@ -64,18 +89,20 @@ export class Bag {
 
   /** Whether an attribute, by the slot of itself and not of a key, is there because the request brought it. */
   isGiven(slot: number): boolean {
-    return this.#values[slot] !== undefined && (this.#derived.length === 0 || !this.#derived.includes(slot));
+    return this.peek(slot) !== undefined && (this.#derived.length === 0 || !this.#derived.includes(slot));
   }
 
   /** Looks at a slot without a trace in what was read. */
   peek(slot: number): Value | Fault | undefined {
-    return this.#values[slot];
+    const value = this.#values[slot];
+    return value === undefined && slot === this.#pending ? this.#layText() : value;
   }
 
   /** Reads a slot and remembers that it was read. */
   get(slot: number): Value | Fault | undefined {
     this.#read[slot >>> 5]! |= 1 << (slot & 31);
-    return this.#values[slot];
+    const value = this.#values[slot];
+    return value === undefined && slot === this.#pending ? this.#layText() : value;
   }
 
   /** Reads a computed key of a map that the layout keeps whole. */
@@ -138,6 +165,7 @@ export class Bag {
     // A loop, since `fill` costs more than a bag of usual size.
     const values = this.#values;
     for (let i = 0; i < values.length; i++) values[i] = undefined;
+    this.#number = this.#pending = -1;
     if (this.#derived.length > 0) this.#derived.length = 0;
     this.clearReads();
   }
@@ -148,6 +176,13 @@ export class Bag {
     for (let i = 0; i < read.length; i++) read[i] = 0;
     if (this.#dynamic.length > 0) this.#dynamic.length = 0;
     if (this.#whole.length > 0) this.#whole.length = 0;
+  }
+
+  #layText(): string {
+    const text = this.#texts[this.#number]!;
+    this.#values[this.#pending] = text;
+    this.#pending = -1;
+    return text;
   }
 
   #markSources(): void {

@@ -20,6 +20,16 @@ const sources: ReadonlyMap<string, string> = new Map([
   ["request.query_params", "request.path"],
 ]);
 
+/** An attribute that conditions compare with many texts, and these, each known by its position here. */
+export interface NumberedTexts {
+  readonly slot: number;
+  readonly texts: readonly string[];
+}
+
+/** So many texts an attribute is compared with at least, and so many of them are numbered at most. */
+const minNumbered = 16;
+const maxNumbered = 65_536;
+
 /** An attribute of a layout that can be made of another one. */
 export interface Derivation {
   /** Its own slot. */
@@ -40,6 +50,9 @@ export class Layout {
   readonly #derivations: Derivation[] = [];
   /** Slots that no rule reads by itself. */
   readonly #unread = new Set<number>();
+  /** The texts that conditions compare the slot of an attribute with. */
+  readonly #compared = new Map<number, Set<string>>();
+  #numbered: NumberedTexts | undefined;
 
   get slots(): readonly Slot[] {
     return this.#slots;
@@ -102,6 +115,30 @@ export class Layout {
     const map = this.declare(name, "string_map");
     this.#whole.add(map);
     return map;
+  }
+
+  /** Says that a condition compares the slot of an attribute with this text. */
+  declareText(slot: number, text: string): void {
+    const texts = this.#compared.get(slot);
+    if (texts === undefined) this.#compared.set(slot, new Set([text]));
+    else texts.add(text);
+  }
+
+  /**
+   * The attribute of type string that conditions compare with the most texts, where these are many: what each of a
+   * thousand services has its own rules by. A door that tells the texts apart by their bytes may put their numbers into
+   * a bag, see `Bag.setNumbered`. To be asked for once the layout is filled: what comes later has no number.
+   */
+  get numbered(): NumberedTexts | undefined {
+    if (this.#numbered !== undefined) return this.#numbered;
+    let most: NumberedTexts | undefined;
+    for (const [slot, { size }] of this.#compared) {
+      const { type, key } = this.#slots[slot]!;
+      if (type !== "string" || key !== undefined || size < Math.max(minNumbered, (most?.texts.length ?? 0) + 1))
+        continue;
+      most = { slot, texts: [...this.#compared.get(slot)!].slice(0, maxNumbered) };
+    }
+    return (this.#numbered = most);
   }
 
   /** The slot of an attribute that some rule reads, or `undefined`. */

@@ -76,6 +76,7 @@ function compileTree<T>(
   if (c.problems.length > 0) return { problems: c.problems };
   const { slot, constant, type, guard, textTest } = part;
   const equalities = equalitiesOf(c, tree);
+  for (const { slot, value } of equalities) environment.layout.declareText(slot, value);
   const expression: Expression<T> = {
     source,
     type,

@@ -26,7 +26,10 @@ const noQuotas: Decision["quotas"] = new Map();
 export function createCheck(context: CheckContext): Check {
   const { snapshot, observer, log, nextId, monotonic } = context;
   const { use } = context;
-  const index = new RuleIndex(snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"));
+  const index = new RuleIndex(
+    snapshot.checks.filter((rule) => rule.kind !== "limit" || rule.at === "check"),
+    snapshot.layout,
+  );
   const table = new RuleTable(snapshot, context.tables, index);
   const names = limitNames(table.rules);
   use.countTogether(table.certain(index.lists));

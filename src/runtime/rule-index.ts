@@ -1,5 +1,6 @@
 import type { Bag } from "../attributes/bag.ts";
 import { Fault } from "../attributes/fault.ts";
+import type { Layout } from "../attributes/layout.ts";
 import type { Equality } from "../expression/expression.ts";
 import type { CheckRule } from "../policy/snapshot.ts";
 
@@ -8,6 +9,8 @@ interface SlotIndex {
   readonly slot: number;
   /** The list of each text's rules, by its place in {@link RuleIndex.lists}. */
   readonly byValue: ReadonlyMap<string, number>;
+  /** The same by the number of the text in the layout, where it has one; -1 for a text that no rule stands under. */
+  readonly byNumber: Int32Array;
   /** The list of all its rules. */
   readonly all: number;
 }
@@ -32,7 +35,8 @@ export class RuleIndex {
   /** What the last call of {@link RuleIndex.find} has found, from 0 up to its answer: places in {@link RuleIndex.lists}. */
   readonly found: Int32Array;
 
-  constructor(rules: readonly CheckRule[]) {
+  /** `layout` is that of the bags. */
+  constructor(rules: readonly CheckRule[], { numbered }: Layout) {
     const values = new Map<number, Set<string>>();
     for (const rule of rules) {
       for (const { slot, value } of equalitiesOf(rule)) {
@@ -68,11 +72,12 @@ export class RuleIndex {
     this.lists = lists;
     this.#slots = [...slots]
       .sort(([a], [b]) => a - b)
-      .map(([slot, byValue]) => ({
-        slot,
-        byValue: new Map([...byValue].map(([value, ordinals]) => [sideBySide(value), lists.push(ordinals) - 1])),
-        all: lists.push([...byValue.values()].flat().sort((a, b) => a - b)) - 1,
-      }));
+      .map(([slot, ordinals]) => {
+        const all = lists.push([...ordinals.values()].flat().sort((a, b) => a - b)) - 1;
+        const byValue = new Map([...ordinals].map(([value, own]) => [sideBySide(value), lists.push(own) - 1]));
+        const texts = numbered?.slot === slot ? numbered.texts : none;
+        return { slot, byValue, byNumber: Int32Array.from(texts, (text) => byValue.get(text) ?? -1), all };
+      });
     this.found = new Int32Array(1 + this.#slots.length);
   }
 
@@ -85,7 +90,13 @@ export class RuleIndex {
     const { found } = this;
     let count = 0;
     if (this.lists[0]!.length > 0) found[count++] = 0;
-    for (const { slot, byValue, all } of this.#slots) {
+    for (const { slot, byValue, byNumber, all } of this.#slots) {
+      const number = bag.getNumber(slot);
+      if (number >= 0) {
+        const list = byNumber[number]!;
+        if (list >= 0) found[count++] = list;
+        continue;
+      }
       const value = bag.get(slot);
       if (value === undefined) continue;
       const isFault = value instanceof Fault;

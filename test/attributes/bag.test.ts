@@ -37,6 +37,58 @@ test("a map is kept whole once some rule reads it whole", (t) => {
   t.true(layout.isWhole(map));
 });
 
+function numberedLayout(texts: number): Layout {
+  const layout = new Layout();
+  const [few, many] = [layout.declare("a.few", "string"), layout.declare("a.many", "string")];
+  const key = layout.declareKey("a.map", "key");
+  for (let i = 0; i < texts; i++) {
+    layout.declareText(many, `text-${i}`);
+    layout.declareText(many, `text-${i}`);
+    if (i > 0) layout.declareText(few, `text-${i}`);
+    layout.declareText(key, `text-${i}`);
+    layout.declareText(key, `other-${i}`);
+  }
+  return layout;
+}
+
+test("the texts of the attribute that is compared with the most are numbered, where they are many", (t) => {
+  t.is(numberedLayout(15).numbered, undefined);
+  const { slot, texts } = numberedLayout(20).numbered!;
+  t.is(slot, 1);
+  t.deepEqual(
+    texts,
+    Array.from({ length: 20 }, (_, i) => `text-${i}`),
+  );
+});
+
+test("a text that is put into a bag by its number is read as any other", (t) => {
+  const bag = new Bag(numberedLayout(20));
+  bag.setNumbered(7);
+  t.is(bag.getNumber(1), 7);
+  t.deepEqual(readSlots(bag), [1]);
+  t.true(bag.isGiven(1));
+  t.is(bag.peek(1), "text-7");
+  t.is(bag.get(1), "text-7");
+  t.is(bag.getNumber(1), 7);
+  t.is(bag.getNumber(0), -1, "of another slot none is known");
+  bag.setNumbered(8);
+  t.is(bag.get(1), "text-8");
+});
+
+test("the number of a text is forgotten with the text", (t) => {
+  const bag = new Bag(numberedLayout(20));
+  for (const text of ["text-3", undefined, new Fault("wrong")]) {
+    bag.setNumbered(7);
+    bag.set(1, text);
+    t.is(bag.getNumber(1), -1);
+    t.is(bag.get(1), text);
+  }
+  bag.setNumbered(7);
+  bag.clear();
+  t.is(bag.getNumber(1), -1);
+  t.is(bag.get(1), undefined);
+});
+
 function bagOf(size: number): Bag {
   const layout = new Layout();
   for (let i = 0; i < size; i++) layout.declare(`a.n${i}`, "string");

@@ -1,6 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
 import { Duration } from "../../src/attributes/duration.ts";
+import { Bag } from "../../src/attributes/bag.ts";
 import { Fault } from "../../src/attributes/fault.ts";
 import { Ip } from "../../src/attributes/ip.ts";
 import { Timestamp } from "../../src/attributes/timestamp.ts";
@@ -93,7 +94,7 @@ test("the index finds every rule that applies, in order", async (t) => {
             `policy: p${i}${match === null ? "" : `\nmatch: '${match}'`}\ncheck: [{ name: r, deny: aborted${when === null ? "" : `, when: '${when}'`} }]`,
         );
         const snapshot = await compiled(texts);
-        const index = new RuleIndex(snapshot.checks);
+        const index = new RuleIndex(snapshot.checks, snapshot.layout);
         for (const [service, namespace, method, n] of requests) {
           const given = {
             "destination.service.name": service,
@@ -126,10 +127,17 @@ test("of many rules for many services only those of the request's are looked at"
       `policy: p${i}\nmatch: destination.service.name == "s${i}"\ncheck: [{ name: a, deny: aborted }, { name: b, deny: aborted, when: request.method == "GET" }]`,
   );
   const snapshot = await compiled([...texts, `policy: everywhere\ncheck: [{ name: a, deny: aborted }]`]);
-  const index = new RuleIndex(snapshot.checks);
+  const index = new RuleIndex(snapshot.checks, snapshot.layout);
   const find = (attributes: object) => index.rules(bagOf(snapshot, attributes as never)).length;
   t.is(find({ "destination.service.name": "s7" }), 3);
   t.is(find({ "destination.service.name": "other" }), 1);
   t.is(find({}), 1);
   t.is(find({ "destination.service.name": new Fault("wrong") }), 401);
+  const { slot, texts: numbered } = snapshot.layout.numbered!;
+  t.is(slot, snapshot.layout.find("destination.service.name")!);
+  for (const [number, text] of numbered.entries()) {
+    const bag = new Bag(snapshot.layout);
+    bag.setNumbered(number);
+    t.deepEqual(index.rules(bag), index.rules(bagOf(snapshot, { "destination.service.name": text })), text);
+  }
 });

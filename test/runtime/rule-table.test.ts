@@ -71,7 +71,7 @@ test("rules that were written alike decide, read, and are counted, as each of th
         );
         const { snapshot, bag, checkNow, runtime } = await world(texts);
         const applied = new Map(snapshot.checks.map(({ id }) => [id, 0]));
-        const index = new RuleIndex(snapshot.checks);
+        const index = new RuleIndex(snapshot.checks, snapshot.layout);
         for (const each of requests) {
           const plain = bag(each);
           completionOf(snapshot.layout)?.(plain);

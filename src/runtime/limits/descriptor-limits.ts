@@ -27,7 +27,7 @@ export class DescriptorLimits {
   readonly #complete: ((bag: Bag) => void) | undefined;
 
   constructor(rules: readonly LimitRule[], { snapshot, tables }: Pick<CheckContext, "snapshot" | "tables">) {
-    this.#index = new RuleIndex(rules);
+    this.#index = new RuleIndex(rules, snapshot.layout);
     for (const rule of rules) {
       const needs = needsOf(rule, snapshot.layout);
       this.#limits.set(rule.ordinal, { prepared: prepareRule(rule, snapshot, tables), needs });

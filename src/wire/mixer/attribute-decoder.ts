@@ -36,6 +36,8 @@ export class AttributeDecoder {
   #table: AttributeTable | undefined;
   #words: Words;
   #isChange = false;
+  /** The number of the text that the element has in the slot of {@link AttributeTable.numbered}; -1 where it has none. */
+  #number = -1;
   /** The index of the text of {@link AttributeTable.sourceSlot}, where an element has it. */
   #sourceWord = 0;
 
@@ -61,7 +63,7 @@ export class AttributeDecoder {
     this.#stage(bag.layout, buffer, start, end, shared);
     this.#settleSource(bag);
     bag.clear();
-    this.#staged.commit(bag);
+    this.#commit(bag);
   }
 
   /**
@@ -72,7 +74,12 @@ export class AttributeDecoder {
     this.#isChange = true;
     this.#stage(bag.layout, buffer, start, end, shared);
     this.#settleSource(bag);
+    this.#commit(bag);
+  }
+
+  #commit(bag: Bag): void {
     this.#staged.commit(bag);
+    if (this.#number >= 0) bag.setNumbered(this.#number);
   }
 
   #stage(layout: Layout, buffer: Buffer, start: number, end: number, shared: Words | undefined): void {
@@ -90,6 +97,7 @@ export class AttributeDecoder {
     this.#words = own.count > 0 || shared === undefined ? own : shared;
     this.#words.bind(table);
     this.#staged.reset(layout.size);
+    this.#number = -1;
     if (this.#attributes(table, reader, false)) return;
 
     own.reset(buffer);
@@ -102,6 +110,7 @@ export class AttributeDecoder {
     own.bind(table);
     this.#words = own;
     this.#staged.reset(layout.size);
+    this.#number = -1;
     this.#attributes(table, reader.reset(buffer, start, end), true);
   }
 
@@ -210,7 +219,12 @@ export class AttributeDecoder {
   ): Value | Fault | undefined {
     switch (rank) {
       case 0: {
-        const text = this.#words.text(hasValue ? reader.sint32() : 0);
+        const index = hasValue ? reader.sint32() : 0;
+        if (slot === table.numbered?.slot) {
+          this.#number = this.#words.numberIn(table.numbered, index);
+          if (this.#number >= 0) return undefined;
+        }
+        const text = this.#words.text(index);
         if (text === undefined) this.#drop();
         return text;
       }

@@ -2,6 +2,7 @@ import { Fault } from "../../attributes/fault.ts";
 import type { Layout, Slot } from "../../attributes/layout.ts";
 import type { AttributeType } from "../../attributes/value.ts";
 import { globalIndex, globalWords } from "./dictionary.ts";
+import { NumberedWords } from "./numbered-words.ts";
 import { hashBytes, sameBytes, viewOf } from "./word-hash.ts";
 
 /**
@@ -57,6 +58,8 @@ export class AttributeTable {
   readonly sourceSlot: number;
   /** The attributes that can be made of that one. */
   readonly madeOfSource: readonly number[];
+  /** The texts that the layout numbers; `undefined` where it numbers none. */
+  readonly numbered: NumberedWords | undefined;
   readonly #symbols = new Map<string, number>();
   readonly #symbolBytes: DataView[] = [];
   /** A bit for each shape that some symbol has: most words of a message are told to be none by this alone. */
@@ -80,6 +83,7 @@ export class AttributeTable {
       this.#buckets[bucket] = symbol;
       if (bytes.byteLength > 0) this.#shapes[shape(bytes, 0, bytes.byteLength)] = 1;
     }
+    this.numbered = layout.numbered && new NumberedWords(layout.numbered);
     this.rankOfSlot = Uint8Array.from(layout.slots, (slot) => rankOfType[slot.type]);
     const maps = new Array<MapTable | undefined>(layout.size).fill(undefined);
     for (const slot of layout.slots) {

@@ -1,5 +1,6 @@
 import { globalWords } from "./dictionary.ts";
 import type { AttributeTable } from "./attribute-table.ts";
+import type { NumberedWords } from "./numbered-words.ts";
 import type { WordCache } from "./word-cache.ts";
 
 const nothing = Buffer.alloc(0);
@@ -142,6 +143,14 @@ export class Words {
     const at = -index - 1;
     if (at >= this.count) return undefined;
     return (this.#texts[at] ??= this.#cache.text(this.#buffer, this.#view, this.#starts[at]!, this.#ends[at]!));
+  }
+
+  /** The number of the word at an index, where it was added as bytes and is one of `numbered`; else -1. */
+  numberIn(numbered: NumberedWords, index: number): number {
+    const at = -index - 1;
+    if (index >= 0 || at >= this.count || this.#texts[at] !== undefined) return -1;
+    const { byteOffset } = this.#buffer;
+    return numbered.find(this.#view, byteOffset + this.#starts[at]!, byteOffset + this.#ends[at]!);
   }
 
   #grow(): number {
