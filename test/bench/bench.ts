@@ -22,6 +22,8 @@ export interface Bench {
   readonly pace: Pace;
   /** Starts the hub with these policies. */
   hub(files: Files): Promise<ServerProcess>;
+  /** Starts the hub's unary doors with these policies on plain @grpc/grpc-js. */
+  hubOnGrpcJs(files: Files): Promise<ServerProcess>;
   /** Starts a server that answers each call the same bytes. */
   echo(kind: "hub" | "grpc-js" | "raw", answer: Uint8Array): Promise<ServerProcess>;
   load(plan: LoadPlan): Promise<LoadResult>;
@@ -46,19 +48,25 @@ export function createBench(pace: Pace): Bench {
     servers = [];
     await Promise.all(stopping.map((server) => server.stop()));
   }
+  /** Writes policies into a new folder of their own. */
+  function write(files: Files): { own: string; policies: string } {
+    const own = join(folder, String(count++));
+    const policies = join(own, "policies");
+    mkdirSync(policies, { recursive: true });
+    for (const [name, text] of files) writeFileSync(join(policies, name), text);
+    return { own, policies };
+  }
   return {
     pace,
     hub(files) {
-      const own = join(folder, String(count++));
-      const policies = join(own, "policies");
-      mkdirSync(policies, { recursive: true });
-      for (const [name, text] of files) writeFileSync(join(policies, name), text);
+      const { own, policies } = write(files);
       const config = join(own, "weir.yaml");
       writeFileSync(config, "policies: ./policies\n");
       const any = "127.0.0.1:0";
       const listen = ["--grpc", any, "--http", any, "--admin", any, "--json-ready"];
       return start([join(here, "../../src/main.js"), "serve", "--config", config, "--policies", policies, ...listen]);
     },
+    hubOnGrpcJs: (files) => start([join(here, "grpc-js-hub.js"), write(files).policies]),
     echo: (kind, answer) => start([join(here, "echo-server.js"), kind, Buffer.from(answer).toString("hex")]),
     load: (plan) => runOnLoadCore<LoadResult>([join(here, "load.js"), JSON.stringify(plan)]),
     stopAll,

@@ -7,9 +7,9 @@
  */
 import { type AddressInfo } from "node:net";
 import { performance } from "node:perf_hooks";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { createGrpcServer } from "../../src/wire/grpc/server.ts";
 import { extAuthzPath } from "./ext-authz.ts";
+import { type ByteMethod, listenOnGrpcJs } from "./grpc-js-server.ts";
 import { createRawEcho } from "./raw-echo.ts";
 import { silentLog, silentObserver } from "./silent.ts";
 
@@ -36,24 +36,8 @@ const servers: Record<string, (answer: Buffer) => Promise<string>> = {
     };
     return createGrpcServer(options).listen("127.0.0.1:0");
   },
-  "grpc-js": (answer) => {
-    const identity = (bytes: Buffer): Buffer => bytes;
-    const server = new Server();
-    for (const path of paths) {
-      server.register(
-        path,
-        (_: unknown, done: (error: null, bytes: Buffer) => void) => done(null, answer),
-        identity,
-        identity,
-        "unary",
-      );
-    }
-    return new Promise((resolve, reject) => {
-      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
-        error === null ? resolve(`127.0.0.1:${port}`) : reject(error),
-      );
-    });
-  },
+  "grpc-js": (answer) =>
+    listenOnGrpcJs(new Map(paths.map((path): [string, ByteMethod] => [path, (_, done) => done(null, answer)]))),
   raw: (answer) => {
     const server = createRawEcho(answer);
     return new Promise((resolve) => {

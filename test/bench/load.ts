@@ -9,7 +9,7 @@ import { type Load, openLoad } from "./load-generator.ts";
 import { type AccessLogOptions, accessLogMessages } from "./access-logs.ts";
 import { extAuthzPath, extAuthzRequests } from "./ext-authz.ts";
 import { type Prepared, prepareCall } from "./prepared.ts";
-import { cpuSeconds } from "./process-stat.ts";
+import { countCpu } from "./process-stat.ts";
 import { type RateLimitOptions, rateLimitPath, rateLimitRequests } from "./rate-limit.ts";
 import { type CheckOptions, checkRequests, reportRequests, type ReportOptions } from "./requests.ts";
 
@@ -59,7 +59,7 @@ export interface LoadResult {
 }
 
 async function slice(load: Load, pid: number, ms: number): Promise<Slice> {
-  const server = cpuSeconds(pid) ?? 0;
+  const server = countCpu(pid);
   const own = process.cpuUsage();
   const before = load.tally.answered + load.tally.failed;
   const { answered, failed, seconds } = await load.run(ms);
@@ -67,8 +67,7 @@ async function slice(load: Load, pid: number, ms: number): Promise<Slice> {
   const all = load.tally.answered + load.tally.failed - before;
   const share = all === 0 ? 1 : (answered + failed) / all;
   const { user, system } = process.cpuUsage(own);
-  const serverCpu = ((cpuSeconds(pid) ?? 0) - server) * share;
-  return { answered, failed, seconds, serverCpu, loadCpu: ((user + system) / 1e6) * share };
+  return { answered, failed, seconds, serverCpu: server() * share, loadCpu: ((user + system) / 1e6) * share };
 }
 
 function prepare(of: LoadPlan["messages"]): Prepared[] {

@@ -1,14 +1,61 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Clock ticks a second in /proc (proc(5), sysconf(_SC_CLK_TCK)); 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
 
-/** Seconds of CPU that a process has used, in user and kernel; `undefined` where /proc does not say. */
-export function cpuSeconds(pid: number): number | undefined {
+/** Seconds by which a difference of ticks may be wrong: those of user and of kernel are each cut to whole ones. */
+const tickSlack = 2 / ticksPerSecond;
+
+/** What a process has used of CPU, in seconds. */
+export interface CpuReading {
+  /** All threads, also those that have ended; in whole ticks. */
+  readonly ticks: number;
+  /** Each thread that lives, to the nanosecond; empty where the kernel does not say. */
+  readonly threads: ReadonlyMap<string, number>;
+}
+
+/**
+ * Begins to count the CPU of a process. Ask what it answers for the seconds that the process has used since, in user and
+ * kernel, with all threads; it says 0 where /proc does not say.
+ */
+export function countCpu(pid: number): () => number {
+  const before = readCpu(pid);
+  return () => {
+    const after = readCpu(pid);
+    return before === undefined || after === undefined ? 0 : cpuBetween(before, after);
+  };
+}
+
+/**
+ * Seconds of CPU from one reading to a later one: the sum over threads, which is precise also for moments. Where threads
+ * have ended, what they used last is told by the ticks only.
+ */
+export function cpuBetween(before: CpuReading, after: CpuReading): number {
+  const ticks = after.ticks - before.ticks;
+  if (after.threads.size === 0) return ticks;
+  for (const thread of before.threads.keys()) if (!after.threads.has(thread)) return ticks;
+  let sum = 0;
+  for (const [thread, seconds] of after.threads) sum += seconds - (before.threads.get(thread) ?? 0);
+  // Ticks that tell of more come from threads that have begun and ended in between.
+  return ticks - sum > tickSlack ? ticks : sum;
+}
+
+export function readCpu(pid: number): CpuReading | undefined {
   const stat = read(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
   // The second field is the command in brackets and may hold anything; utime and stime are fields 14 and 15.
-  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { ticks: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond, threads: readThreads(pid) };
+}
+
+/** Seconds of CPU of each thread: the first field of its schedstat (Linux, Documentation/scheduler/sched-stats.rst). */
+function readThreads(pid: number): Map<string, number> {
+  const threads = new Map<string, number>();
+  for (const thread of list(`/proc/${pid}/task`)) {
+    const stat = read(`/proc/${pid}/task/${thread}/schedstat`);
+    if (stat !== undefined) threads.set(thread, Number(stat.split(" ")[0]) / 1e9);
+  }
+  return threads;
 }
 
 /**
@@ -32,5 +79,13 @@ function read(file: string): string | undefined {
     return readFileSync(file, "utf8");
   } catch {
     return undefined;
+  }
+}
+
+function list(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }

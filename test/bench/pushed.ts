@@ -15,7 +15,7 @@ import { median } from "./figures.ts";
 import { openLoad } from "./load-generator.ts";
 import { thousandRules } from "./policies.ts";
 import { prepareCall } from "./prepared.ts";
-import { cpuSeconds, secondsWithoutCore } from "./process-stat.ts";
+import { countCpu, secondsWithoutCore } from "./process-stat.ts";
 import { checkRequests } from "./requests.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 import { silentLog } from "./silent.ts";
@@ -52,13 +52,13 @@ export async function pushedPolicies(): Promise<Row[]> {
     );
     const load = await startLoad(hubs[0]!.ready["grpc"]!);
     const idle = hubs.slice(1);
-    const cpuBefore = sum(idle);
+    const used = idle.map(({ pid }) => countCpu(pid));
     const rounds: PushTimes[] = [];
     for (let round = 1; round <= pushes; round++) {
       rounds.push(await pushOnce(store, roundSet(round), hubs));
       await setTimeout(200);
     }
-    const cpuMs = ((sum(idle) - cpuBefore) * 1000) / idle.length / pushes;
+    const cpuMs = (used.reduce((sum, seconds) => sum + seconds(), 0) * 1000) / idle.length / pushes;
     const { answered, failed, failure, seconds } = await load.stop();
     if (failed > 0) throw new Error(`${failed} of ${answered} calls failed; the first: ${failure}`);
     const last = rounds.map(({ decidedMs }) => Math.max(...decidedMs));
@@ -89,11 +89,6 @@ export async function pushedPolicies(): Promise<Row[]> {
 /** `p50 180 ms, at most 240 ms` */
 function spread(times: readonly number[]): string {
   return `p50 ${Math.round(median(times))} ms, at most ${Math.round(Math.max(...times))} ms`;
-}
-
-/** Seconds of CPU that hubs have used. */
-function sum(hubs: readonly ServerProcess[]): number {
-  return hubs.reduce((all, { pid }) => all + (cpuSeconds(pid) ?? 0), 0);
 }
 
 /** A thousand rules, and a file that makes them another set in each round. */

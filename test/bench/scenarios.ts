@@ -1,21 +1,24 @@
 import { accessLogSeries } from "./access-logs.ts";
 import { type Bench, typicalAnswer } from "./bench.ts";
+import { besideEcho, besidePlainEcho, latencyAlone, loadBesideEcho } from "./beside-echo.ts";
 import { throughEnvoy } from "./envoy.ts";
 import { typicalExtAuthzAnswer } from "./ext-authz.ts";
 import { bufferedReports } from "./buffer.ts";
-import { cpu, doubts, median, paired, ratio, throughput } from "./figures.ts";
+import { cpu, doubts, median, ratio, throughput } from "./figures.ts";
 import { h2load } from "./h2load.ts";
 import { boundedLimits, exactLimits, memoryLimits } from "./limits.ts";
 import { pushedPolicies } from "./pushed.ts";
 import { spanRows } from "./span-rows.ts";
 import type { LoadPlan, TargetResult } from "./load.ts";
-import { hundredRules, manyKeys, refusedPath, standardMetrics, tenRules, tenThousandRules } from "./policies.ts";
+import { hundredRules, manyKeys, standardMetrics } from "./policies.ts";
 import { type RateLimitOptions, rateLimits, typicalRateLimitAnswer } from "./rate-limit.ts";
 import { residentBytes } from "./process-stat.ts";
 import { type CheckOptions, checkRequests, reportSeries } from "./requests.ts";
+import { manyRules } from "./scale.ts";
 import { scrapes } from "./scrapes.ts";
 import type { ServerProcess } from "./server-process.ts";
 import { micros, rate, type Row } from "./table.ts";
+import { connections, messages, once, proveRules, seed, target } from "./varied-load.ts";
 
 export interface Scenario {
   /** For `--only`. */
@@ -23,63 +26,24 @@ export interface Scenario {
   run(bench: Bench): Promise<Row[]>;
 }
 
-/** The same chance in every run, so that figures of two runs are about the same messages. */
-const seed = 20_260_101;
-const connections = 8;
-const messages = 10_000;
-
-function target(name: string, server: ServerProcess): LoadPlan["targets"][number] {
-  return { name, address: server.ready["grpc"]!, pid: server.pid };
-}
-
-/** Sends requests that the rules must refuse, so that a hub that judges nothing cannot look fast. */
-async function proveRules(
-  bench: Bench,
-  server: ServerProcess,
-  check: CheckOptions,
-  door: "check" | "extAuthz" = "check",
-): Promise<void> {
-  const wrong = { ...check, count: 200, instead: { "request.url_path": refusedPath } };
-  const asked =
-    door === "check"
-      ? ({ messages: { check: wrong }, expect: "refuse" } as const)
-      : ({ messages: { extAuthz: wrong }, expect: "deny" } as const);
-  const plan = { ...asked, targets: [target("weir", server)] };
-  const { targets } = await bench.load({
-    ...plan,
-    connections: 1,
-    inFlight: 8,
-    rounds: 0,
-    sliceMs: 0,
-    warmMs: 0,
-    aloneMs: 0,
-  });
-  if (targets[0]!.failed > 0) throw new Error(`the hub does not refuse what its rules refuse: ${targets[0]!.failure}`);
-}
-
 const check: Scenario = {
   name: "check",
   async run(bench) {
     const options: CheckOptions = { seed, count: messages, services: 8, users: 5000 };
-    const hub = await bench.hub(hundredRules);
-    const answer = await typicalAnswer(hub, options);
-    await proveRules(bench, hub, options);
-    const echo = await bench.echo("hub", answer);
-    const plain = await bench.echo("grpc-js", answer);
-    const targets = [target("weir", hub), target("echo", echo), target("plain grpc-js", plain)];
-    const plan: LoadPlan = {
+    const { hub, echo, own, plain } = await loadBesideEcho(bench, {
+      files: hundredRules,
       messages: { check: options },
       expect: "allow",
-      targets,
-      connections,
-      inFlight: 32,
-      ...bench.pace,
-    };
-    const [w, e, p] = (await bench.load(plan)).targets as [TargetResult, TargetResult, TargetResult];
-    const notes = doubts([w, e, p]);
+      async prove(server) {
+        await proveRules(bench, server, options);
+        return typicalAnswer(server, options);
+      },
+    });
+    const [w, e, p] = [...own, plain[1]];
     const rows: Row[] = [
-      ...besideEcho("Check, 30 attributes, 100 rules: throughput", w, e, { share: 0.8, extraUs: 6 }, notes),
-      latencyAlone(w, e),
+      ...besideEcho("Check, 30 attributes, 100 rules: throughput", own, { share: 0.8, extraUs: 6 }),
+      besidePlainEcho(plain, 0.8),
+      latencyAlone(own),
       {
         scenario: "for scale: beside an echo on plain @grpc/grpc-js",
         weir: `${rate(throughput(w))}, ${micros(cpu(w))}`,
@@ -92,106 +56,28 @@ const check: Scenario = {
   },
 };
 
-/** Two rows: throughput and CPU of the hub beside an echo on its own transport, and what they should be. */
-function besideEcho(
-  scenario: string,
-  w: TargetResult,
-  e: TargetResult,
-  target: { readonly share: number; readonly extraUs: number },
-  notes: Row["notes"] = doubts([w, e]),
-): Row[] {
-  const share = ratio(w, e);
-  const extra = paired(w, e, (x, y) => (x.serverCpu / x.answered - y.serverCpu / y.answered) * 1e6);
-  return [
-    {
-      scenario,
-      weir: rate(throughput(w)),
-      beside: `${rate(throughput(e))} echo, same transport`,
-      figure: `${share.toFixed(2)} of the echo`,
-      target: `at least ${target.share.toFixed(2)}`,
-      met: share >= target.share,
-      notes,
-    },
-    {
-      scenario: "the same: server CPU a call",
-      weir: micros(cpu(w)),
-      beside: `${micros(cpu(e))} echo`,
-      figure: `${micros(extra)} above the echo`,
-      target: `at most ${target.extraUs} us`,
-      met: extra <= target.extraUs,
-    },
-  ];
-}
-
-function latencyAlone(w: TargetResult, e: TargetResult): Row {
-  const alone = ({ alone }: TargetResult): string => `${micros(alone!.p50)} / ${micros(alone!.p99)}`;
-  return {
-    scenario: "the same: latency, one in flight, p50 / p99",
-    weir: alone(w),
-    beside: `${alone(e)} echo`,
-    figure: "",
-    target: "",
-  };
-}
-
 const extAuthz: Scenario = {
   name: "ext-authz",
   async run(bench) {
     const options: CheckOptions = { seed, count: messages, services: 8, users: 5000 };
-    const hub = await bench.hub(hundredRules);
-    const answer = await typicalExtAuthzAnswer(hub, options);
-    await proveRules(bench, hub, options, "extAuthz");
-    const echo = await bench.echo("hub", answer);
-    const plan: LoadPlan = {
+    const { own, plain } = await loadBesideEcho(bench, {
+      files: hundredRules,
       messages: { extAuthz: options },
       expect: "pass",
-      targets: [target("weir", hub), target("echo", echo)],
-      connections,
-      inFlight: 32,
-      ...bench.pace,
-    };
-    const [w, e] = (await bench.load(plan)).targets as [TargetResult, TargetResult];
+      async prove(server) {
+        await proveRules(bench, server, options, "extAuthz");
+        return typicalExtAuthzAnswer(server, options);
+      },
+    });
     return [
-      ...besideEcho("ext_authz Check, 25 headers, 100 rules: throughput", w, e, { share: 0.7, extraUs: 8 }),
-      latencyAlone(w, e),
+      ...besideEcho("ext_authz Check, 25 headers, 100 rules: throughput", own, { share: 0.7, extraUs: 8 }),
+      besidePlainEcho(plain, 0.7),
+      latencyAlone(own),
     ];
   },
 };
 
-const scale: Scenario = {
-  name: "scale",
-  async run(bench) {
-    const options: CheckOptions = { seed, count: messages, services: 1000, users: 5000 };
-    const many = await bench.hub(tenThousandRules);
-    const few = await bench.hub(tenRules);
-    for (const hub of [many, few]) {
-      await typicalAnswer(hub, options);
-      await proveRules(bench, hub, options);
-    }
-    const targets = [target("weir with 10,000 rules", many), target("weir with 10 rules", few)];
-    const plan: LoadPlan = {
-      messages: { check: options },
-      expect: "allow",
-      targets,
-      connections,
-      inFlight: 32,
-      ...bench.pace,
-    };
-    const [m, f] = (await bench.load({ ...plan, aloneMs: 0 })).targets as [TargetResult, TargetResult];
-    const share = ratio(m, f);
-    return [
-      {
-        scenario: "Check, 10,000 rules over 1,000 services",
-        weir: `${rate(throughput(m))}, ${micros(cpu(m))}`,
-        beside: `${rate(throughput(f))}, ${micros(cpu(f))} with 10 rules`,
-        figure: `${share.toFixed(2)} of it`,
-        target: "at least 0.90",
-        met: share >= 0.9,
-        notes: doubts([m, f]),
-      },
-    ];
-  },
-};
+const scale: Scenario = { name: "scale", run: manyRules };
 
 function report(records: number, inFlight: number): Scenario {
   return {
@@ -280,11 +166,10 @@ const memory: Scenario = {
     const hub = await bench.hub(manyKeys);
     const start = residentBytes(hub.pid);
     const plan = { messages: { check: options }, targets: [target("weir", hub)], connections, inFlight: 32 };
-    const once = { ...plan, rounds: 0, sliceMs: 0, warmMs: 0, aloneMs: 0 };
-    const [first] = (await bench.load({ ...once, expect: "allow" })).targets as [TargetResult];
+    const [first] = (await bench.load({ ...plan, ...once, expect: "allow" })).targets as [TargetResult];
     doubtsOfKeys(first, "allowed");
     // Each user has had its one request: that all are refused now shows that every key is alive.
-    const [second] = (await bench.load({ ...once, expect: "refuse" })).targets as [TargetResult];
+    const [second] = (await bench.load({ ...plan, ...once, expect: "refuse" })).targets as [TargetResult];
     doubtsOfKeys(second, "refused");
     const end = residentBytes(hub.pid);
     const mb = (bytes: number | undefined): string =>
@@ -336,18 +221,17 @@ const rateLimit: Scenario = {
   name: "ratelimit",
   async run(bench) {
     const options: RateLimitOptions = { seed, count: messages, users: 5000 };
-    const hub = await bench.hub(rateLimits);
-    const echo = await bench.echo("hub", await typicalRateLimitAnswer(hub, options));
-    const plan: LoadPlan = {
+    const { own, plain } = await loadBesideEcho(bench, {
+      files: rateLimits,
       messages: { rateLimit: options },
       expect: "within",
-      targets: [target("weir", hub), target("echo", echo)],
-      connections,
-      inFlight: 32,
-      ...bench.pace,
-    };
-    const [w, e] = (await bench.load({ ...plan, aloneMs: 0 })).targets as [TargetResult, TargetResult];
-    return [...besideEcho("ShouldRateLimit, 2 descriptors in memory: throughput", w, e, { share: 0.7, extraUs: 4 })];
+      prove: (server) => typicalRateLimitAnswer(server, options),
+    });
+    return [
+      ...besideEcho("ShouldRateLimit, 2 descriptors in memory: throughput", own, { share: 0.7, extraUs: 4 }),
+      besidePlainEcho(plain, 0.7),
+      latencyAlone(own),
+    ];
   },
 };
 
