@@ -12,8 +12,8 @@ import { charge, limitNames, limitStates, wishNamed, wishUnnamed } from "./limit
 import { Judgement } from "./judgement.ts";
 import type { CheckContext } from "./judgement.ts";
 import { codes, messageOf, sortRefusals } from "./refusal.ts";
-import { RuleIndex } from "./rule-index.ts";
-import { RuleTable, traits } from "./rule-table.ts";
+import { RuleIndex } from "./rules/rule-index.ts";
+import { RuleTable, traits } from "./rules/rule-table.ts";
 
 /** Judges requests by the rules of one snapshot. Never throws, never rejects; a promise only where an adapter gave one. */
 export type Check = (bag: Bag, asked: Asked) => Decision | Promise<Decision>;

@@ -10,7 +10,7 @@ import { addOperations } from "./header-operations.ts";
 import type { Judgement } from "./judgement.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
-import { type RuleTable, traits } from "./rule-table.ts";
+import { type RuleTable, traits } from "./rules/rule-table.ts";
 
 /** The deny that a table has come to, whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. */
 export function judgeDeny(judgement: Judgement, table: RuleTable, applies: true | Fault): void {

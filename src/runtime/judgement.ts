@@ -10,7 +10,7 @@ import type { Asked, HeaderOperation, QuotaOutcome } from "./decision.ts";
 import type { LocalLimits } from "./limits/local-limits.ts";
 import type { PreparedRule, Tables } from "./prepared-rule.ts";
 import type { Refusal } from "./refusal.ts";
-import type { RuleUse } from "./rule-use.ts";
+import type { RuleUse } from "./rules/rule-use.ts";
 import { Validity } from "./validity.ts";
 
 /** What decisions are made with. */

@@ -2,7 +2,7 @@ import type { Equality, Expression } from "../expression/expression.ts";
 import type { CheckRule, LimitRule, Policy, Snapshot } from "../policy/snapshot.ts";
 import { chooseFromTable, chooseOverride, keyedLimit } from "./limits/limit-choice.ts";
 import type { KeyedLimit, LimitChoice, TableLookup } from "./limits/limit-choice.ts";
-import { equalitiesOf } from "./rule-index.ts";
+import { equalitiesOf } from "./rules/rule-index.ts";
 
 export type Condition = Expression<boolean>["evaluate"];
 

@@ -17,7 +17,7 @@ import { LocalLimits } from "./limits/local-limits.ts";
 import { problemOf, unprepared } from "./load-problem.ts";
 import { createQuotaLimits } from "./quota/bucket-limits.ts";
 import { createRateLimit } from "./rate-limit.ts";
-import { RuleUse, RuleUses, type RuleTotals } from "./rule-use.ts";
+import { RuleUse, RuleUses, type RuleTotals } from "./rules/rule-use.ts";
 import { Holding } from "./serving.ts";
 import type { Serving } from "./serving.ts";
 

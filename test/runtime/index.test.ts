@@ -6,7 +6,7 @@ import { Fault } from "../../src/attributes/fault.ts";
 import { Ip } from "../../src/attributes/ip.ts";
 import { Timestamp } from "../../src/attributes/timestamp.ts";
 import { boundedKey, chargeId, keyWith, limitKeyPrefix, maxKeyLength } from "../../src/runtime/limits/limit-key.ts";
-import { RuleIndex } from "../../src/runtime/rule-index.ts";
+import { RuleIndex } from "../../src/runtime/rules/rule-index.ts";
 import { applies, matches } from "../../src/runtime/applies.ts";
 import { prepareRule } from "../../src/runtime/prepared-rule.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";

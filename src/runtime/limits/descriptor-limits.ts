@@ -4,7 +4,7 @@ import type { Layout } from "../../attributes/layout.ts";
 import type { CheckRule, LimitRule } from "../../policy/snapshot.ts";
 import type { CheckContext } from "../judgement.ts";
 import { prepareRule, type PreparedRule } from "../prepared-rule.ts";
-import { RuleIndex } from "../rule-index.ts";
+import { RuleIndex } from "../rules/rule-index.ts";
 
 interface DescriptorLimit {
   readonly prepared: PreparedRule;

@@ -1,7 +1,7 @@
-import type { Bag } from "../attributes/bag.ts";
-import type { Fault } from "../attributes/fault.ts";
-import type { Expression, TextTest } from "../expression/expression.ts";
-import type { Condition } from "./prepared-rule.ts";
+import type { Bag } from "../../attributes/bag.ts";
+import type { Fault } from "../../attributes/fault.ts";
+import type { Expression, TextTest } from "../../expression/expression.ts";
+import type { Condition } from "../prepared-rule.ts";
 import { pairsOf, RecentPairs } from "./text-pairs.ts";
 import { TextLists } from "./text-lists.ts";
 

@@ -1,10 +1,10 @@
-import type { Bag } from "../attributes/bag.ts";
-import { Fault } from "../attributes/fault.ts";
-import type { CheckRule, Policy, Snapshot } from "../policy/snapshot.ts";
-import { type Applies, both, isRuledOut } from "./applies.ts";
+import type { Bag } from "../../attributes/bag.ts";
+import { Fault } from "../../attributes/fault.ts";
+import type { CheckRule, Policy, Snapshot } from "../../policy/snapshot.ts";
+import { type Applies, both, isRuledOut } from "../applies.ts";
 import { ConditionTable, conditionWidth, type Tested } from "./condition-table.ts";
 import { Forms, type Shaped } from "./forms.ts";
-import { prepareRule, type PreparedRule, type Tables } from "./prepared-rule.ts";
+import { prepareRule, type PreparedRule, type Tables } from "../prepared-rule.ts";
 import type { RuleIndex } from "./rule-index.ts";
 
 /**

@@ -1,13 +1,13 @@
 import test from "ava";
 import fc from "fast-check";
-import { emptyMap, Bag } from "../../src/attributes/bag.ts";
-import { Fault } from "../../src/attributes/fault.ts";
-import { Layout } from "../../src/attributes/layout.ts";
-import type { Value } from "../../src/attributes/value.ts";
-import { standardVocabulary } from "../../src/attributes/standard-vocabulary.ts";
-import { compileExpression } from "../../src/expression/index.ts";
-import { ConditionTable, type Tested } from "../../src/runtime/condition-table.ts";
-import { fuzzRuns } from "../fuzz-runs.ts";
+import { emptyMap, Bag } from "../../../src/attributes/bag.ts";
+import { Fault } from "../../../src/attributes/fault.ts";
+import { Layout } from "../../../src/attributes/layout.ts";
+import type { Value } from "../../../src/attributes/value.ts";
+import { standardVocabulary } from "../../../src/attributes/standard-vocabulary.ts";
+import { compileExpression } from "../../../src/expression/index.ts";
+import { ConditionTable, type Tested } from "../../../src/runtime/rules/condition-table.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 
 const texts = ["", "a", "ab", "GET", "/admin/a", "team-1", "é", "😀"];
 const attributes = ["request.method", "source.namespace", 'request.headers["x-a"]', 'request.headers["x-b"]'];

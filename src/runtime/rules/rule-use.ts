@@ -1,6 +1,6 @@
-import type { CheckRule } from "../policy/snapshot.ts";
-import type { Wish } from "./limits/charging.ts";
-import { Failure } from "./failure.ts";
+import type { CheckRule } from "../../policy/snapshot.ts";
+import type { Wish } from "../limits/charging.ts";
+import { Failure } from "../failure.ts";
 
 const counted = ["applied", "granted", "refused"] as const;
 

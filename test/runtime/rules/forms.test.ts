@@ -1,8 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
-import { Forms } from "../../src/runtime/forms.ts";
-import { pairsOf, RecentPairs } from "../../src/runtime/text-pairs.ts";
-import { fuzzRuns } from "../fuzz-runs.ts";
+import { Forms } from "../../../src/runtime/rules/forms.ts";
+import { pairsOf, RecentPairs } from "../../../src/runtime/rules/text-pairs.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 
 /** Lists of the same length have the same shape, or one of their own. */
 const list = fc

@@ -1,7 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
-import { TextLists } from "../../src/runtime/text-lists.ts";
-import { fuzzRuns } from "../fuzz-runs.ts";
+import { TextLists } from "../../../src/runtime/rules/text-lists.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
 
 const text = fc.oneof(fc.constantFrom("", "a", "b", "GET"), fc.nat({ max: 60 }).map(String));
 

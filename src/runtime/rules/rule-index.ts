@@ -1,8 +1,8 @@
-import type { Bag } from "../attributes/bag.ts";
-import { Fault } from "../attributes/fault.ts";
-import type { Layout } from "../attributes/layout.ts";
-import type { Equality } from "../expression/expression.ts";
-import type { CheckRule } from "../policy/snapshot.ts";
+import type { Bag } from "../../attributes/bag.ts";
+import { Fault } from "../../attributes/fault.ts";
+import type { Layout } from "../../attributes/layout.ts";
+import type { Equality } from "../../expression/expression.ts";
+import type { CheckRule } from "../../policy/snapshot.ts";
 
 /** Tests of a slot against a text, one of which must hold for each rule that stands under it. */
 interface SlotIndex {

@@ -1,13 +1,13 @@
 import test from "ava";
 import fc from "fast-check";
-import { completionOf } from "../../src/attributes/derived.ts";
-import { Fault } from "../../src/attributes/fault.ts";
-import { applies, matches } from "../../src/runtime/applies.ts";
-import { prepareRule, type PreparedRule } from "../../src/runtime/prepared-rule.ts";
-import { RuleIndex } from "../../src/runtime/rule-index.ts";
-import type { Attributes } from "../attributes/bag-of.ts";
-import { fuzzRuns } from "../fuzz-runs.ts";
-import { readsOf, world } from "./world.ts";
+import { completionOf } from "../../../src/attributes/derived.ts";
+import { Fault } from "../../../src/attributes/fault.ts";
+import { applies, matches } from "../../../src/runtime/applies.ts";
+import { prepareRule, type PreparedRule } from "../../../src/runtime/prepared-rule.ts";
+import { RuleIndex } from "../../../src/runtime/rules/rule-index.ts";
+import type { Attributes } from "../../attributes/bag-of.ts";
+import { fuzzRuns } from "../../fuzz-runs.ts";
+import { readsOf, world } from "../world.ts";
 
 const names = ["a", "b", "c"] as const;
 
