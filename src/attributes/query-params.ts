@@ -23,10 +23,31 @@ export function queryParams(target: string): QueryParams | Fault {
   let ambiguous: Set<string> | undefined;
   const start = target.indexOf("?");
   if (start < 0) return { first, ambiguous: none };
-  for (const [name, value] of new URLSearchParams(target.slice(start + 1))) {
+  for (const [name, value] of decoded(target.slice(start + 1))) {
     const before = first.get(name);
     if (before === undefined) first.set(name, value);
     else if (before !== value) (ambiguous ??= new Set()).add(name);
   }
   return { first, ambiguous: ambiguous ?? none };
+}
+
+/** The names of the parameters in a target's query, decoded, and how each is spelled there. */
+export function queryNames(target: string): ReadonlyMap<string, ReadonlySet<string>> {
+  const names = new Map<string, Set<string>>();
+  const start = target.indexOf("?");
+  if (start < 0) return names;
+  for (const part of target.slice(start + 1).split("&")) {
+    for (const name of decoded(part).keys()) {
+      const spelled = part.split("=", 1)[0]!;
+      const known = names.get(name);
+      if (known === undefined) names.set(name, new Set([spelled]));
+      else known.add(spelled);
+    }
+  }
+  return names;
+}
+
+/** A query's parameters. A question mark at its beginning is a part of the first name. */
+function decoded(query: string): URLSearchParams {
+  return new URLSearchParams(query.startsWith("?") ? `&${query}` : query);
 }

@@ -70,6 +70,12 @@ test("parameters are made of the query, by key and whole", (t) => {
   t.deepEqual(references(bag), ["-request.query_params", "request.path"]);
 });
 
+test("a second question mark is a part of a parameter's name", (t) => {
+  const bag = bagWith({ "request.path": "/a??q=1" });
+  t.is(bag.get(key), undefined);
+  t.deepEqual(bag.getWhole(params), new Map(Object.entries({ "?q": "1" })));
+});
+
 test("a parameter that comes with several values is a fault by its name, since services differ in which they take", (t) => {
   const bag = bagWith({ "request.path": "/a?q=1&r=1&r=2&%71=2" });
   t.true(bag.get(key) instanceof Fault);

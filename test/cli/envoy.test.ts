@@ -103,6 +103,14 @@ for (const { title, when, key, value } of sent) {
   });
 }
 
+test("what query parameters are set to is sent, and Envoy takes them encoded", async (t) => {
+  const asks = (value: string) => `name: it, headers: { query: { set: { plan: '${value}' } } }`;
+  const filter = authz(await config(t, [asks('request.auth.claims["plan"]')]));
+  t.deepEqual(filter.metadata_context_namespaces, ["envoy.filters.http.jwt_authn"]);
+  t.is(filter.validate_mutations, undefined);
+  t.is(authz(await config(t, ["name: it, headers: { query: { remove: [debug] } }"])).validate_mutations, true);
+});
+
 const service = 'destination.service.name == "web" && destination.namespace == "shop" && request.path == "/x"';
 const web = {
   "destination.service.name": "web",

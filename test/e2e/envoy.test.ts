@@ -28,8 +28,15 @@ check:
     deny: unauthenticated
     when: request.url_path == "/members"
     unless: request.auth.principal == "https://login.example/ann" && request.auth.claims["plan"] == "gold"
+  - name: replaced
+    headers: { request: { remove: [x-mine] } }
+  - name: replaced-by
+    headers: { request: { append: { x-mine: '"weir"' } } }
   - name: tells
-    headers: { response: { set: { x-method: request.method } } }
+    headers: { response: { set: { x-method: request.method, x-mode: '"weir"' }, append: { x-secret: '"told"' } } }
+  - name: asks
+    when: request.url_path == "/asked"
+    headers: { query: { set: { plan: '"gold & more"' }, remove: [token] } }
   - name: per-key
     limit: 3/h
     by: request.headers["x-api-key"]
@@ -122,9 +129,29 @@ for (const given of forwardAuthCases) {
     const sameHeader: Passage["sameHeader"] = (came, expected, name) => t.is(text(came), text(expected), name);
     const { body, headers } = await judgeThrough(t, given, { ...envoy, service, sameHeader });
     const passed = given.status === 200 || given.path.startsWith("/status/");
-    if (passed) t.is(headers["x-method"], given.method ?? "GET", body);
+    if (!passed) return;
+    t.is(headers["x-method"], given.method ?? "GET", body);
+    t.is(headers["x-mode"], "weir", "in place of the service's");
+    t.is(headers["x-secret"], "s, told", "beside the service's");
   });
 }
+
+withEnvoy("query parameters are set and removed before the service gets them", async (t, { envoy }) => {
+  const { url } = JSON.parse(
+    (await ask(envoy.port, "/asked?plan=free&%70lan=a&token=t&tok%65n=u&page=2")).body,
+  ) as Seen;
+  const { pathname, searchParams } = new URL(url, "http://shop.example");
+  t.is(pathname, "/asked");
+  t.deepEqual([...searchParams].sort(), [
+    ["page", "2"],
+    ["plan", "gold & more"],
+  ]);
+});
+
+withEnvoy("what is appended after a removal is all that the service gets", async (t, { envoy }) => {
+  const { body } = await ask(envoy.port, "/page", { headers: { "x-mine": "caller" } });
+  t.is((JSON.parse(body) as Seen).headers["x-mine"], "weir");
+});
 
 withEnvoy("a limit by header counts exactly, and says when there will be more", async (t, { envoy, version }) => {
   const key = { "x-api-key": `key-${version}` };
@@ -148,6 +175,27 @@ withEnvoy("the rate limit filter counts exactly, and says the same", async (t, {
 
 withEnvoy("a request that both filters see is charged once by the limits of each", async (t, { envoy, version }) => {
   t.deepEqual(await statuses(envoy, 5, "/both", { "x-api-key": `both-${version}` }), [200, 200, 200, 429, 429]);
+});
+
+withEnvoy("both filters tell of their limits, and of a refusal the one that refuses", async (t, { version }) => {
+  const own = await startHub({
+    "policies/all.yaml": policies,
+    "weir.yaml": "doors: { rateLimitFields: { style: both, on: always } }\n",
+  });
+  t.teardown(() => own.dispose());
+  const args = ["--policies", join(own.folder, "policies"), "--hub", own.grpc, ...told().slice(4), "--attribute"];
+  const envoy = await startEnvoy(programs.get(version)!, [...args, "destination.namespace=mall"]);
+  t.teardown(envoy.dispose);
+  const both = async () => {
+    const { status, headers } = await ask(envoy.port, "/both", { headers: { "x-api-key": "a" } });
+    const { ratelimit, "ratelimit-policy": policy, "x-ratelimit-remaining": remaining } = headers;
+    const names = (field: unknown) => [...String(field).matchAll(/"envoy\/([\w-]+)"/g)].map((found) => found[1]).sort();
+    return { status, limits: names(ratelimit), policies: names(policy), remaining };
+  };
+  const limits = ["per-key", "per-key-too"];
+  for (const remaining of ["2", "1", "0"])
+    t.deepEqual(await both(), { status: 200, limits, policies: limits, remaining }, remaining);
+  t.is((await both()).status, 429);
 });
 
 withEnvoy("HTTP/2 is judged as HTTP/1.1 is", async (t, { envoy }) => {

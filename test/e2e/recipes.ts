@@ -22,6 +22,7 @@ interface TraefikFile {
           readonly address: string;
           readonly authResponseHeaders: readonly string[];
           readonly trustForwardHeader: boolean;
+          readonly preserveLocationHeader: boolean;
         };
       };
     };

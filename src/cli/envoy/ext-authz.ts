@@ -10,7 +10,7 @@ export const extAuthzName = "envoy.filters.http.ext_authz";
 export const jwtAuthnName = "envoy.filters.http.jwt_authn";
 
 /** The HTTP filter that asks the hub about each request. */
-export function extAuthzFilter(settings: EnvoySettings, { check }: PolicyReads): Tree {
+export function extAuthzFilter(settings: EnvoySettings, { check, setsQuery }: PolicyReads): Tree {
   const reads = (prefix: string) => check.some(({ name }) => name.startsWith(prefix));
   const readsToken = reads("request.auth.");
   const metadata = [...(readsToken ? [jwtAuthnName] : []), ...filtersOf(check, "context.metadata")];
@@ -29,7 +29,10 @@ export function extAuthzFilter(settings: EnvoySettings, { check }: PolicyReads):
         open,
       ),
       ...(open ? { failure_mode_allow_header_add: true } : { status_on_error: { code: "ServiceUnavailable" } }),
-      validate_mutations: said("An answer with a header that HTTP does not allow is a failure, not a request.", true),
+      // With it Envoy refuses parameters of the query that are percent-encoded, whatever else they are.
+      ...(!setsQuery && {
+        validate_mutations: said("An answer with a header that HTTP does not allow is a failure, not a request.", true),
+      }),
       include_tls_session: said("Gives connection.requested_server_name.", true),
       ...(reads("source.certificate") && {
         include_peer_certificate: said("Some policy reads the caller's certificate.", true),

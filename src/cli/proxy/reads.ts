@@ -19,6 +19,8 @@ export interface PolicyReads {
   readonly ongoing: boolean;
   /** Whether there is any rule that an authorization check judges. */
   readonly checks: boolean;
+  /** Whether any rule sets a parameter of the query. */
+  readonly setsQuery: boolean;
 }
 
 /** What a limit of the rate limit filter reads. */
@@ -53,6 +55,9 @@ export function readsOfPolicies(snapshot: Snapshot): PolicyReads {
       .map(({ id }) => id),
     ongoing: snapshot.reports.some((rule) => rule.kind === "metric" && rule.ongoing === true),
     checks: judged.length > 0,
+    setsQuery: judged.some(
+      (rule) => rule.kind === "headers" && rule.query?.some(({ operation }) => operation === "set"),
+    ),
   };
 }
 
@@ -76,7 +81,8 @@ function expressionsOfCheck(rule: CheckRule): (Expression | undefined)[] {
   if (rule.kind === "ask") return [...common, ...rule.with.map(({ value }) => value)];
   if (rule.kind === "limit") return [...common, rule.cost, ...rule.by.map(({ value }) => value)];
   if (rule.kind === "deny") return common;
-  return [...common, ...[...rule.request, ...rule.response].map((edit) => ("value" in edit ? edit.value : undefined))];
+  const edits = [...rule.request, ...rule.response, ...(rule.query ?? [])];
+  return [...common, ...edits.map((edit) => ("value" in edit ? edit.value : undefined))];
 }
 
 function expressionsOfReport(rule: ReportRule): (Expression | undefined)[] {

@@ -1,7 +1,7 @@
 import type { Decision, HeaderOperation } from "../../runtime/decision.ts";
 import type { HttpAnswer } from "../http/route.ts";
 import type { Dialect } from "./dialect.ts";
-import { changed, headerChanges, type HeaderChange } from "./header-changes.ts";
+import { changed, headerChanges, type HeaderChange } from "../header-changes.ts";
 import { headerText } from "./header-text.ts";
 import type { OriginalRequest } from "./original-request.ts";
 import type { Parameters } from "./parameters.ts";

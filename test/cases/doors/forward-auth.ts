@@ -32,6 +32,10 @@ check:
     deny: permission_denied
     when: request.path == "/moved"
     http: { status: 302, body: "", headers: { location: "https://login.example/?from=shop" } }
+  - name: sign-in
+    deny: permission_denied
+    when: request.path == "/signed-out"
+    http: { status: 303, body: "", headers: { location: "/sign-in?from=shop" } }
   - name: tea
     deny: unavailable
     when: request.path == "/tea"
@@ -111,6 +115,12 @@ export const forwardAuthCases: readonly ForwardAuthCase[] = [
     path: "/moved",
     status: 302,
     answerHeaders: { location: "https://login.example/?from=shop" },
+  },
+  {
+    title: "a redirection within the service's own host",
+    path: "/signed-out",
+    status: 303,
+    answerHeaders: { location: "/sign-in?from=shop" },
   },
   {
     title: "a direct response with status, body and headers",

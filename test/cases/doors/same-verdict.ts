@@ -160,6 +160,12 @@ export const doorCases: readonly DoorCase[] = [
     restsOnAbsentMap: true,
   },
   {
+    title: "a parameter behind a second question mark, which belongs to its name",
+    given: on("params", { "request.path": "/x??debug=1" }),
+    code: 0,
+    restsOnAbsentMap: true,
+  },
+  {
     title: "a parameter with two values, of which some services take the last",
     given: on("params", { "request.path": "/x?role=user&role=admin" }),
     code: 7,

@@ -1,11 +1,13 @@
 import type { DoorSettings } from "../../../policy/schema/doors.ts";
-import type { Decision, HeaderOperation } from "../../../runtime/decision.ts";
+import type { Decision } from "../../../runtime/decision.ts";
 import type { Observer } from "../../../util/observer.ts";
+import { headerChanges } from "../../header-changes.ts";
 import { Writer } from "../../protobuf/writer.ts";
 import { degradedRules, type Field, rateLimitFields } from "../../rate-limit-fields.ts";
 import { httpStatusOf } from "../../status.ts";
 import { writeDecisionMetadata } from "../decision-metadata.ts";
-import { headersAmong } from "./header-presence.ts";
+import { headersAmong, pathOf } from "./http-fields.ts";
+import { queryChanges, type QueryChanges } from "./query-changes.ts";
 
 /** What of the request has a say in how it is answered. */
 export interface Asker {
@@ -72,32 +74,36 @@ export class CheckAnswers {
   #writePass({ requestHeaders, responseHeaders, query }: Decision, fields: readonly Field[], message: Buffer): void {
     const writer = this.#writer;
     const response = writer.open(3);
-    const appended = requestHeaders.filter(({ operation }) => operation === "append").map(({ name }) => name);
+    const request = headerChanges(requestHeaders);
+    const appended = [...request].flatMap(([name, { replaces, values }]) =>
+      replaces || values.length === 0 ? [] : [name],
+    );
+    // Older releases append to a header that is there and do nothing where none is.
     const there = appended.length === 0 ? undefined : headersAmong(message, appended);
-    for (const { operation, name, value } of requestHeaders) {
-      if (operation === "remove") continue;
-      // Older releases append to a header that is there and do nothing where none is.
-      const appends = operation === "append" && there?.has(name) === true;
-      writeHeader(writer, 2, name, value, appends);
-      there?.add(name);
+    for (const [name, { replaces, values }] of request) {
+      values.forEach((value, i) => writeHeader(writer, 2, name, value, i > 0 || (!replaces && there!.has(name))));
     }
-    for (const { operation, name } of requestHeaders) if (operation === "remove") writer.string(5, name);
-    for (const [name, value] of fields) writeHeader(writer, 6, name, value, false);
+    for (const [name, { values }] of request) if (values.length === 0) writer.string(5, name);
+    for (const [name, value] of fields) {
+      // Another filter, or the service, may tell of limits too, and a filter that refuses does so last. The older fields
+      // hold one limit, and are left as that wrote them; the others are lists.
+      if (name.startsWith("x-ratelimit-")) writeHeaderIfAbsent(writer, 6, name, value);
+      else writeHeader(writer, 6, name, value, true);
+    }
     let removals = 0;
-    for (const header of responseHeaders) removals += this.#writeResponseHeader(header) ? 0 : 1;
-    for (const { operation, name, value } of query ?? []) {
-      if (operation === "remove") writer.string(8, name);
-      else writeParameter(writer, name, value);
+    for (const [name, { replaces, values }] of headerChanges(responseHeaders)) {
+      values.forEach((value, i) => writeHeader(writer, 6, name, value, i > 0 || !replaces));
+      // There is no field for it.
+      if (values.length === 0) removals++;
     }
+    if (query !== undefined) this.#writeQuery(queryChanges(query, pathOf(message)));
     if (removals > 0) this.#observer.dropped("header", "not_carried", removals);
     writer.close(response);
   }
 
-  /** `false` for a removal, for which there is no field. */
-  #writeResponseHeader({ operation, name, value }: HeaderOperation): boolean {
-    if (operation === "remove") return false;
-    writeHeader(this.#writer, 6, name, value, operation === "append");
-    return true;
+  #writeQuery({ set, remove }: QueryChanges): void {
+    for (const [name, value] of set) writeParameter(this.#writer, name, value);
+    for (const name of remove) this.#writer.string(8, name);
   }
 }
 
@@ -148,20 +154,33 @@ function writeParameter(writer: Writer, name: string, value: string): void {
   writer.close(parameter);
 }
 
-/** HeaderValueOption.HeaderAppendAction: replace what is there, or add. The default, 0, appends. */
+/** HeaderValueOption.HeaderAppendAction. The default, 0, appends. */
+const addIfAbsent = 1;
 const overwriteIfExistsOrAdd = 2;
 
 /** A HeaderValueOption. */
 function writeHeader(writer: Writer, field: number, name: string, value: string, appends: boolean): void {
   const option = writer.open(field);
-  const header = writer.open(1);
-  writer.string(1, name);
-  writer.string(2, value);
-  writer.close(header);
+  writeHeaderValue(writer, name, value);
   const append = writer.open(2);
   if (appends) writer.bool(1, true);
   writer.close(append);
   if (!appends) writer.uint32(3, overwriteIfExistsOrAdd);
   if (value === "") writer.bool(4, true);
   writer.close(option);
+}
+
+/** One of a header that is added where there is none. `append` is left out, since it would go before the action. */
+function writeHeaderIfAbsent(writer: Writer, field: number, name: string, value: string): void {
+  const option = writer.open(field);
+  writeHeaderValue(writer, name, value);
+  writer.uint32(3, addIfAbsent);
+  writer.close(option);
+}
+
+function writeHeaderValue(writer: Writer, name: string, value: string): void {
+  const header = writer.open(1);
+  writer.string(1, name);
+  writer.string(2, value);
+  writer.close(header);
 }

@@ -12,14 +12,14 @@ const http: Context = { request: { http: { headers: new Map([["x-there", "1"]]) 
 
 function answerTo(
   decision: Decision,
-  options: { context?: Context; isGrpc?: boolean; isHttp?: boolean; always?: true } = {},
+  options: { context?: Context; isGrpc?: boolean; isHttp?: boolean; always?: "draft" | "legacy" } = {},
 ) {
   const { context = http, isGrpc = false, isHttp = true } = options;
   const observer = recordingObserver();
   const message = CheckRequest.encode(CheckRequest.fromPartial({ attributes: context })).finish();
   const defaults = doorSettings(undefined);
   const settings = options.always
-    ? { ...defaults, rateLimitFields: { style: "draft", on: "always" } as const }
+    ? { ...defaults, rateLimitFields: { style: options.always, on: "always" } as const }
     : defaults;
   const answers = new CheckAnswers(observer);
   const bytes = answers.answer(decision, { isHttp, isGrpc }, settings, Buffer.from(message));
@@ -27,8 +27,9 @@ function answerTo(
   return { response: CheckResponse.decode(bytes), again: CheckResponse.decode(again), drops: observer.drops };
 }
 
-/** `=` replaces, `+` appends. Both ways of saying so must agree. */
+/** `=` replaces, `+` appends, `?` adds where there is none. Both ways of saying so must agree. */
 function headerText({ header, append, appendAction, keepEmptyValue }: HeaderValueOption): string {
+  if (append === undefined && appendAction === 1) return `${header!.key}?${header!.value}`;
   if ((append === true) !== (appendAction === 0)) throw new Error("append and append_action differ");
   if (append === false && appendAction !== 2) throw new Error("a header that is replaced must be added where none is");
   return `${header!.key}${append === true ? "+" : "="}${header!.value}${keepEmptyValue ? " (kept)" : ""}`;
@@ -115,6 +116,38 @@ test("query parameters: set, also to nothing, and removed", (t) => {
     { key: "empty", value: "" },
   ]);
   t.deepEqual(queryParametersToRemove, ["debug"]);
+});
+
+test("a parameter is changed however its name is spelled, and none comes in with a value", (t) => {
+  const path = "/x?%70lan=free&plan=a&a+b=1&a%20b=2&%64%65bug&debug=1&planet=1&%zz=1&?plan=2&&=&other=%70lan#x";
+  const query = [
+    { operation: "set", name: "plan", value: "gold & more=1#+%\u00e9" },
+    { operation: "set", name: "it's", value: "a-b_c.d~e" },
+    { operation: "remove", name: "debug", value: "" },
+    { operation: "remove", name: "a b", value: "" },
+  ] as const;
+  const context: Context = { request: { http: { path } } };
+  const { queryParametersToSet, queryParametersToRemove } = answerTo(allowed({ query }), { context }).response
+    .okResponse!;
+  t.deepEqual(queryParametersToSet, [
+    { key: "plan", value: "gold%20%26%20more%3D1%23%2B%25%C3%A9" },
+    { key: "it%27s", value: "a-b_c.d~e" },
+  ]);
+  t.deepEqual(queryParametersToRemove, ["%70lan", "debug", "%64%65bug", "a%20b", "a+b"]);
+});
+
+test("what is appended after a removal is all that is there", (t) => {
+  const requestHeaders = [
+    { operation: "remove", name: "x-there", value: "" },
+    { operation: "append", name: "x-there", value: "a" },
+    { operation: "append", name: "x-there", value: "b" },
+  ] as const;
+  const { response, drops } = answerTo(allowed({ requestHeaders, responseHeaders: requestHeaders }));
+  const { headers, headersToRemove, responseHeadersToAdd } = response.okResponse!;
+  t.deepEqual(headers.map(headerText), ["x-there=a", "x-there+b"]);
+  t.deepEqual(headersToRemove, []);
+  t.deepEqual(responseHeadersToAdd.map(headerText), ["x-there=a", "x-there+b"]);
+  t.deepEqual(drops, []);
 });
 
 test("whether a header is there to append to is seen in raw headers as well", (t) => {
@@ -210,11 +243,16 @@ test("what the rule itself says of a header goes before what limits say", (t) =>
   );
 });
 
-test("a limit that grants is told of where that is asked for", (t) => {
+test("a limit that grants is told of where that is asked for, beside what others tell", (t) => {
   const granted = allowed({ limits: [{ ...limit, allowed: true, remaining: 9 }] });
   t.deepEqual(answerTo(granted).response.okResponse!.responseHeadersToAdd, []);
-  t.deepEqual(answerTo(granted, { always: true }).response.okResponse!.responseHeadersToAdd.map(headerText), [
-    'ratelimit-policy="shop/day";q=10;w=60',
-    'ratelimit="shop/day";r=9;t=5',
+  t.deepEqual(answerTo(granted, { always: "draft" }).response.okResponse!.responseHeadersToAdd.map(headerText), [
+    'ratelimit-policy+"shop/day";q=10;w=60',
+    'ratelimit+"shop/day";r=9;t=5',
+  ]);
+  t.deepEqual(answerTo(granted, { always: "legacy" }).response.okResponse!.responseHeadersToAdd.map(headerText), [
+    "x-ratelimit-limit?10",
+    "x-ratelimit-remaining?9",
+    "x-ratelimit-reset?5",
   ]);
 });

@@ -1,4 +1,4 @@
-import type { HeaderOperation } from "../../runtime/decision.ts";
+import type { HeaderOperation } from "../runtime/decision.ts";
 
 /** What becomes of one header: whether what was there goes, and what is added. */
 export interface HeaderChange {
