@@ -37,6 +37,16 @@ export interface AdapterCallOptions {
   readonly timers: Timers;
 }
 
+/**
+ * The time of a call by the monotonic clock. Who makes the call has read the clock, and need not read it again after it:
+ * readings are a good part of what a limit in memory costs.
+ */
+export interface CallTime {
+  readonly startMs: number;
+  /** Set by the call where an answer came at once, and was none of {@link Failure}. */
+  endMs: number | undefined;
+}
+
 /** The signal of a call, made only when the adapter looks at it. */
 class LazyCall implements Call, Placed {
   place = -1;
@@ -114,13 +124,14 @@ export class AdapterCalls {
     charges: readonly Charge[],
     deadlineMs?: number,
     trace?: CallTrace,
+    time?: CallTime,
   ): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
     if (trace !== undefined) return trace.call(this.name, "quota", () => this.quota(charges, deadlineMs));
     if (this.#options.instance.atHand !== undefined) {
-      const grants = this.#quotaAtHand(charges);
+      const grants = this.#quotaAtHand(charges, time);
       if (grants !== undefined) return grants;
     }
-    return this.#run(charging, charges, deadlineMs);
+    return this.#run(charging, charges, deadlineMs, time);
   }
 
   /** Gives back. What cannot be given back is counted, so nobody has to wait for the promise. It never rejects. */
@@ -164,28 +175,30 @@ export class AdapterCalls {
   }
 
   /** What the instance says by itself tells nothing of its backend: the breaker neither hinders it nor hears of it. */
-  #quotaAtHand(charges: readonly Charge[]): readonly Grant[] | Failure | undefined {
+  #quotaAtHand(charges: readonly Charge[], time?: CallTime): readonly Grant[] | Failure | undefined {
     const { name, instance, observer, monotonic } = this.#options;
-    const start = monotonic();
+    const start = time?.startMs ?? monotonic();
     try {
       const grants = instance.atHand!(charges);
       if (grants === undefined) return undefined;
       const answer = judged(charging, charges, grants);
       if (answer instanceof Failure) return this.#ended(charging.capability, answer, monotonic() - start);
-      observer.adapterCall(name, charging.capability, "ok", monotonic() - start);
+      const end = monotonic();
+      if (time !== undefined) time.endMs = end;
+      observer.adapterCall(name, charging.capability, "ok", end - start);
       return answer;
     } catch (error) {
       return this.#ended(charging.capability, new Failure("fault", error), monotonic() - start);
     }
   }
 
-  #run<A, T>(use: Use<A, T>, asked: A, deadlineMs?: number): T | Failure | Promise<T | Failure> {
+  #run<A, T>(use: Use<A, T>, asked: A, deadlineMs?: number, time?: CallTime): T | Failure | Promise<T | Failure> {
     const { instance, monotonic } = this.#options;
     const { capability } = use;
     if (this.#waiting.size >= this.#maxWaiting) return this.#ended(capability, new Failure("busy"), 0);
     if (!this.#breaker.admits()) return this.#ended(capability, new Failure("open"), 0);
     const call = new LazyCall();
-    const start = monotonic();
+    const start = time?.startMs ?? monotonic();
     let answer: T | Promise<T>;
     try {
       answer = use.ask(instance, asked, call);
@@ -195,7 +208,10 @@ export class AdapterCalls {
     }
     if (isPromise(answer)) return this.#wait(use, asked, answer, call, start, deadlineMs);
     this.#breaker.done(true);
-    return this.#ended(capability, judged(use, asked, answer), monotonic() - start);
+    const result = judged(use, asked, answer);
+    const end = monotonic();
+    if (time !== undefined && !(result instanceof Failure)) time.endMs = end;
+    return this.#ended(capability, result, end - start);
   }
 
   #wait<A, T>(

@@ -1,5 +1,6 @@
 import type { Bag } from "../attributes/bag.ts";
 import type { CheckRule } from "../policy/snapshot.ts";
+import type { CallTime } from "./adapter-call.ts";
 import { nested } from "./call-trace.ts";
 import type { LimitState } from "./decision.ts";
 import type { Tracer } from "./decision-trace.ts";
@@ -90,7 +91,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
   #descriptors = 0;
   #id: string | undefined;
   /** When limits were charged; `undefined` where none applies. */
-  #chargeStart: number | undefined;
+  #charged: CallTime | undefined;
   #isBroken = false;
   /** Whether the descriptor that was judged last would be judged so again. */
   #isLasting = false;
@@ -129,7 +130,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
 
   addAgain(form: DescriptorForm): void {
     const descriptor = this.#descriptors++;
-    if (form === "none") return;
+    if (typeof form === "string") return;
     const { applied } = this.context.use;
     for (let wish: FormWish | undefined = form; wish !== undefined; wish = wish.next) {
       applied[wish.rule.ordinal]!++;
@@ -169,8 +170,10 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
   #charge(): void | Promise<void> {
     const enforced = this.#enforced;
     const observing = this.#observing;
-    if (enforced.length > 0 || observing !== undefined) this.#chargeStart = this.context.monotonic();
-    return chargeDescriptors({ context: this.context, asked: this.#asked, enforced, observing });
+    if (enforced.length === 0 && observing === undefined) return undefined;
+    const { context } = this;
+    const time: CallTime = (this.#charged = { startMs: context.monotonic(), endMs: undefined });
+    return chargeDescriptors({ context, asked: this.#asked, enforced, observing, time });
   }
 
   #decision(): RateLimitDecision {
@@ -198,9 +201,10 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
     if (refusals !== undefined) sortRefusals(refusals);
     const first = refusals?.[0];
     const allowed = first === undefined;
-    const end = monotonic();
-    const limitsMs = this.#chargeStart === undefined ? undefined : end - this.#chargeStart;
-    observer.decision(allowed, end - this.#start, undefined, limitsMs);
+    const charged = this.#charged;
+    // It is decided when the limits have answered.
+    const end = charged?.endMs ?? monotonic();
+    observer.decision(allowed, end - this.#start, undefined, charged && end - charged.startMs);
     const decision: RateLimitDecision = {
       id: this.id(),
       version: snapshot.version,

@@ -2,9 +2,10 @@ import type { Reads } from "../../attributes/bag.ts";
 import type { LimitRule } from "../../policy/snapshot.ts";
 import type { Charge, Grant } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
-import type { AdapterCalls } from "../adapter-call.ts";
+import type { AdapterCalls, CallTime } from "../adapter-call.ts";
 import type { CallTrace } from "../call-trace.ts";
 import { Failure } from "../failure.ts";
+import type { CheckContext } from "../judgement.ts";
 import type { LocalLimits } from "./local-limits.ts";
 
 /** A charge that a decision wants to make, and what became of it. */
@@ -28,13 +29,18 @@ interface Batch {
   readonly local?: { readonly store: AdapterCalls; readonly charges: readonly Charge[] };
 }
 
+/** What a decision says to the calls that it makes. */
+interface Asking {
+  readonly deadlineMs?: number | undefined;
+  readonly trace?: CallTrace | undefined;
+}
+
 /** The batches of a decision, in the order in which they are charged. */
 interface Charging {
   readonly batches: Batch[];
   readonly local: LocalLimits;
   readonly observer: Observer;
-  readonly deadlineMs: number | undefined;
-  readonly trace: CallTrace | undefined;
+  readonly asking: Asking;
 }
 
 /** Whether a wish came to nothing. */
@@ -50,25 +56,32 @@ export function isRefused({ rule, answer }: Wish): boolean {
  * allow; for a moment, and for good where several adapters cannot give back, less may be.
  *
  * A limit with `onError: local` whose adapter fails is charged here instead, to `local`.
+ *
+ * @param time when charging begins; it ends when the last adapter has answered
  */
 export function chargeAll(
   wishes: readonly Wish[],
-  callsOf: (adapter: string) => AdapterCalls,
-  local: LocalLimits,
-  observer: Observer,
-  deadlineMs: number | undefined,
-  trace?: CallTrace,
+  { callsOf, local, observer }: Pick<CheckContext, "callsOf" | "local" | "observer">,
+  asking: Asking,
+  time?: CallTime,
 ): void | Promise<void> {
   if (wishes.length === 0) return;
-  return chargeFrom(0, { batches: batchesOf(wishes, callsOf), local, observer, deadlineMs, trace });
+  const { via } = wishes[0]!.rule;
+  if (!areAllOf(wishes, via)) return chargeFrom(0, { batches: batchesOf(wishes, callsOf), local, observer, asking });
+  // Most decisions need one adapter, and most of those answer at once and are not to be charged anywhere else then.
+  const calls = callsOf(via);
+  const answer = ask(calls, wishes, local, asking, undefined, time);
+  const isAnswered = !(answer instanceof Promise || answer instanceof Failure);
+  if (isAnswered) return granted(calls, wishes, answer, local);
+  return goOn(0, answer, { batches: [{ calls, wishes }], local, observer, asking });
 }
 
-/** Most decisions need one adapter: their wishes are one batch as they are. */
+function areAllOf(wishes: readonly Wish[], via: string): boolean {
+  for (let i = 1; i < wishes.length; i++) if (wishes[i]!.rule.via !== via) return false;
+  return true;
+}
+
 function batchesOf(wishes: readonly Wish[], callsOf: (adapter: string) => AdapterCalls): Batch[] {
-  const { via } = wishes[0]!.rule;
-  let isOne = true;
-  for (let i = 1; i < wishes.length; i++) isOne &&= wishes[i]!.rule.via === via;
-  if (isOne) return [{ calls: callsOf(via), wishes }];
   const byCalls = new Map<AdapterCalls, Wish[]>();
   for (const wish of wishes) {
     const calls = callsOf(wish.rule.via);
@@ -81,18 +94,32 @@ function batchesOf(wishes: readonly Wish[], callsOf: (adapter: string) => Adapte
 }
 
 function chargeFrom(from: number, charging: Charging): void | Promise<void> {
-  const { batches, deadlineMs, trace } = charging;
-  for (let i = from; i < batches.length; i++) {
-    const { calls, wishes, local } = batches[i]!;
-    // A store that may not know of what it is owed would grant too much.
-    const mayAsk = !charging.local.isOwed || payFirst(calls, wishes, charging.local);
-    const answer = mayAsk
-      ? calls.quota(local?.charges ?? wishes.map(chargeOf), deadlineMs, trace)
-      : new Failure("busy");
-    if (answer instanceof Promise)
-      return answer.then((grants) => (settle(i, grants, charging) ? chargeFrom(i + 1, charging) : undefined));
-    if (!settle(i, answer, charging)) return;
-  }
+  if (from === charging.batches.length) return;
+  const { calls, wishes, local } = charging.batches[from]!;
+  return goOn(from, ask(calls, wishes, charging.local, charging.asking, local?.charges), charging);
+}
+
+/** Takes the answer to a batch, and charges the next ones. */
+function goOn(
+  at: number,
+  answer: readonly Grant[] | Failure | Promise<readonly Grant[] | Failure>,
+  charging: Charging,
+): void | Promise<void> {
+  if (answer instanceof Promise) return answer.then((grants) => goOn(at, grants, charging));
+  if (settle(at, answer, charging)) return chargeFrom(at + 1, charging);
+}
+
+function ask(
+  calls: AdapterCalls,
+  wishes: readonly Wish[],
+  local: LocalLimits,
+  { deadlineMs, trace }: Asking,
+  charges?: readonly Charge[],
+  time?: CallTime,
+): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
+  // A store that may not know of what it is owed would grant too much.
+  if (local.isOwed && !payFirst(calls, wishes, local)) return new Failure("busy");
+  return calls.quota(charges ?? wishes.map(chargeOf), deadlineMs, trace, time);
 }
 
 function chargeOf({ charge }: Wish): Charge {
@@ -112,14 +139,20 @@ function settle(at: number, answer: readonly Grant[] | Failure, charging: Chargi
   const { batches } = charging;
   const batch = batches[at]!;
   if (answer instanceof Failure) failed(at, answer, charging);
-  else granted(batch, answer, charging.local);
+  else granted(batch.calls, batch.wishes, answer, charging.local, batch.local);
   if (!batch.wishes.some(isRefused)) return true;
   // A batch that an adapter refused has spent nothing. What a late answer says was spent is given back then.
   for (const earlier of batches.slice(0, at)) giveBack(earlier, charging);
   return false;
 }
 
-function granted({ calls, wishes, local }: Batch, grants: readonly Grant[], here: LocalLimits): void {
+function granted(
+  calls: AdapterCalls,
+  wishes: readonly Wish[],
+  grants: readonly Grant[],
+  here: LocalLimits,
+  local?: Batch["local"],
+): void {
   for (let i = 0; i < wishes.length; i++) {
     const { rule, charge } = wishes[i]!;
     const grant = grants[i]!;

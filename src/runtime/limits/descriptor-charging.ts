@@ -1,4 +1,5 @@
 import type { Charge } from "../../sdk/index.ts";
+import type { CallTime } from "../adapter-call.ts";
 import { Failure } from "../failure.ts";
 import type { CheckContext } from "../judgement.ts";
 import type { RateLimitAsked } from "../rate-limit-decision.ts";
@@ -13,6 +14,8 @@ export interface DescriptorCharges {
   readonly enforced: readonly DescriptorWish[];
   /** Wishes of limits that only observe; `undefined` where there are none. */
   readonly observing: readonly DescriptorWish[] | undefined;
+  /** When charging begins; where its end is not told, it is when the wishes are answered. */
+  readonly time: CallTime;
 }
 
 const nothing: readonly never[] = [];
@@ -26,7 +29,7 @@ export function chargeDescriptors(charges: DescriptorCharges): void | Promise<vo
   const isPlain = observing === undefined && asked.each !== true && enforced.every(isPlainWish);
   if (!isPlain) return chargeInSteps(charges);
   if (enforced.length === 0) return undefined;
-  const taken = take(charges, enforced);
+  const taken = take(charges, enforced, charges.time);
   return taken instanceof Promise ? taken.then(() => lookAtUnasked(charges)) : lookAtUnasked(charges);
 }
 
@@ -45,9 +48,9 @@ function chargeInSteps(charges: DescriptorCharges): void | Promise<void> {
   ]);
 }
 
-function take({ context, asked }: DescriptorCharges, wishes: readonly Wish[]): void | Promise<void> {
-  const { callsOf, local, observer, use } = context;
-  const charged = chargeAll(wishes, callsOf, local, observer, asked.deadlineMs, asked.trace);
+function take({ context, asked }: DescriptorCharges, wishes: readonly Wish[], time?: CallTime): void | Promise<void> {
+  const { use } = context;
+  const charged = chargeAll(wishes, context, asked, time);
   return charged instanceof Promise ? charged.then(() => use.charged(wishes)) : use.charged(wishes);
 }
 
@@ -94,7 +97,7 @@ function giveBack(charges: DescriptorCharges, all: readonly DescriptorWish[]): v
 /** Looks where those limits stand that were not asked, because another one refused before. */
 function lookAtUnasked(charges: DescriptorCharges): void | Promise<void> {
   const { enforced } = charges;
-  if (enforced.every(({ answer }) => answer !== undefined)) return undefined;
+  if (enforced.every(isAnswered)) return undefined;
   const unasked = enforced.filter(({ answer }) => answer === undefined);
   return look(charges, unasked);
 }
@@ -109,6 +112,10 @@ function look(charges: DescriptorCharges, wishes: readonly DescriptorWish[]): vo
       wish.degraded ||= degraded;
     }
   });
+}
+
+function isAnswered({ answer }: Wish): boolean {
+  return answer !== undefined;
 }
 
 function isPlainWish({ giveBack: amount, answer }: DescriptorWish): boolean {

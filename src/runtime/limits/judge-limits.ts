@@ -144,8 +144,8 @@ export function charge(judgement: Judgement, wishes: readonly Wish[]): void | Pr
 }
 
 function take({ context, asked }: Judgement, wishes: readonly Wish[]): void | Promise<void> {
-  const { callsOf, local, observer, use } = context;
-  const charged = chargeAll(wishes, callsOf, local, observer, asked.deadlineMs, asked.trace);
+  const { use } = context;
+  const charged = chargeAll(wishes, context, asked);
   return charged instanceof Promise ? charged.then(() => use.charged(wishes)) : use.charged(wishes);
 }
 
