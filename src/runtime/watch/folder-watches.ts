@@ -34,6 +34,9 @@ export interface FolderWatchesOptions {
 /** How many folders are watched: the system has so many watches for all processes of a user. */
 const maxFolders = 4096;
 
+/** How often a watch may tell of names that do not matter: each wakes the process. Then it is as if one did. */
+const maxIgnored = 1000;
+
 interface Held {
   readonly identity: string;
   look: number;
@@ -70,9 +73,11 @@ export function createFolderWatches({ watchFolder, onEvent }: FolderWatchesOptio
     const held: Held = { identity, look, end: () => undefined };
     // It has its place before it is there: what it tells at once must find it.
     watches.set(key, held);
+    let ignored = 0;
     try {
       const end = await watchFolder(folder, (name) => {
-        if (watches.get(key) !== held || (name !== null && !matters(name))) return;
+        if (watches.get(key) !== held) return;
+        if (name !== null && !matters(name) && ++ignored < maxIgnored) return;
         drop(key, held);
         onEvent();
       });

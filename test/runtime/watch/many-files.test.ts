@@ -174,6 +174,19 @@ test("a storm of events makes no more looks than few files have", async (t) => {
   t.true(system.made() <= 2 + 20, "and a watch tells once a look");
 });
 
+test("a storm of names that do not matter is heard no longer than until the next look", async (t) => {
+  const { policies } = await manyFiles(t);
+  const system = fakeSystem();
+  const { seconds } = await watching(t, { paths: [policies], watchFolder: system.watchFolder });
+  await seconds(2);
+  for (let i = 0; i < 999; i++) system.tell(policies, ".swp");
+  t.is((await seconds(1)).looks, 0);
+  system.tell(policies, ".swp");
+  t.false(system.paths().includes(policies));
+  t.is((await seconds(1)).looks, 1);
+  t.true(system.paths().includes(policies));
+});
+
 test("a folder that was made anew at the same path is watched anew, and one that is gone no more", async (t) => {
   const { folder, policies } = await manyFiles(t);
   const [a, b] = [join(policies, "a"), join(policies, "b")];
