@@ -7,7 +7,7 @@ import { CheckResponse } from "../../src/wire/gen/istio/mixer/v1/mixer.ts";
 import type { LoadPlan, LoadResult } from "./load.ts";
 import type { Files } from "./policies.ts";
 import { type CheckOptions, checkRequests } from "./requests.ts";
-import { runOnLoadCore, type ServerProcess, startServer } from "./server-process.ts";
+import { grpcJsFlags, runOnLoadCore, type ServerProcess, startServer } from "./server-process.ts";
 
 /** How long things are measured. */
 export interface Pace {
@@ -38,8 +38,8 @@ export function createBench(pace: Pace): Bench {
   const folder = mkdtempSync(join(tmpdir(), "weir-bench-"));
   let servers: ServerProcess[] = [];
   let count = 0;
-  async function start(args: readonly string[]): Promise<ServerProcess> {
-    const server = await startServer(args);
+  async function start(args: readonly string[], flags?: readonly string[]): Promise<ServerProcess> {
+    const server = await startServer(args, undefined, flags);
     servers.push(server);
     return server;
   }
@@ -66,8 +66,12 @@ export function createBench(pace: Pace): Bench {
       const listen = ["--grpc", any, "--http", any, "--admin", any, "--json-ready"];
       return start([join(here, "../../src/main.js"), "serve", "--config", config, "--policies", policies, ...listen]);
     },
-    hubOnGrpcJs: (files) => start([join(here, "grpc-js-hub.js"), write(files).policies]),
-    echo: (kind, answer) => start([join(here, "echo-server.js"), kind, Buffer.from(answer).toString("hex")]),
+    hubOnGrpcJs: (files) => start([join(here, "grpc-js-hub.js"), write(files).policies], grpcJsFlags),
+    echo: (kind, answer) =>
+      start(
+        [join(here, "echo-server.js"), kind, Buffer.from(answer).toString("hex")],
+        kind === "grpc-js" ? grpcJsFlags : undefined,
+      ),
     load: (plan) => runOnLoadCore<LoadResult>([join(here, "load.js"), JSON.stringify(plan)]),
     stopAll,
     async close() {

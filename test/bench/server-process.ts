@@ -26,6 +26,12 @@ export function onPath(command: string): boolean {
 /** What src/main.ts sets for itself and what `npm start` sets: the hub and what it is measured against run alike. */
 export const serverFlags = ["--use-largepages=silent", "--heap-growing-percent=30", "--max-semi-space-size=4"];
 
+/**
+ * For servers on plain @grpc/grpc-js: Node's own heap. The hub keeps its heap small, which costs a transport that leaves
+ * little garbage nothing, and one that leaves much of it a cleaning of the whole heap over and over.
+ */
+export const grpcJsFlags = ["--use-largepages=silent"];
+
 /** A command line that keeps Node to one core, where that can be had. */
 function nodeOn(core: number | undefined, args: readonly string[]): [string, string[]] {
   return pinned && core !== undefined
@@ -42,8 +48,12 @@ const keptError = 4000;
  * Starts a server on the servers' core, or on `anyCore`, and waits for its first line on standard output: its addresses as
  * JSON.
  */
-export async function startServer(args: readonly string[], where?: "anyCore"): Promise<ServerProcess> {
-  const [command, line] = nodeOn(where === undefined ? cores.server : undefined, [...serverFlags, ...args]);
+export async function startServer(
+  args: readonly string[],
+  where?: "anyCore",
+  flags: readonly string[] = serverFlags,
+): Promise<ServerProcess> {
+  const [command, line] = nodeOn(where === undefined ? cores.server : undefined, [...flags, ...args]);
   const child = spawn(command, line, { stdio: ["ignore", "pipe", "pipe"] });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (errors = (errors + text).slice(-keptError)));
