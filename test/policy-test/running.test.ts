@@ -80,6 +80,9 @@ test("a failure shows what differs, expected against found, and the rules that w
   - name: codes are counted
     report: { destination.service.name: ratings, response.code: 503 }
     expect: { metrics: [{ name: requests_total, labels: { code: 200 } }] }
+  - name: each is counted once
+    report: { destination.service.name: ratings, response.code: 503 }
+    expect: { metrics: [{ name: requests_total, labels: { code: 503 }, value: 2 }] }
   - name: elsewhere it does not apply
     given: { destination.service.name: details }
     expect: { deny: permission_denied, by: only-reviews }
@@ -114,15 +117,22 @@ test("a failure shows what differs, expected against found, and the rules that w
         found    [{ code: 503 }]
       rules tried:
         ratings/requests_total  counted
-  ✘ elsewhere it does not apply
+  ✘ each is counted once
       ratings.test.yaml:15
+      metrics.requests_total
+        expected { labels: { code: 503 }, value: 2 }
+        found    { labels: { code: 503 }, value: 1 }
+      rules tried:
+        ratings/requests_total  counted
+  ✘ elsewhere it does not apply
+      ratings.test.yaml:18
       answer
         expected { deny: permission_denied, by: only-reviews }
         found    allow
       rules tried:
         ratings  does not apply: match is false  (destination.service.name == "ratings")
   ✘ a caller without a namespace passes
-      ratings.test.yaml:18
+      ratings.test.yaml:21
       answer
         expected allow
         found    { deny: permission_denied, by: ratings/only-reviews, message: refused by ratings/only-reviews }
@@ -130,7 +140,7 @@ test("a failure shows what differs, expected against found, and the rules that w
         ratings/only-reviews  refuses
         ratings/per-path      does not apply: when needs what is not there (source.namespace absent)  (source.namespace == "reviews")
 
-0 passed, 5 failed
+0 passed, 6 failed
 `,
   );
   t.is(exitCode, 1);

@@ -34,7 +34,9 @@ export function compareMetrics(expected: readonly ExpectedMetric[], samples: rea
       const found = named.map((each) => Object.fromEntries(names.map((name) => [name, each.labels[name] ?? null])));
       differences.push({ what, expected: { labels }, found: named.length === 0 ? null : found });
     } else if (wanted.value !== undefined && !labelled.some(({ value }) => sameValue(wanted.value, value))) {
-      differences.push({ what, expected: { labels, value: wanted.value }, found: labelled.map(({ value }) => value) });
+      // One series has the labels that the test names; of several, all their labels tell them apart.
+      const found = labelled.length === 1 ? { labels, value: asWritten(labelled[0]!.value) } : labelled.map(show);
+      differences.push({ what, expected: { labels, value: asWritten(wanted.value) }, found });
     }
   }
   return differences;
@@ -62,7 +64,12 @@ function sameValue(expected: ExpectedMetric["value"], found: Series["value"]): b
 }
 
 function show({ labels, value }: Series): JsonValue {
-  return { labels, value };
+  return { labels, value: asWritten(value) };
+}
+
+/** A single value as a test has it: by itself. */
+function asWritten(value: Series["value"]): JsonValue {
+  return typeof value !== "number" && value.length === 1 ? value[0]! : value;
 }
 
 /** Holds expected log entries against what was logged. An empty list says that nothing was logged. */
