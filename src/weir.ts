@@ -135,10 +135,11 @@ export async function createWeir(
     monotonic,
     random: randomBytes,
     timers: systemTimers,
-    prepare: (snapshot, instanceOf) =>
+    prepare: (snapshot, instanceOf, produce) =>
       createReporter({
         snapshot,
         instanceOf,
+        produce,
         queues,
         observer,
         counts: metrics.records,

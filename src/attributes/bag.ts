@@ -84,7 +84,7 @@ export class Bag {
 
   /** Says that an attribute's value, or that it has none, follows from another attribute and was not brought itself. */
   markDerived(slot: number): void {
-    this.#derived.push(slot);
+    if (!this.#derived.includes(slot)) this.#derived.push(slot);
   }
 
   /** Whether an attribute, by the slot of itself and not of a key, is there because the request brought it. */
@@ -187,7 +187,9 @@ export class Bag {
 
   #markSources(): void {
     for (const { slot, from } of this.layout.derivations) {
-      if (!this.isGiven(slot) && this.#wasRead(slot)) this.#markRead(from);
+      if (this.isGiven(slot) || !this.#wasRead(slot)) continue;
+      this.#markRead(from);
+      if (this.layout.isWhole(from) && this.#values[from] !== undefined) this.#markWhole(from);
     }
   }
 

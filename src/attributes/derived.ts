@@ -25,9 +25,20 @@ const severalValues = new Fault(
  * - `request.query_params`, where a request does not bring them, are made of `request.path`. One that comes with several
  *   values is a fault to who reads it by its name.
  *
+ * After that comes `produce`, which makes what adapters know of a request.
+ *
  * What is made of another attribute counts in {@link Bag.reads} as reading that one.
  */
-export function completionOf(layout: Layout): ((bag: Bag) => void) | undefined {
+export function completionOf(layout: Layout, produce?: (bag: Bag) => void): ((bag: Bag) => void) | undefined {
+  const complete = ownCompletionOf(layout);
+  if (complete === undefined || produce === undefined) return complete ?? produce;
+  return (bag) => {
+    complete(bag);
+    produce(bag);
+  };
+}
+
+function ownCompletionOf(layout: Layout): ((bag: Bag) => void) | undefined {
   const host = layout.find(hostName);
   const ofPath = pathCompletionOf(layout);
   if (host === undefined) return ofPath;

@@ -97,6 +97,14 @@ export class Layout {
     return index;
   }
 
+  /**
+   * Says that an attribute which requests need not bring is made of others: of what an adapter knows. `from` are the slots
+   * of attributes and keys that it is made of. They may be made of another attribute in turn, but by no adapter.
+   */
+  derive(slot: number, from: readonly number[]): void {
+    this.#derivations.unshift(...from.map((each) => ({ slot, from: each })));
+  }
+
   /** The slot of one key of a string map, made when it is not there yet; the map gets its own slot too. */
   declareKey(name: string, key: string): number {
     const map = this.declare(name, "string_map");

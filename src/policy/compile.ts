@@ -3,6 +3,7 @@ import type { Adapter } from "../sdk/index.ts";
 import type { ImportAdapter } from "./config/adapter-entries.ts";
 import { ContentHash } from "./canonical.ts";
 import { compilePolicy } from "./compile/policy.ts";
+import { ProducedAttributes } from "./compile/produced.ts";
 import type { PolicySet } from "./compile/policy.ts";
 import { readConfig } from "./config/config.ts";
 import type { Config, ListenOverrides } from "./config/config.ts";
@@ -123,9 +124,14 @@ export async function compileFiles(
       return !set.policies.has(policy!.value) && !metrics.some((name) => families.has(`prometheus\n${name}`));
     });
   }
+  const made = new ProducedAttributes(config.produced, adapters, vocabulary, limits);
   if (problems.errors > 0) return { problems: problems.sorted(), omitted: problems.omitted };
   const warnings = problems.sorted();
-  return { snapshot: snapshotOf(config, set, layouts, version ?? hash.digest()), warnings };
+  const produced = {
+    check: made.productions("check", expressions),
+    report: made.productions("report", expressions),
+  };
+  return { snapshot: snapshotOf(config, set, layouts, produced, version ?? hash.digest()), warnings };
 }
 
 /** Gives a promise when it is time for others, that they have had their turn. */
@@ -174,7 +180,13 @@ function holdFamily(
   problems.add(problemAt(source, start, start + 1, { code: "WEIR_POLICY_DUPLICATE", message, hint }));
 }
 
-function snapshotOf(config: Config, set: PolicySet, layouts: Layouts, version: string): Snapshot {
+function snapshotOf(
+  config: Config,
+  set: PolicySet,
+  layouts: Layouts,
+  produced: Snapshot["produced"],
+  version: string,
+): Snapshot {
   const byRule = (a: { policy: { name: string }; name: string }, b: typeof a) =>
     compareText(a.policy.name, b.policy.name) || compareText(a.name, b.name);
   const adapters = new Map<string, AdapterEntry>();
@@ -192,5 +204,6 @@ function snapshotOf(config: Config, set: PolicySet, layouts: Layouts, version: s
     checks: checks,
     reports: set.reports.sort(byRule),
     adapters,
+    produced,
   };
 }

@@ -1,7 +1,7 @@
 import type { Layout } from "../attributes/layout.ts";
 import type { Timestamp } from "../attributes/timestamp.ts";
 import type { TraceFormat } from "../attributes/trace-context.ts";
-import type { Vocabulary } from "../attributes/vocabulary.ts";
+import type { Phase, Vocabulary } from "../attributes/vocabulary.ts";
 import type { Value } from "../attributes/value.ts";
 import type { Expression } from "../expression/expression.ts";
 import type { Adapter, InputType, Limit, MetricKind, RefusalCode, SpanKind } from "../sdk/index.ts";
@@ -33,6 +33,8 @@ export interface Snapshot {
   readonly reports: readonly ReportRule[];
   /** The adapters that `weir.yaml` names, by that name, whether rules use them or not. */
   readonly adapters: ReadonlyMap<string, AdapterEntry>;
+  /** What adapters are asked for about a request, as far as rules of that phase read what is made of it. */
+  readonly produced: Readonly<Record<Phase, readonly Production[]>>;
 }
 
 /** One policy document. */
@@ -93,8 +95,23 @@ export interface AskRule extends CheckRuleBase {
   /** The adapter's name in `weir.yaml`. */
   readonly ask: string;
   /** The adapter's declared inputs that the rule gives, already of the declared types. */
-  readonly with: readonly { readonly name: string; readonly type: InputType; readonly value: Expression }[];
+  readonly with: readonly Input[];
   readonly onError: "deny" | "allow";
+}
+
+/** What is handed to an adapter under a name, of the type that the adapter declares. */
+export interface Input {
+  readonly name: string;
+  readonly type: InputType;
+  readonly value: Expression;
+}
+
+/** What an adapter is asked for about a request, and the attributes that are made of its answer. */
+export interface Production {
+  /** Its name in `weir.yaml`. */
+  readonly from: string;
+  readonly with: readonly Input[];
+  readonly attributes: readonly { readonly slot: number; readonly output: string }[];
 }
 
 /** Takes from a limit. */

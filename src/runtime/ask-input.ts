@@ -5,7 +5,7 @@ import type { Ip } from "../attributes/ip.ts";
 import { formatValue } from "../attributes/text.ts";
 import type { Timestamp } from "../attributes/timestamp.ts";
 import type { Value } from "../attributes/value.ts";
-import type { AskRule } from "../policy/snapshot.ts";
+import type { Input } from "../policy/snapshot.ts";
 import type { InputType } from "../sdk/index.ts";
 
 /** That an input which the adapter needs has no value: its name, and why. */
@@ -19,10 +19,10 @@ export class MissingInput {
   }
 }
 
-/** Evaluates what an ask rule hands to its adapter, as the SDK's types have it. An optional input that is absent is left out. */
-export function askInput(rule: AskRule, optional: ReadonlySet<string>, bag: Bag): object | MissingInput {
+/** Evaluates what is handed to an adapter, as the SDK's types have it. An optional input that is absent is left out. */
+export function askInput(inputs: readonly Input[], optional: ReadonlySet<string>, bag: Bag): object | MissingInput {
   const input: Record<string, unknown> = {};
-  for (const { name, type, value } of rule.with) {
+  for (const { name, type, value } of inputs) {
     const held = value.evaluate(bag);
     if (held instanceof Fault) return new MissingInput(name, "fault");
     if (held !== undefined) input[name] = converted(type, held as Value);

@@ -34,7 +34,7 @@ export function createCheck(context: CheckContext): Check {
   const names = limitNames(table.rules);
   use.countTogether(table.certain(index.lists));
 
-  const complete = completionOf(snapshot.layout);
+  const complete = completionOf(snapshot.layout, context.produce);
   const mayHideSlash = snapshot.settings.doors.encodedSlash === "keep";
 
   const { tracer } = context;

@@ -43,7 +43,7 @@ export function judgeAsk(
     if (rule.onError === "deny") judgement.refuse(rule, codes.unavailable, unanswered(rule));
     return undefined;
   }
-  const input = askInput(rule, prepared.optional, bag);
+  const input = askInput(rule.with, prepared.optional, bag);
   if (input instanceof MissingInput) {
     // The caller can leave an attribute out, or garble it, as it likes: that must not open a door.
     context.observer.ruleFault(rule.id, "with", input.kind);

@@ -33,6 +33,8 @@ export interface CheckContext {
   readonly now: () => number;
   /** Milliseconds of a clock that is never set. */
   readonly monotonic: () => number;
+  /** Makes what adapters know of a request. Left out: no rule reads such. */
+  readonly produce?: ((bag: Bag) => void) | undefined;
   /** Left out: decisions are not traced. */
   readonly tracer?: Tracer | undefined;
 }

@@ -56,7 +56,8 @@ function chooseLimit(rule: LimitRule, own: KeyedLimit, tables: Tables): LimitCho
   return chooseFromTable(rule, tables(rule.table.from), override ?? (() => own));
 }
 
-function optionalInputs(ask: string, { adapters }: Snapshot): ReadonlySet<string> {
+/** The inputs of an adapter that may be left out. */
+export function optionalInputs(ask: string, { adapters }: Snapshot): ReadonlySet<string> {
   const inputs = Object.keys(adapters.get(ask)?.adapter.input ?? {});
   return new Set(inputs.filter((name) => name.endsWith("?")).map((name) => name.slice(0, -1)));
 }

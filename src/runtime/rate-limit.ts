@@ -113,7 +113,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
   add(bag: Bag, asked: DescriptorAsked): void {
     const descriptor = this.#descriptors++;
     const { told } = this.#faults;
-    this.#isLasting = asked.override === undefined;
+    this.#isLasting = asked.override === undefined && this.context.produce === undefined;
     try {
       const count = this.#limits.find(bag);
       for (let i = 0; i < count; i++) {

@@ -1,3 +1,4 @@
+import type { Bag } from "../attributes/bag.ts";
 import type { AdapterEntry, Snapshot } from "../policy/snapshot.ts";
 import type { Problem } from "../policy/problem.ts";
 import type { Adapter, Instance, Log, Span } from "../sdk/index.ts";
@@ -10,6 +11,8 @@ import type { BreakerOptions } from "./circuit-breaker.ts";
 import { Tracer } from "./decision-trace.ts";
 import { createTraceIds } from "../util/trace-ids.ts";
 import { decisionIds } from "./decision-id.ts";
+import { optionalInputs } from "./prepared-rule.ts";
+import { producerOf } from "./produce.ts";
 import { createHolds } from "./limits/holds.ts";
 import { createInstance } from "./instance.ts";
 import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
@@ -37,9 +40,10 @@ export interface RuntimeOptions<T> {
   readonly timers: Timers;
   /**
    * Makes what else lives as long as a snapshot serves, such as its report rules. Called when all its instances are
-   * there and before it serves. When it throws, the snapshot does not serve.
+   * there and before it serves. When it throws, the snapshot does not serve. `produce` makes what adapters know of a
+   * reported request, where rules read such.
    */
-  prepare(snapshot: Snapshot, instanceOf: (adapter: string) => Instance): T;
+  prepare(snapshot: Snapshot, instanceOf: (adapter: string) => Instance, produce?: (bag: Bag) => void): T;
   /**
    * Lets go of what {@link RuntimeOptions.prepare} made: after the last request of the snapshot and before those of its
    * instances are closed that no other snapshot uses. It is waited for no longer than `deadlineMs`.
@@ -199,8 +203,14 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     const tracer = traces && new Tracer({ settings: traces, layout, ids: traceIds, now, monotonic, observer, send });
     const tables = (adapter: string) => (key: string) => instanceOf(adapter).table?.(key);
     const use = new RuleUse(snapshot.checks);
+    const producing = {
+      instanceOf,
+      optionalInputs: (adapter: string) => optionalInputs(adapter, snapshot),
+      ...{ observer, log, now },
+    };
     const context = {
       snapshot,
+      produce: producerOf(snapshot.produced.check, layout, producing),
       use,
       tracer,
       callsOf,
@@ -217,7 +227,11 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     const rateLimit = createRateLimit(context);
     const holds = createHolds(context);
     const quotas = createQuotaLimits(context);
-    const prepared = options.prepare(snapshot, instanceOf);
+    const prepared = options.prepare(
+      snapshot,
+      instanceOf,
+      producerOf(snapshot.produced.report, snapshot.reportLayout, producing),
+    );
     const holding = new Holding(snapshot, prepared, check, rateLimit, holds, quotas, instanceOf, held, (ended) => {
       holdings.delete(ended);
       ruleUses.end(use);

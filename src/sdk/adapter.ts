@@ -10,11 +10,22 @@ import type { Share, Stake } from "./share.ts";
 import type { Span } from "./span.ts";
 import type { Verdict } from "./verdict.ts";
 import type { Inputs, InputTypes } from "./input.ts";
+import type { Outputs, OutputTypes } from "./output.ts";
 import type { TableRow } from "./table.ts";
 import type { Usage } from "./usage.ts";
 
 /** What an adapter can do for policies. A definition lists its own in `provides`; its instances then have the method of that name. */
-export const capabilities = ["check", "quota", "holds", "metrics", "logs", "spans", "journal", "table"] as const;
+export const capabilities = [
+  "check",
+  "quota",
+  "holds",
+  "attributes",
+  "metrics",
+  "logs",
+  "spans",
+  "journal",
+  "table",
+] as const;
 
 export type Capability = (typeof capabilities)[number];
 
@@ -27,7 +38,7 @@ export interface Call {
 type Awaitable<T> = T | Promise<T>;
 
 /** The method behind each capability. A method answers with a value; what it throws is a fault and becomes the rule's `onError`. */
-export interface Methods<I extends Inputs> {
+export interface Methods<I extends Inputs, O extends Outputs = Outputs> {
   /** Judges one request. `input` holds what the policy's `with:` gave, already of the declared types. */
   check(input: InputTypes<I>, call: Call): Awaitable<Verdict>;
   /**
@@ -41,6 +52,13 @@ export interface Methods<I extends Inputs> {
    * more.
    */
   holds(changes: readonly HoldChange[], call: Call): Awaitable<readonly (readonly HoldOutcome[])[]>;
+  /**
+   * Says what is known of a request beside what it brought: values of the declared `outputs`, for the attributes that
+   * weir.yaml makes of them. Asked for every request that a rule may read them of, checks and reports, so it answers at
+   * once, of what it holds in memory. `undefined` where it knows nothing. What it throws, or a value of another type, is a
+   * fault of each attribute made of it: no rule that reads one is opened by it.
+   */
+  attributes(input: InputTypes<I>): OutputTypes<O> | undefined;
   /** Prepares the recording of metrics that share their labels; called once for each such group when a policy set is loaded. */
   metrics(group: MetricGroup): MetricRecorder;
   /**
@@ -60,12 +78,16 @@ export interface Methods<I extends Inputs> {
  * The methods of an instance: those of the capabilities that its adapter declares. Where it is not known which those
  * are (`Adapter` without type arguments), each method may be missing.
  */
-type Provided<P extends Capability, I extends Inputs> = [Capability] extends [P]
-  ? Partial<Methods<I>>
-  : Pick<Methods<I>, P>;
+type Provided<P extends Capability, I extends Inputs, O extends Outputs> = [Capability] extends [P]
+  ? Partial<Methods<I, O>>
+  : Pick<Methods<I, O>, P>;
 
 /** The running form of an adapter: one for each entry under `adapters:` in `weir.yaml`. */
-export type Instance<P extends Capability = Capability, I extends Inputs = Inputs> = Provided<P, I> & {
+export type Instance<
+  P extends Capability = Capability,
+  I extends Inputs = Inputs,
+  O extends Outputs = Outputs,
+> = Provided<P, I, O> & {
   /**
    * For `quota`: gives units back, because a limit kept by another adapter refused the same request, or because a caller
    * says that it did not use what it took. `amount` says how many; a limit never holds more than nothing was taken of it.
@@ -157,6 +179,7 @@ export interface Adapter<
   P extends Capability = Capability,
   I extends Inputs = Inputs,
   C extends StandardSchemaV1 = StandardSchemaV1,
+  O extends Outputs = Outputs,
 > {
   /** The name that `adapter:` in `weir.yaml` takes: lower case letters, digits and dashes. */
   readonly name: string;
@@ -165,8 +188,10 @@ export interface Adapter<
   readonly provides: readonly P[];
   /** For `quota`: which counts it keeps beside `exact` ones. Default: none; a policy that asks for another is refused. */
   readonly consistencies?: readonly Exclude<Consistency, "exact">[];
-  /** For `check`: what a policy must hand over under `with:`, by name. */
+  /** For `check` and `attributes`: what a policy, or weir.yaml, must hand over under `with:`, by name. */
   readonly input?: I;
+  /** For `attributes`: what it may know of a request, by name. */
+  readonly outputs?: O;
   /** Any Standard Schema (zod, valibot, arktype ...). Unknown keys should be refused: `z.strictObject`. */
   readonly config: C;
   /**
@@ -176,7 +201,7 @@ export interface Adapter<
    */
   inspect?(config: StandardSchemaV1.InferOutput<C>, folder: string): Awaitable<readonly ConfigIssue[]>;
   /** Makes an instance from a configuration that is valid and has its defaults. */
-  create(config: StandardSchemaV1.InferOutput<C>, host: Host): Awaitable<Instance<P, I>>;
+  create(config: StandardSchemaV1.InferOutput<C>, host: Host): Awaitable<Instance<P, I, O>>;
   /**
    * Opens the store of pushed policies, for `policies: { from: NAME }` of weir.yaml. It comes before all instances, and
    * stays while the process lives. A store that is away is opened all the same.
@@ -192,6 +217,7 @@ export function defineAdapter<
   const P extends Capability,
   const I extends Inputs = Record<never, never>,
   C extends StandardSchemaV1 = StandardSchemaV1,
->(adapter: Adapter<P, I, C>): Adapter<P, I, C> {
+  const O extends Outputs = Record<never, never>,
+>(adapter: Adapter<P, I, C, O>): Adapter<P, I, C, O> {
   return adapter;
 }

@@ -7,6 +7,8 @@ export type { Hold, HoldChange, HoldOutcome } from "./hold.ts";
 export type { Host, Log } from "./host.ts";
 export type { Journal, JournalRefusal, JournalState, StoredBatch } from "./journal.ts";
 export type { Inputs, InputType, InputTypeMap, InputTypes } from "./input.ts";
+export { outputTypes } from "./output.ts";
+export type { Outputs, OutputType, OutputTypes } from "./output.ts";
 export { consistencies } from "./limit.ts";
 export type { Algorithm, Charge, Consistency, Grant, Limit, LeaseState } from "./limit.ts";
 export type { Exported, JsonValue, LogEntry } from "./log.ts";

@@ -28,6 +28,8 @@ export interface ReporterOptions extends OutletsOptions {
   readonly traceIds: TraceIds;
   /** Where the last refusals are kept; left out: decisions are not noted. */
   readonly refusals?: RecentRefusals | undefined;
+  /** Makes what adapters know of a request. Left out: no rule reads such. */
+  readonly produce?: ((bag: Bag) => void) | undefined;
   /** 0 up to 1; which decisions are among a sample. Default: Math.random. */
   readonly random?: () => number;
 }
@@ -88,7 +90,7 @@ export function createReporter(options: ReporterOptions): Reporter {
   const decided = decisions.to === undefined ? undefined : outlets.queue(logEntries, decisions.to);
   const isNoting = refusals !== undefined && (decided !== undefined || decisions.recent > 0);
   const exemplarOf = exemplars ? exemplarReader(reportLayout) : undefined;
-  const complete = completionOf(reportLayout);
+  const complete = completionOf(reportLayout, options.produce);
   const draw = graph.windowMs > 0 ? options.graph?.recorder(reportLayout) : undefined;
   const index = new PolicyIndex(prepared);
   const collects = prepared.some(({ metrics }) => metrics.some(({ collector }) => collector !== undefined));

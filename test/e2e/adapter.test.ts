@@ -2,8 +2,9 @@ import { rm, symlink, writeFile } from "node:fs/promises";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { metric, post, until } from "./clients.ts";
+import { connect, metric, post, until } from "./clients.ts";
 import { projectRoot, runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
+import { check as mixerCheck, referenced, word } from "./mixer-wire.ts";
 
 /** An adapter as a stranger writes it: a package that knows nothing of this project but "weir/sdk". */
 const lab = `
@@ -105,6 +106,89 @@ test("an adapter outside the repository is named by its package or by its path",
   t.like(adapters[0], { name: "one", adapter: "lab", provides: ["check"], ready: true, config: { label: "package" } });
 });
 
+/** Knows teams by their accounts, from a file that it looks at again and again. */
+const teams = `
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { defineAdapter } from "weir/sdk";
+
+const config = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };
+
+export default defineAdapter({
+  name: "teams",
+  provides: ["attributes"],
+  input: { account: "string" },
+  outputs: { team: "string", labels: "string_map" },
+  config,
+  create({ file }, host) {
+    const read = () => new Map(Object.entries(JSON.parse(readFileSync(join(host.folder, file), "utf8"))));
+    let known = read();
+    host.every(20, () => { known = read(); });
+    return {
+      attributes({ account }) {
+        const team = known.get(account);
+        return team && { team, labels: new Map([["tier", team.toUpperCase()]]) };
+      },
+    };
+  },
+});`;
+
+test("attributes that an adapter makes decide checks and label what is reported, at each door", async (t) => {
+  const hub = await hubIn(t, {
+    "teams.json": '{"ann":"payments","bob":"books"}',
+    "teams.mjs": teams,
+    "weir.yaml": `policies: ./policies
+adapters:
+  teams: { adapter: ./teams.mjs, file: teams.json }
+attributes:
+  source.team: { type: string, from: teams, output: team, with: { account: source.principal } }
+  source.labels: { type: string_map, from: teams, output: labels, with: { account: source.principal } }
+`,
+    "policies/pay.yaml": `policy: pay
+check:
+  - { name: payers, deny: permission_denied, unless: source.team == "payments" }
+report:
+  - { metric: calls_total, type: counter, labels: { team: source.team, tier: 'source.labels["tier"]' } }
+`,
+    "policies/pay.test.yaml": `policy: pay.yaml
+cases:
+  - { name: a payer passes, given: { source.team: payments }, expect: allow }
+  - { name: nobody is known here, given: { source.principal: ann }, expect: { deny: permission_denied } }
+  - name: the adapter itself knows
+    adapters: { teams: { answer: real } }
+    given: { source.principal: ann }
+    expect: allow
+  - name: the adapter fails
+    adapters: { teams: { answer: error } }
+    given: { source.principal: ann }
+    expect: { deny: permission_denied }
+`,
+  });
+  const as = async (account: string) =>
+    (await post(hub, "/v1/check", { attributes: { "source.principal": account } })).json;
+  t.like(await as("ann"), { allowed: true, referenced: ["-source.team", "source.principal"] });
+  t.like(await as("bob"), { allowed: false, code: "permission_denied" });
+  await writeFile(join(hub.folder, "teams.json"), '{"ann":"payments","bob":"payments"}');
+  await until(async () => (await as("bob")).allowed);
+
+  const client = connect(hub.grpc);
+  t.teardown(() => client.close());
+  const wire = { words: ["ann"], strings: { [word["source.principal"]]: -1 } };
+  const answer = await mixerCheck(client, wire, { globalWordCount: 0 });
+  t.is(answer.precondition!.status!.code, 0);
+  t.deepEqual(referenced(answer.precondition!.referencedAttributes!), ["-source.team", "source.principal"]);
+
+  const reports = ["ann", "bob", "eve"].map((account) => ({ "source.principal": account }));
+  t.is((await post(hub, "/v1/report", { reports })).json.taken, 3);
+  const metrics = await (await fetch(`http://${hub.admin}/metrics`)).text();
+  t.true(metrics.includes('calls_total{team="payments",tier="PAYMENTS"} 2\n'), metrics);
+  t.true(metrics.includes('calls_total{team="unknown",tier="unknown"} 1\n'), metrics);
+
+  const tested = await runWeir(["test", "policies"], { cwd: hub.folder });
+  t.is(tested.code, 0, tested.stdout + tested.stderr);
+  t.true(tested.stdout.includes("4 passed"));
+});
+
 const exported = (fields: string) =>
   `const config = { "~standard": { version: 1, vendor: "test", validate: (value) => ({ value }) } };\nexport default { name: "odd", provides: ["check"], config, create: () => ({ check: () => ({ allow: true }) }), ${fields} };`;
 
@@ -117,12 +201,17 @@ const unusable: readonly { title: string; module: string; says: RegExp }[] = [
   {
     title: "a capability that there is not",
     module: exported('provides: ["cheque"]'),
-    says: /provides names "cheque", known are check, quota, holds, metrics, logs, spans/,
+    says: /provides names "cheque", known are check, quota, holds, attributes, metrics, logs, spans/,
   },
   {
     title: "a config that is no schema",
     module: exported("config: { port: 1 }"),
     says: /config is no Standard Schema/,
+  },
+  {
+    title: "an output of a type that there is not",
+    module: exported('provides: ["attributes"], outputs: { team: "text" }'),
+    says: /its output "team" has the type "text", which is none/,
   },
   { title: "no create", module: exported("create: 5"), says: /create is no function/ },
   { title: "no JavaScript", module: "export default {", says: /could not be imported: Unexpected end of input/ },

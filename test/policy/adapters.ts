@@ -1,17 +1,18 @@
 import { z } from "zod";
-import type { Adapter, Capability, Inputs } from "../../src/sdk/index.ts";
+import type { Adapter, Capability, Inputs, Outputs } from "../../src/sdk/index.ts";
 
 /** An adapter that can be named and configured; no test makes an instance of it. */
 function fakeAdapter(
   name: string,
   provides: readonly Capability[],
-  more: { readonly input?: Inputs; readonly config?: Adapter["config"] } = {},
+  more: { readonly input?: Inputs; readonly outputs?: Outputs; readonly config?: Adapter["config"] } = {},
 ): Adapter {
   return {
     name,
     provides,
     config: more.config ?? z.strictObject({}),
     ...(more.input !== undefined && { input: more.input }),
+    ...(more.outputs !== undefined && { outputs: more.outputs }),
     create: () => {
       throw new Error("no instance is made while policies are compiled");
     },
@@ -35,6 +36,10 @@ export const adapters: ReadonlyMap<string, Adapter> = new Map(
       }),
     }),
     fakeAdapter("table", ["table"]),
+    fakeAdapter("directory", ["attributes"], {
+      input: { account: "string" },
+      outputs: { team: "string", since: "timestamp" },
+    }),
     fakeAdapter("geo", ["check"], { input: { ip: "ip", depth: "int64", "note?": "string" } }),
   ].map((adapter) => [adapter.name, adapter]),
 );

@@ -85,6 +85,24 @@ defineAdapter({
 });
 
 defineAdapter({
+  name: "answers-an-output-of-another-type",
+  provides: ["attributes"],
+  outputs: { team: "string" },
+  config,
+  // @ts-expect-error team is a text
+  create: () => ({ attributes: () => ({ team: 7 }) }),
+});
+
+defineAdapter({
+  name: "answers-attributes-later",
+  provides: ["attributes"],
+  outputs: { team: "string" },
+  config,
+  // @ts-expect-error what is known is known at once
+  create: () => ({ attributes: async () => ({ team: "a" }) }),
+});
+
+defineAdapter({
   name: "answers-a-promise-where-none-may-be",
   provides: ["metrics"],
   config,

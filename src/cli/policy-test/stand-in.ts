@@ -24,11 +24,12 @@ export interface StandInOptions {
  */
 export function standIn(options: StandInOptions): AdapterEntry {
   const { entry } = options;
-  const { name, provides, input } = entry.adapter;
+  const { name, provides, input, outputs } = entry.adapter;
   const adapter: Adapter = {
     name,
     provides,
     ...(input !== undefined && { input }),
+    ...(outputs !== undefined && { outputs }),
     config: entry.adapter.config,
     create: (config, host) => create(options, config, host),
   };
@@ -40,7 +41,7 @@ type AnyInstance = Partial<Methods<Record<string, "any">>> & Pick<Instance, "ref
 async function create(options: StandInOptions, config: unknown, host: Host): Promise<Instance<never, never>> {
   const { entry, recorder, local, real } = options;
   const { provides, input = {} } = entry.adapter;
-  const judges = provides.includes("check") || provides.includes("quota");
+  const judges = (["check", "quota", "attributes"] as const).some((each) => provides.includes(each));
   const original = judges && (local || real) ? ((await entry.adapter.create(config, host)) as AnyInstance) : undefined;
 
   const answerFor = (given: Readonly<Record<string, unknown>>): Answer | undefined => {
@@ -77,6 +78,13 @@ async function create(options: StandInOptions, config: unknown, host: Host): Pro
     holds(changes, call) {
       if (original?.holds === undefined) return changes.map(() => []);
       return track(original.holds(changes, call));
+    },
+    // What a test does not say of a request, nor has the adapter itself say, nobody knows.
+    attributes(given) {
+      const answer = answerFor(given);
+      if (answer?.kind === "real") return original?.attributes?.(given);
+      if (answer?.kind === "error") throw new Error("the test lets the adapter fail");
+      return undefined;
     },
     metrics(group) {
       return {

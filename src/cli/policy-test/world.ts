@@ -73,10 +73,11 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
     monotonic: now,
     random: randomBytes,
     timers,
-    prepare: (prepared, instanceOf) =>
+    prepare: (prepared, instanceOf, produce) =>
       createReporter({
         snapshot: prepared,
         instanceOf,
+        produce,
         queues,
         observer,
         counts: { taken: 0, full: 0 },

@@ -1,13 +1,12 @@
-import type { Adapter, InputType } from "../../sdk/index.ts";
-import { nearest } from "../../util/nearest.ts";
 import { findAdapter } from "../config/adapter-names.ts";
 import type { RawCheckRule, RawHttp } from "../schema/check-rule.ts";
 import type { RawEdits, RawQuery } from "../schema/header-edits.ts";
+import { compileInputs } from "./inputs.ts";
 import { compileLimit } from "./limit.ts";
 import { compileHead } from "./rule-head.ts";
 import type { RuleContext } from "./rule-head.ts";
 import { checkHeaderValue, readHeaderName } from "./header-name.ts";
-import { inputOf, textual } from "./rule-expressions.ts";
+import { textual } from "./rule-expressions.ts";
 import type { AskRule, CheckRule, DenyRule, DirectResponse, HeaderEdit, HeadersRule, LimitRule } from "../snapshot.ts";
 import { shaped } from "./shaped.ts";
 import { warnOfCheckRule, warnOfLimit, warnOfNotDivided } from "./warnings.ts";
@@ -39,7 +38,10 @@ function compileKind(context: RuleContext, raw: RawCheckRule): CheckRule | undef
       if (raw.ask === undefined) return undefined;
       const ask = raw.ask.value;
       const entry = findAdapter(context.adapters, reading, raw.ask.node, ask, "check");
-      const inputs = compileInputs(context, raw, entry?.adapter);
+      const inputs = compileInputs(context, {
+        ...{ phase: "check", adapter: entry?.adapter, name: ask, inputs: raw.with?.entries ?? [] },
+        node: keyNode(raw.node, "with") ?? raw.ask.node,
+      });
       const onError = raw.onError?.value === "allow" ? "allow" : "deny";
       return shaped<AskRule>({ kind: "ask", ...head, ask, with: inputs, onError });
     }
@@ -78,37 +80,6 @@ function compileHttp({ reading }: RuleContext, raw: RawHttp): DirectResponse {
     ...(raw.body !== undefined && { body: raw.body.value }),
     headers,
   };
-}
-
-/** The expressions under `with:`, held against what the adapter declares. Without an adapter only against themselves. */
-function compileInputs(context: RuleContext, raw: RawCheckRule, adapter: Adapter | undefined): AskRule["with"] {
-  const { reading, expressions } = context;
-  const declared = new Map<string, { readonly type: InputType; readonly optional: boolean }>();
-  for (const [name, type] of Object.entries(adapter?.input ?? {})) {
-    const optional = name.endsWith("?");
-    declared.set(optional ? name.slice(0, -1) : name, { type, optional });
-  }
-  const inputs: { name: string; type: InputType; value: AskRule["with"][number]["value"] }[] = [];
-  for (const { name, key, value } of raw.with?.entries ?? []) {
-    const input = declared.get(name);
-    if (input === undefined && adapter !== undefined) {
-      const near = nearest(name, declared.keys());
-      const known = declared.size === 0 ? "it takes no inputs" : `its inputs are ${[...declared.keys()].join(", ")}`;
-      const hint = near === undefined ? known : `did you mean "${near}"?`;
-      const message = `the adapter "${raw.ask!.value}" has no input "${name.slice(0, 100)}"`;
-      reading.tell(key, { code: "WEIR_POLICY_UNKNOWN_KEY", message, hint });
-    }
-    const type = input?.type ?? "any";
-    const expression = expressions.compile(reading, value, "check", inputOf(type));
-    if (expression !== undefined) inputs.push({ name, type, value: expression });
-  }
-  for (const [name, { type, optional }] of declared) {
-    if (optional || raw.with?.entries.some((entry) => entry.name === name)) continue;
-    const message = `the adapter "${raw.ask!.value}" needs the input "${name}", of the type ${type}`;
-    const hint = `with: { ${name}: ... }`;
-    reading.tell(keyNode(raw.node, "with") ?? raw.ask!.node, { code: "WEIR_POLICY_SHAPE", message, hint });
-  }
-  return inputs;
 }
 
 function compileEdits(context: RuleContext, raw: RawEdits | undefined): readonly HeaderEdit[] {

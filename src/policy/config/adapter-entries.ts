@@ -1,4 +1,4 @@
-import { capabilities } from "../../sdk/index.ts";
+import { capabilities, outputTypes } from "../../sdk/index.ts";
 import type { Adapter, FilePlace } from "../../sdk/index.ts";
 import { nearest } from "../../util/nearest.ts";
 import { systemTimers, type Timers } from "../../util/timers.ts";
@@ -192,7 +192,7 @@ async function findDefinition(
 function flawOf(value: unknown): string | undefined {
   if (value === undefined) return "it has no default export";
   if (value === null || typeof value !== "object") return "its default export is no object";
-  const { name, provides, config, create, input } = value as Partial<Record<keyof Adapter, unknown>>;
+  const { name, provides, config, create, input, outputs } = value as Partial<Record<keyof Adapter, unknown>>;
   if (typeof name !== "string" || !/^[a-z0-9][a-z0-9-]*$/.test(name))
     return "name is not made of lower case letters, digits and dashes";
   if (!Array.isArray(provides) || provides.length === 0) return "provides is no list of capabilities";
@@ -202,7 +202,13 @@ function flawOf(value: unknown): string | undefined {
   if (typeof standard?.validate !== "function") return "config is no Standard Schema";
   if (typeof create !== "function") return "create is no function";
   if (input !== undefined && (typeof input !== "object" || input === null)) return "input is no object";
-  return undefined;
+  return provides.includes("attributes") ? outputsFlaw(outputs) : undefined;
+}
+
+function outputsFlaw(outputs: unknown): string | undefined {
+  if (typeof outputs !== "object" || outputs === null) return "outputs is no object";
+  const strange = Object.entries(outputs).find(([, type]) => !(outputTypes as readonly unknown[]).includes(type));
+  return strange && `its output "${strange[0]}" has the type "${String(strange[1])}", which is none`;
 }
 
 /** An issue of a Standard Schema, shown where its path leads in the file. */

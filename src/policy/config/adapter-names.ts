@@ -10,6 +10,7 @@ const cannot: Readonly<Record<Capability, string>> = {
   check: "cannot check requests",
   quota: "cannot count limits",
   holds: "cannot hold what a decision took",
+  attributes: "makes no attributes",
   metrics: "takes no metrics",
   logs: "takes no logs",
   spans: "takes no spans",

@@ -13,7 +13,7 @@ import type { BufferSettings, PushedSettings, Settings, TraceSettings } from "./
 import type { tryCredentials } from "./try-credentials.ts";
 import type { Located, Reading } from "../shape/shape.ts";
 import { weirShape } from "../schema/weir.ts";
-import type { RawWeir } from "../schema/weir.ts";
+import type { RawProduced, RawWeir } from "../schema/weir.ts";
 import type { Node } from "../yaml/node.ts";
 
 /** The addresses that are used instead of what `weir.yaml` says. */
@@ -23,11 +23,20 @@ export interface ListenOverrides {
   readonly admin?: string | undefined;
 }
 
+/** An attribute that an adapter makes, as weir.yaml has it. */
+export interface WrittenProduction {
+  readonly name: string;
+  readonly raw: RawProduced;
+  readonly reading: Reading;
+}
+
 /** What `weir.yaml` says, with its defaults. */
 export interface Config {
   readonly settings: Settings;
   readonly vocabulary: Vocabulary;
   readonly adapters: AdapterNames;
+  /** Attributes that adapters make, as they are written. */
+  readonly produced: readonly WrittenProduction[];
 }
 
 export interface ConfigOptions extends AdapterOptions {
@@ -63,7 +72,7 @@ export async function readConfig(
   if (to !== undefined && reading !== undefined) findAdapter(adapters, reading, to.node, to.value, "spans");
   const log = raw?.telemetry?.decisions?.to;
   if (log !== undefined && reading !== undefined) findAdapter(adapters, reading, log.node, log.value, "logs");
-  return { settings, vocabulary, adapters };
+  return { settings, vocabulary, adapters, produced: producedOf(raw, reading) };
 }
 
 function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, folder }: ConfigOptions): Settings {
@@ -111,6 +120,13 @@ function settingsOf(raw: RawWeir | undefined, listeners: Listeners, { policies, 
     },
     shutdown: { deadlineMs: raw?.shutdown?.deadline?.value ?? 10_000 },
   };
+}
+
+function producedOf(raw: RawWeir | undefined, reading: Reading | undefined): readonly WrittenProduction[] {
+  if (reading === undefined) return [];
+  return (raw?.attributes?.entries ?? []).flatMap(({ name, value: { produced } }) =>
+    produced === undefined ? [] : [{ name, raw: produced, reading }],
+  );
 }
 
 function pushedOf(raw: RawWeir | undefined, folder: string): PushedSettings | undefined {
@@ -191,7 +207,8 @@ export const defaultPolicyBytes = 1024 * 1024;
 
 function vocabularyOf(raw: RawWeir | undefined, reading: Reading | undefined): Vocabulary {
   const own: Record<string, AttributeType> = Object.create(null) as Record<string, AttributeType>;
-  for (const { name, value } of raw?.attributes?.entries ?? []) own[name] = value.value;
+  for (const { name, value } of raw?.attributes?.entries ?? [])
+    if (value.type !== undefined) own[name] = value.type.value;
   const { vocabulary, conflicts } = extendVocabulary(standardVocabulary, own);
   for (const { name, message } of conflicts) {
     const entry = raw?.attributes?.entries.find((each) => each.name === name);

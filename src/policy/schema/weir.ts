@@ -1,9 +1,9 @@
-import { attributeTypes } from "../../attributes/value.ts";
+import { attributeTypes, type AttributeType } from "../../attributes/value.ts";
 import { doorsShape } from "./doors.ts";
 import { listenShape } from "./listen.ts";
 import { list, mapOf, record } from "../shape/collections.ts";
 import { bytes, durationMs, part } from "../shape/quantities.ts";
-import { anything, boolean, choice, integer, number, text } from "../shape/scalars.ts";
+import { anything, boolean, choice, expression, integer, number, text } from "../shape/scalars.ts";
 import type { Located, Read, Shape } from "../shape/shape.ts";
 
 const KiB = 1024;
@@ -194,6 +194,38 @@ const attributeType = choice("a type of attribute", attributeTypes, {
   map: 'that is "string_map"',
 });
 
+export const producedShape = record("an attribute that an adapter makes", {
+  type: { shape: attributeType, description: "Its type.", required: true },
+  from: {
+    shape: text("the name of an adapter"),
+    description: "The adapter, by its name under `adapters`, that says what it is.",
+    required: true,
+  },
+  output: {
+    shape: text("the name of an output"),
+    description: "Which of the adapter's outputs it is.",
+    default: "the only one",
+  },
+  with: {
+    shape: mapOf("a map of inputs to expressions", expression("an expression")),
+    description: "What the adapter is asked with: an expression for each of its inputs.",
+    default: "nothing",
+  },
+});
+
+export type RawProduced = Read<typeof producedShape>;
+
+/** A type, or an attribute that an adapter makes. */
+const ownAttribute: Shape<{ readonly type: Located<AttributeType> | undefined; readonly produced?: RawProduced }> = {
+  expected: "a type, or an attribute that an adapter makes",
+  schema: { anyOf: [attributeType.schema, producedShape.schema] },
+  read(node, reading) {
+    if (node.kind !== "map") return { type: attributeType.read(node, reading) };
+    const produced = producedShape.read(node, reading);
+    return produced && { type: produced.type, produced };
+  },
+};
+
 const adapterShape = anything("an adapter's configuration", {
   type: "object",
   properties: {
@@ -251,8 +283,8 @@ export const weirShape = record("weir.yaml", {
     default: "`false`",
   },
   attributes: {
-    shape: mapOf("a map of attribute names to types", attributeType),
-    description: "Attributes of your own, beside the built-in vocabulary: name and type.",
+    shape: mapOf("a map of attribute names to types", ownAttribute),
+    description: "Attributes of your own, beside the built-in vocabulary; and those that adapters make.",
     default: "none",
   },
   adapters: {

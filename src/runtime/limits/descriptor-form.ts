@@ -60,7 +60,7 @@ export const maxWishes = 8;
 /**
  * Whether what a limit wanted of a descriptor it will want of the same one again. It may not where a table says the
  * limit, where something is held under the decision's id, given back, or refused without a charge; nor where `unless`
- * may have excused the descriptor, which is counted.
+ * may have excused the descriptor, which is counted. Nor where adapters know more of it: that is asked before this.
  */
 export function isLasting({ rule, unless }: PreparedRule, wish: DescriptorWish | undefined): boolean {
   if ((rule as LimitRule).table !== undefined) return false;

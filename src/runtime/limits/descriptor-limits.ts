@@ -26,13 +26,16 @@ export class DescriptorLimits {
   readonly #limits = new Map<number, DescriptorLimit>();
   readonly #complete: ((bag: Bag) => void) | undefined;
 
-  constructor(rules: readonly LimitRule[], { snapshot, tables }: Pick<CheckContext, "snapshot" | "tables">) {
+  constructor(
+    rules: readonly LimitRule[],
+    { snapshot, tables, produce }: Pick<CheckContext, "snapshot" | "tables" | "produce">,
+  ) {
     this.#index = new RuleIndex(rules, snapshot.layout);
     for (const rule of rules) {
       const needs = needsOf(rule, snapshot.layout);
       this.#limits.set(rule.ordinal, { prepared: prepareRule(rule, snapshot, tables), needs });
     }
-    this.#complete = completionOf(snapshot.layout);
+    this.#complete = completionOf(snapshot.layout, produce);
   }
 
   /** Completes the bag, looks up the limits that may apply to it, and answers how many there are. */

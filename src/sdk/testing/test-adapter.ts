@@ -3,6 +3,8 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Adapter, Call, Capability, Instance } from "../adapter.ts";
 import { capabilities } from "../adapter.ts";
 import type { Inputs } from "../input.ts";
+import type { Outputs } from "../output.ts";
+import { attributesContract, type AttributesCase } from "./attributes-contract.ts";
 import { checkContract } from "./check-contract.ts";
 import type { CheckCase } from "./check-contract.ts";
 import { fakeHost } from "./fake-host.ts";
@@ -45,8 +47,14 @@ interface CommonOptions<C extends StandardSchemaV1> {
 }
 
 /** What the contract needs to know beside the adapter: more for each capability that it declares. */
-export type ContractOptions<P extends Capability, I extends Inputs, C extends StandardSchemaV1> = CommonOptions<C> &
+export type ContractOptions<
+  P extends Capability,
+  I extends Inputs,
+  C extends StandardSchemaV1,
+  O extends Outputs = Outputs,
+> = CommonOptions<C> &
   ("check" extends P ? { readonly checks: readonly CheckCase<I>[] } : unknown) &
+  ("attributes" extends P ? { readonly attributes: readonly AttributesCase<I, O>[] } : unknown) &
   ("quota" extends P ? { readonly quota?: QuotaOptions } : unknown) &
   ("logs" extends P ? { readonly logs: LogsOptions } : unknown) &
   ("spans" extends P ? { readonly spans: SpansOptions } : unknown);
@@ -55,11 +63,12 @@ export type ContractOptions<P extends Capability, I extends Inputs, C extends St
  * Declares the tests that every adapter has to pass, for the capabilities that it declares. Run it under the runner you
  * like: `testAdapter(test, adapter, { config: {} })`. Each test makes an instance of its own, with a {@link fakeHost}.
  */
-export function testAdapter<const P extends Capability, const I extends Inputs, C extends StandardSchemaV1>(
-  test: TestFunction,
-  adapter: Adapter<P, I, C>,
-  options: ContractOptions<P, I, C>,
-): void {
+export function testAdapter<
+  const P extends Capability,
+  const I extends Inputs,
+  C extends StandardSchemaV1,
+  const O extends Outputs,
+>(test: TestFunction, adapter: Adapter<P, I, C, O>, options: ContractOptions<P, I, C, O>): void {
   const declare = (title: string, run: () => void | Promise<void>): void => {
     test(`${options.title ?? adapter.name}: ${title}`, async (context) => {
       await run();
@@ -117,12 +126,14 @@ export function testAdapter<const P extends Capability, const I extends Inputs, 
   const provides: readonly Capability[] = adapter.provides;
   const given = options as CommonOptions<C> & {
     checks?: readonly CheckCase[];
+    attributes?: readonly AttributesCase[];
     quota?: QuotaOptions;
     logs?: LogsOptions;
     spans?: SpansOptions;
   };
   const contract: ContractTest[] = [
     ...(provides.includes("check") ? checkContract(given.checks ?? []) : []),
+    ...(provides.includes("attributes") ? attributesContract(adapter, given.attributes ?? []) : []),
     ...(provides.includes("quota") ? quotaContract(given.quota ?? {}, provides.includes("holds")) : []),
     ...(provides.includes("holds") ? holdsContract(given.quota ?? {}) : []),
     ...(provides.includes("metrics") ? metricsContract() : []),
