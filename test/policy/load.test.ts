@@ -233,7 +233,7 @@ test("a module that is no adapter says what it lacks", async (t) => {
     "provides.mjs": [adapterModule("x", ", provides: []"), "provides is no list of capabilities"],
     "strange.mjs": [
       adapterModule("x", ', provides: ["fly"]'),
-      'provides names "fly", known are check, quota, holds, metrics, logs, spans, journal, table',
+      'provides names "fly", known are check, quota, holds, attributes, metrics, logs, spans, journal, table',
     ],
     "config.mjs": [adapterModule("x", ", config: {}"), "config is no Standard Schema"],
     "create.mjs": [adapterModule("x", ", create: 1"), "create is no function"],

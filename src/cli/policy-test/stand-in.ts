@@ -18,6 +18,11 @@ export interface StandInOptions {
   readonly real: boolean;
 }
 
+/** Whether an adapter is asked for answers, rather than given what it takes. */
+export function isAsked({ provides }: Adapter): boolean {
+  return (["check", "quota", "attributes"] as const).some((capability) => provides.includes(capability));
+}
+
 /**
  * An entry that the runtime takes for the original. Metrics, logs and spans are kept in the recorder, checks and quotas are
  * answered as the test says, else by the adapter itself.
@@ -41,7 +46,7 @@ type AnyInstance = Partial<Methods<Record<string, "any">>> & Pick<Instance, "ref
 async function create(options: StandInOptions, config: unknown, host: Host): Promise<Instance<never, never>> {
   const { entry, recorder, local, real } = options;
   const { provides, input = {} } = entry.adapter;
-  const judges = (["check", "quota", "attributes"] as const).some((each) => provides.includes(each));
+  const judges = isAsked(entry.adapter);
   const original = judges && (local || real) ? ((await entry.adapter.create(config, host)) as AnyInstance) : undefined;
 
   const answerFor = (given: Readonly<Record<string, unknown>>): Answer | undefined => {

@@ -12,6 +12,7 @@ import { nearest } from "../../util/nearest.ts";
 import { checkGiven } from "./attributes.ts";
 import { findConfig, findPolicies, shownPath } from "./find.ts";
 import { givenOf, readTestFile } from "./read-test-file.ts";
+import { isAsked } from "./stand-in.ts";
 import type { Answers, TestFile } from "./test-file.ts";
 
 /** A test file with the policies that it tests. */
@@ -105,7 +106,7 @@ function checkAnswers(answers: Answers, { adapters }: Snapshot, { reading }: Tes
       const near = nearest(name, adapters.keys());
       const hint = near === undefined ? `there are ${[...adapters.keys()].join(", ")}` : `did you mean "${near}"?`;
       reading.tell(node, { code: "WEIR_POLICY_UNKNOWN_ADAPTER", message: `there is no adapter "${name}"`, hint });
-    } else if (!entry.adapter.provides.some((capability) => capability === "check" || capability === "quota")) {
+    } else if (!isAsked(entry.adapter)) {
       const message = `the adapter "${name}" is never asked: it takes ${entry.adapter.provides.join(" and ")}`;
       const hint = 'what it takes is expected under "metrics", "logs" and "spans"';
       reading.tell(node, { code: "WEIR_POLICY_CAPABILITY", message, hint });
