@@ -109,6 +109,41 @@ withNginx("nginx: a limit refuses with 429, and says when to come again", async 
   t.is((await ask(proxy.port, "/limited", { headers: { "x-user": "bob" } })).status, 200);
 });
 
+withNginx(
+  "nginx: an answer that passes tells of limits where that is asked for, beside long names",
+  async (t, found) => {
+    const own = await startHub({
+      "policies/all.yaml": `
+policy: answers
+check:
+  - { name: five, limit: 5/h, by: source.ip }
+  - name: marks
+    headers:
+      response:
+        set: { content-security-policy-report-only: '"default-src self"', x-mode: '"weir"' }
+        append: { x-secret: '"a"', access-control-expose-headers: '"retry-after"' }
+      request: { set: { x-a-header-with-a-name-that-is-long-for-nginx: '"1"', x-a-header-with-a-name-that-is-long-too: '"2"' } }
+`,
+      "weir.yaml": "doors: { rateLimitFields: { style: both, on: always } }\n",
+    });
+    t.teardown(() => own.dispose());
+    const at = await startNginx(found, own);
+    t.teardown(() => at.dispose());
+    const { status, headers } = await ask(at.port, "/");
+    t.is(status, 200);
+    t.like(headers, {
+      "ratelimit-policy": '"answers/five";q=5;w=3600',
+      "x-ratelimit-limit": "5",
+      "x-ratelimit-remaining": "4",
+      "content-security-policy-report-only": "default-src self",
+      "x-mode": "weir",
+      "x-secret": "s, a",
+      "access-control-expose-headers": "retry-after",
+    });
+    t.regex(headers["ratelimit"] as string, /^"answers\/five";r=4;t=\d+$/);
+  },
+);
+
 withNginx("nginx: a host in the target that is not the one of the header Host is refused", async (t) => {
   const before = service.count();
   const to = (target: string, host: string) => ask(proxy.port, target, { headers: { host } });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Snapshot } from "../../policy/snapshot.ts";
 
 /** A response header that rules change. */
@@ -67,6 +68,16 @@ export function carriedHeaders({ checks, settings }: Snapshot): CarriedHeaders {
 /** The name of a header within a variable of nginx. */
 export function inVariable(name: string): string {
   return name.replaceAll("-", "_");
+}
+
+/** The longest name of a header that a variable of ours has in its name: 46 bytes of one fit into nginx's table of them. */
+const longest = 46 - "weir_response_".length;
+
+/** A variable for a header, without the dollar. Of a header with a long name it has the beginning, and a hash of the whole. */
+export function variableOf(use: "request" | "response" | "replaced" | "added", name: string): string {
+  const hash = (): string => createHash("sha256").update(name).digest("hex").slice(0, 8);
+  const own = name.length <= longest ? name : `${name.slice(0, longest - 9)}-${hash()}`;
+  return `weir_${use}_${inVariable(own)}`;
 }
 
 /** Whether a variable of nginx means this header and no other. */

@@ -1,5 +1,5 @@
 import { endpointText } from "../hub-address.ts";
-import { inVariable } from "./carried-headers.ts";
+import { inVariable, variableOf } from "./carried-headers.ts";
 import { block, directive, remark, type Directive } from "./directive.ts";
 import type { NginxSettings } from "./settings.ts";
 
@@ -77,14 +77,15 @@ function wholeConfiguration(settings: NginxSettings): Directive[] {
 function httpDirectives({ hub, headers, clientCertificates }: NginxSettings): Directive[] {
   const replaced = headers.response.filter((each) => each.replaced);
   const added = headers.response.filter((each) => each.added);
-  const maps = (name: string, prefix: string, sign: string, otherwise: string): Directive =>
-    block(`map $weir_response_${inVariable(name)} $weir_${prefix}_${inVariable(name)}`, [
+  let captures = 0;
+  const maps = (name: string, prefix: "replaced" | "added", sign: string, otherwise: string): Directive => {
+    // PCRE takes names of 32 characters, and headers have longer ones.
+    const capture = `weir_value_${++captures}`;
+    return block(`map $${variableOf("response", name)} $${variableOf(prefix, name)}`, [
       directive("default", otherwise),
-      directive(
-        `"~^${sign}(?<weir_${prefix}_value_${inVariable(name)}>.*)$"`,
-        `$weir_${prefix}_value_${inVariable(name)}`,
-      ),
+      directive(`"~^${sign}(?<${capture}>.*)$"`, `$${capture}`),
     ]);
+  };
   return [
     block(`upstream ${hubName}`, [directive("server", endpointText(hub)), directive("keepalive", "32")]),
     remark("For access_log: a line of JSON a request, with the decision on it and the rules that refused."),
@@ -180,21 +181,21 @@ function protection({ headers }: NginxSettings): Directive[] {
       ? []
       : [remark("Request headers of rules. An empty one is not sent on, so that callers cannot bring their own.")]),
     ...headers.request.flatMap((name) => [
-      fromHub(`weir_request_${inVariable(name)}`, `x-weir-request-${name}`),
-      directive("proxy_set_header", name, `$weir_request_${inVariable(name)}`),
+      fromHub(variableOf("request", name), `x-weir-request-${name}`),
+      directive("proxy_set_header", name, `$${variableOf("request", name)}`),
     ]),
     ...(headers.response.length === 0
       ? []
       : [remark("Response headers of rules. add_header lines of a server do not hold where a location has its own.")]),
     ...headers.response.flatMap(({ name, replaced, added }) => [
-      fromHub(`weir_response_${inVariable(name)}`, `x-weir-response-${name}`),
+      fromHub(variableOf("response", name), `x-weir-response-${name}`),
       ...(replaced
         ? [
             directive("proxy_hide_header", name),
-            directive("add_header", name, `$weir_replaced_${inVariable(name)}`, "always"),
+            directive("add_header", name, `$${variableOf("replaced", name)}`, "always"),
           ]
         : []),
-      ...(added ? [directive("add_header", name, `$weir_added_${inVariable(name)}`, "always")] : []),
+      ...(added ? [directive("add_header", name, `$${variableOf("added", name)}`, "always")] : []),
     ]),
   ];
 }
