@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -8,6 +9,7 @@ import type { ExecutionContext } from "ava";
 import test from "ava";
 import fc from "fast-check";
 import ipaddr from "ipaddr.js";
+import { parse } from "yaml";
 import type { Verdict } from "weir/sdk";
 import { fakeCall, fakeHost, makeInstance, testAdapter } from "weir/sdk/testing";
 import list from "./index.ts";
@@ -334,4 +336,11 @@ test("no refresh runs on after the instance is closed", async (t) => {
   host.close();
   await host.advance(100_000);
   t.is(asked, 1);
+});
+
+test("the README has every key of the configuration", (t) => {
+  const [example] = /(?<=```yaml\n)[^]*?(?=```)/.exec(readFileSync("adapters/list/README.md", "utf8"))!;
+  const { adapters } = parse(example) as { adapters: Record<string, object> };
+  const keys = new Set(Object.values(adapters).flatMap((entry) => Object.keys(entry)));
+  t.deepEqual([...keys].sort(), ["adapter", ...Object.keys(list.config.shape)].sort());
 });

@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import test from "ava";
 import fc from "fast-check";
 import type { Algorithm, Charge, Grant, Limit } from "weir/sdk";
 import { fakeCall, fakeHost, makeInstance, testAdapter } from "weir/sdk/testing";
 import type { FakeHost } from "weir/sdk/testing";
+import { parse } from "yaml";
 import { calendar, fixedWindow } from "./fixed-window.ts";
 import memory from "./index.ts";
 import { concurrency, slidingWindow } from "./sliding-window.ts";
@@ -362,4 +364,11 @@ test("a batch is granted when all of it fits, and otherwise leaves every count a
     ),
   );
   t.pass();
+});
+
+test("the README has every key of the configuration, with its default", (t) => {
+  const [example] = /(?<=```yaml\n)[^]*?(?=```)/.exec(readFileSync("adapters/memory/README.md", "utf8"))!;
+  const { adapters } = parse(example) as { adapters: { memory: object } };
+  t.deepEqual(Object.keys(adapters.memory), Object.keys(memory.config.shape));
+  t.deepEqual(memory.config.parse(adapters.memory), memory.config.parse({}));
 });

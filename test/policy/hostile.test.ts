@@ -60,6 +60,13 @@ for (const [what, [text, found]] of Object.entries(hostile)) {
   });
 }
 
+test("aliases that stand for too many values are told of once a file", async (t) => {
+  for (const what of ["aliases of aliases", "a bomb of one rule"]) {
+    const syntax = (await codesOf(hostile[what]![0])).filter((code) => code.startsWith("WEIR_YAML_SYNTAX"));
+    t.deepEqual(syntax, [hostile[what]![1]]);
+  }
+});
+
 test("empty lines, comments and documents without end are harmless", async (t) => {
   for (const text of [`${"# x\n".repeat(MiB / 16)}`, "---\n".repeat(MiB / 64), " ".repeat(MiB), "\n".repeat(MiB / 8)])
     t.deepEqual(await codesOf(text), []);

@@ -186,10 +186,12 @@ class Reading {
       return this.#refuse(start, end, "an alias within the value that it stands for");
     if (anchored === undefined)
       return this.#refuse(start, end, "an alias of no anchor", `a text that begins with "*" must be in quotes`);
+    const wasTold = this.#aliased > maxAliasedValues;
     this.#aliased += anchored.values;
     this.#values += anchored.values;
     if (this.#aliased <= maxAliasedValues) return anchored.node;
-    return this.#refuse(start, end, `aliases stand for more than ${maxAliasedValues} values`);
+    // Whoever wrote that many writes more: it is told of the first.
+    return wasTold ? undefined : this.#refuse(start, end, `aliases stand for more than ${maxAliasedValues} values`);
   }
 
   #entries(pairs: readonly { readonly key: unknown; readonly value: unknown }[]): Entry[] {
