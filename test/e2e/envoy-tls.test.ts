@@ -34,6 +34,10 @@ check:
     at: ratelimit
     by: source.principal
     when: request.method == "PUT" && source.principal == "mesh.example/ns/shop/sa/web"
+  - name: per-key
+    limit: 10/h
+    at: ratelimit
+    by: request.headers["x-key"]
 report:
   - metric: ledger_requests_total
     type: counter
@@ -134,6 +138,52 @@ test.serial("callers are told apart by certificates, and Envoy and the hub by th
   const connection = { service: "ledger", protocol: "tcp" };
   await until(async () => (await metric(hub, "ledger_connections_total", connection)) === 1);
   t.is(await metric(hub, "ledger_received_bytes_total", { service: "ledger" }), request.length);
+});
+
+test.serial("hits that routes of a named Envoy say: many at once, none to look, and some given back", async (t) => {
+  const found = await envoyProgram(envoyVersions[0]);
+  if ("gap" in found) return notRun(t, found);
+  const { args, file } = await start(t, authority.issue(envoyName));
+  const hits: Record<string, object> = {
+    five: { number: 5 },
+    none: { number: 0 },
+    back: { number: 3, is_negative_hits: true },
+  };
+  const edit = (config: any): void => {
+    const [{ filters }] = config.static_resources.listeners[0].filter_chains;
+    const { rate_limits: limits, routes, ...host } = filters[0].typed_config.route_config.virtual_hosts[0];
+    const [{ route }] = routes;
+    const type = "type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute";
+    filters[0].typed_config.route_config.virtual_hosts[0] = {
+      ...host,
+      routes: Object.entries(hits).map(([name, addend]) => ({
+        match: { path: `/${name}` },
+        route,
+        typed_per_filter_config: {
+          "envoy.filters.http.ratelimit": { "@type": type, rate_limits: [{ ...limits[0], hits_addend: addend }] },
+        },
+      })),
+    };
+    // ext_authz, which would ask who calls.
+    filters[0].typed_config.http_filters.shift();
+  };
+  const own = ["--tls-cert", file("envoy.pem"), "--tls-key", file("envoy.key")];
+  const envoy = await startEnvoy(found, [...args, ...own], { edit });
+  t.teardown(envoy.dispose);
+  const statuses: [path: string, status: number][] = [];
+  for (const path of ["none", "five", "five", "none", "five", "back", "none", "five", "none"])
+    statuses.push([path, (await ask(envoy.port, `/${path}`, { headers: { "x-key": "k" } })).status]);
+  t.deepEqual(statuses, [
+    ["none", 200],
+    ["five", 200],
+    ["five", 200],
+    ["none", 429],
+    ["five", 429],
+    ["back", 200],
+    ["none", 200],
+    ["five", 429],
+    ["none", 200],
+  ]);
 });
 
 /** Envoys that the hub does not serve, or that do not take it for the hub; and what the hub counts. */
