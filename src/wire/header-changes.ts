@@ -6,8 +6,11 @@ export interface HeaderChange {
   readonly values: readonly string[];
 }
 
-/** The changes of a list of operations, by the header's name in lower case. */
+const none: ReadonlyMap<string, HeaderChange> = new Map();
+
+/** The changes of a list of operations, which is empty for most requests, by the header's name in lower case. */
 export function headerChanges(operations: readonly HeaderOperation[]): ReadonlyMap<string, HeaderChange> {
+  if (operations.length === 0) return none;
   const changes = new Map<string, HeaderChange>();
   for (const { operation, name, value } of operations) {
     const before = changes.get(name.toLowerCase());
