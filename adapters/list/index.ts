@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
-import { defineAdapter, type Verdict } from "weir/sdk";
+import { defineAdapter, type ConfigIssue, type Verdict } from "weir/sdk";
 import { duration, size } from "weir/sdk/zod";
 import { z } from "zod";
-import { createMatcher, kinds } from "./matcher.ts";
+import { createMatcher, entryFlaw, kinds, maxPatterns } from "./matcher.ts";
 import { entriesOf, fileSource, urlSource } from "./source.ts";
 import type { Fetch, Source } from "./source.ts";
 
@@ -33,6 +33,9 @@ const config = z
     message: "expected `entries`, `file` or `url`",
   });
 
+/** How many mistakes in entries are told. */
+const maxIssues = 20;
+
 /** The adapter over a given `fetch`. */
 function listAdapter(fetch: Fetch) {
   return defineAdapter({
@@ -41,6 +44,7 @@ function listAdapter(fetch: Fetch) {
     provides: ["check"],
     input: { value: "any" },
     config,
+    inspect,
     async create({ entries, file, url, refresh, timeout, maxBytes, kind, deny }, host) {
       let source: Source | undefined;
       if (file !== undefined) source = fileSource(resolve(host.folder, file), maxBytes);
@@ -90,6 +94,41 @@ function listAdapter(fetch: Fetch) {
       };
     },
   });
+}
+
+/** What is wrong with the entries in place and with those of the file; what a URL has is not looked at. */
+async function inspect({ entries, file, kind, maxBytes }: z.output<typeof config>, folder: string) {
+  const issues: ConfigIssue[] = [];
+  for (const [i, entry] of entries.entries()) {
+    const message = entryFlaw(kind, entry);
+    if (message !== undefined && issues.length < maxIssues) issues.push({ message, path: ["entries", i] });
+  }
+  if (file === undefined) return issues;
+  const path = resolve(folder, file);
+  let text: string;
+  try {
+    text = (await fileSource(path, maxBytes)(new AbortController().signal, false)) ?? "";
+  } catch (error) {
+    return [...issues, { message: `the list could not be read: ${(error as Error).message}`, path: ["file"] }];
+  }
+  const listed = entriesOf(text);
+  if (kind === "regex" && entries.length + listed.length > maxPatterns)
+    issues.push({ message: `expected at most ${maxPatterns} patterns, got more`, path: ["file"] });
+  if (listed.every((entry) => entryFlaw(kind, entry) === undefined)) return issues;
+  for (const [i, line] of text.split("\n").entries()) {
+    const [entry] = entriesOf(line);
+    const message = entry === undefined ? undefined : entryFlaw(kind, entry);
+    if (message === undefined || issues.length >= maxIssues) continue;
+    const at = {
+      file: path,
+      line: i + 1,
+      column: line.indexOf(entry!) + 1,
+      length: entry!.length,
+      text: line.trimEnd(),
+    };
+    issues.push({ message, at });
+  }
+  return issues;
 }
 
 /** A value in a message: the caller's own, but never more than a line of it. */

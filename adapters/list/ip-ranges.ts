@@ -11,6 +11,8 @@ interface Range {
   last: string;
 }
 
+export const noRange = (entry: string): string => `${JSON.stringify(entry)} is no IP address and no range`;
+
 /**
  * Prepares addresses (`10.0.0.1`) and ranges (`10.0.0.0/8`, `2001:db8::/32`) for look-up by binary search. Throws a
  * RangeError that names the first entry that is neither. An IPv4 address in IPv6 form is the IPv4 address.
@@ -18,7 +20,7 @@ interface Range {
 export function ipRanges(entries: readonly string[]): IpRanges {
   const ranges: Range[] = entries.map((entry) => {
     const range = parseRange(entry);
-    if (range === undefined) throw new RangeError(`${JSON.stringify(entry)} is no IP address and no range`);
+    if (range === undefined) throw new RangeError(noRange(entry));
     return range;
   });
   // IPv4 keys have 8 digits and IPv6 keys 32; a letter before them keeps the families apart.
@@ -48,7 +50,7 @@ export function ipRanges(entries: readonly string[]): IpRanges {
   };
 }
 
-function parseRange(entry: string): Range | undefined {
+export function parseRange(entry: string): Range | undefined {
   const slash = entry.indexOf("/");
   const address = slash < 0 ? entry : entry.slice(0, slash);
   const bytes = parseAddress(address);

@@ -338,6 +338,35 @@ test("no refresh runs on after the instance is closed", async (t) => {
   t.is(asked, 1);
 });
 
+test("entries in place and in a file are checked before an instance is made, each at its place", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "weir-list-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const inspect = (config: Config) => list.inspect!(list.config.parse(config), folder);
+  await writeFile(join(folder, "nets.txt"), "# nets\r\n10.0.0.0/8\r\n\r\n  10.0.0.300\r\n2001:db8::/129\n");
+  t.deepEqual(await inspect({ kind: "ip", entries: ["::1", "nowhere"], file: "nets.txt" }), [
+    { message: '"nowhere" is no IP address and no range', path: ["entries", 1] },
+    {
+      message: '"10.0.0.300" is no IP address and no range',
+      at: { file: join(folder, "nets.txt"), line: 4, column: 3, length: 10, text: "  10.0.0.300" },
+    },
+    {
+      message: '"2001:db8::/129" is no IP address and no range',
+      at: { file: join(folder, "nets.txt"), line: 5, column: 1, length: 14, text: "2001:db8::/129" },
+    },
+  ]);
+  t.deepEqual(await inspect({ file: "nets.txt" }), []);
+  t.like(await inspect({ kind: "regex", entries: ["a", "(b"] }), [{ path: ["entries", 1] }]);
+  for (const config of [{ file: "gone.txt" }, { file: "nets.txt", maxBytes: 10 }]) {
+    const [issue, ...others] = await inspect(config);
+    t.deepEqual([issue!.path, others], [["file"], []]);
+    t.true(issue!.message.startsWith("the list could not be read: "));
+  }
+  await writeFile(join(folder, "many.txt"), "x\n".repeat(1001));
+  t.like(await inspect({ kind: "regex", file: "many.txt" }), [{ path: ["file"] }]);
+  await writeFile(join(folder, "bad.txt"), "x\n".repeat(1001));
+  t.is((await inspect({ kind: "ip", file: "bad.txt" })).length, 20);
+});
+
 test("the README has every key of the configuration", (t) => {
   const [example] = /(?<=```yaml\n)[^]*?(?=```)/.exec(readFileSync("adapters/list/README.md", "utf8"))!;
   const { adapters } = parse(example) as { adapters: Record<string, object> };

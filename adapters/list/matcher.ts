@@ -1,5 +1,5 @@
 import { RE2JS, RE2Set } from "re2js";
-import { ipRanges } from "./ip-ranges.ts";
+import { ipRanges, noRange, parseRange } from "./ip-ranges.ts";
 
 /** How entries are compared with a value. */
 export const kinds = ["string", "case-insensitive", "ip", "regex"] as const;
@@ -10,7 +10,7 @@ export type Kind = (typeof kinds)[number];
 export type Matcher = (value: string) => boolean | undefined;
 
 /** The most patterns of a `regex` list. */
-const maxPatterns = 1000;
+export const maxPatterns = 1000;
 /** The longest pattern, and the longest value that patterns are tried on. */
 const maxPatternLength = 1000;
 const maxMatchedLength = 8192;
@@ -35,21 +35,29 @@ export function createMatcher(kind: Kind, entries: readonly string[]): Matcher {
   }
 }
 
+/** What is wrong with an entry of a list of this kind, or `undefined`. */
+export function entryFlaw(kind: Kind, entry: string): string | undefined {
+  if (kind === "ip") return parseRange(entry) === undefined ? noRange(entry) : undefined;
+  if (kind !== "regex") return undefined;
+  if (entry.length > maxPatternLength)
+    return `expected patterns of at most ${maxPatternLength} characters, got one of ${entry.length}`;
+  try {
+    RE2JS.compile(entry);
+    return undefined;
+  } catch (error) {
+    return `${JSON.stringify(entry)} is no RE2 pattern: ${(error as Error).message}`;
+  }
+}
+
 /** All patterns become one automaton, so that a value is read once, in time linear in its length (RE2). */
 function patterns(entries: readonly string[]): Matcher {
   if (entries.length > maxPatterns)
     throw new RangeError(`expected at most ${maxPatterns} patterns, got ${entries.length}`);
   const set = new RE2Set(RE2Set.UNANCHORED);
   for (const entry of entries) {
-    if (entry.length > maxPatternLength) {
-      throw new RangeError(`expected patterns of at most ${maxPatternLength} characters, got one of ${entry.length}`);
-    }
-    try {
-      RE2JS.compile(entry);
-      set.add(entry);
-    } catch (cause) {
-      throw new RangeError(`${JSON.stringify(entry)} is no RE2 pattern: ${(cause as Error).message}`, { cause });
-    }
+    const flaw = entryFlaw("regex", entry);
+    if (flaw !== undefined) throw new RangeError(flaw);
+    set.add(entry);
   }
   if (entries.length === 0) return () => false;
   set.compile();
