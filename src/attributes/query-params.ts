@@ -36,13 +36,14 @@ export function queryNames(target: string): ReadonlyMap<string, ReadonlySet<stri
   const names = new Map<string, Set<string>>();
   const start = target.indexOf("?");
   if (start < 0) return names;
-  for (const part of target.slice(start + 1).split("&")) {
-    for (const name of decoded(part).keys()) {
-      const spelled = part.split("=", 1)[0]!;
-      const known = names.get(name);
-      if (known === undefined) names.set(name, new Set([spelled]));
-      else known.add(spelled);
-    }
+  const query = target.slice(start + 1);
+  const parts = query.split("&").filter((part) => part !== "");
+  let i = 0;
+  for (const name of decoded(query).keys()) {
+    const spelled = parts[i++]!.split("=", 1)[0]!;
+    const known = names.get(name);
+    if (known === undefined) names.set(name, new Set([spelled]));
+    else known.add(spelled);
   }
   return names;
 }

@@ -1,10 +1,13 @@
 import test from "ava";
+import fc from "fast-check";
 import { Bag } from "../../src/attributes/bag.ts";
 import { completionOf } from "../../src/attributes/derived.ts";
 import { Fault } from "../../src/attributes/fault.ts";
 import { Layout } from "../../src/attributes/layout.ts";
+import { queryNames } from "../../src/attributes/query-params.ts";
 import { setMap } from "../../src/attributes/set-map.ts";
 import { referencesOf, referenceText } from "../../src/wire/references.ts";
+import { fuzzRuns } from "../fuzz-runs.ts";
 
 const layout = new Layout();
 const urlPath = layout.declare("request.url_path", "string");
@@ -74,6 +77,22 @@ test("a second question mark is a part of a parameter's name", (t) => {
   const bag = bagWith({ "request.path": "/a??q=1" });
   t.is(bag.get(key), undefined);
   t.deepEqual(bag.getWhole(params), new Map(Object.entries({ "?q": "1" })));
+});
+
+test("names of parameters are found with every way in which they are spelled", (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: fc.constantFrom(..."&=?%+41zA#"), maxLength: 8 })), (parts) => {
+      const query = parts.join("&");
+      const expected = new Map<string, Set<string>>();
+      for (const part of query.split("&")) {
+        for (const name of new URLSearchParams(`&${part}`).keys())
+          expected.set(name, (expected.get(name) ?? new Set()).add(part.split("=", 1)[0]!));
+      }
+      t.deepEqual(queryNames(`/x?${query}`), expected);
+    }),
+    { numRuns: fuzzRuns(300) },
+  );
+  t.deepEqual(queryNames("/x"), new Map());
 });
 
 test("a parameter that comes with several values is a fault by its name, since services differ in which they take", (t) => {
