@@ -51,6 +51,8 @@ export interface RateLimitDecision extends Pick<
 > {
   /** In the order in which they were added. */
   readonly descriptors: readonly DescriptorOutcome[];
+  /** `policy/rule` of each enforced limit whose store did not answer, so that `onError` did. */
+  readonly degraded: readonly string[];
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Tracer } from "./decision-trace.ts";
 import type { CheckContext } from "./judgement.ts";
 import { isRefused } from "./limits/charging.ts";
 import { chargeDescriptors } from "./limits/descriptor-charging.ts";
+import type { DescriptorCharges } from "./limits/descriptor-charging.ts";
 import { formOf, isLasting } from "./limits/descriptor-form.ts";
 import type { DescriptorForm, FormWish } from "./limits/descriptor-form.ts";
 import { DescriptorLimits, isAtRateLimit } from "./limits/descriptor-limits.ts";
@@ -79,19 +80,19 @@ class FaultCount {
   }
 }
 
-class Judging implements RateLimitJudgement, DescriptorsOf {
+class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
   readonly context: CheckContext;
+  readonly asked: RateLimitAsked;
   readonly each: boolean;
+  readonly enforced: DescriptorWish[] = [];
+  observing: DescriptorWish[] | undefined;
+  /** Begins when limits are charged; `undefined` where none applies. */
+  time: CallTime | undefined;
   readonly #faults: FaultCount;
   readonly #limits: DescriptorLimits;
-  readonly #asked: RateLimitAsked;
   readonly #start: number;
-  readonly #enforced: DescriptorWish[] = [];
-  #observing: DescriptorWish[] | undefined;
   #descriptors = 0;
   #id: string | undefined;
-  /** When limits were charged; `undefined` where none applies. */
-  #charged: CallTime | undefined;
   #isBroken = false;
   /** Whether the descriptor that was judged last would be judged so again. */
   #isLasting = false;
@@ -101,7 +102,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
     this.context = context;
     this.#faults = faults;
     this.#limits = limits;
-    this.#asked = asked;
+    this.asked = asked;
     this.each = asked.each === true;
     this.#start = context.monotonic();
   }
@@ -141,13 +142,13 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
   form(): DescriptorForm | undefined {
     if (!this.#isLasting) return undefined;
     const last = this.#descriptors - 1;
-    const wishes = [...this.#enforced, ...(this.#observing ?? nothing)].filter(({ descriptor }) => descriptor === last);
+    const wishes = [...this.enforced, ...(this.observing ?? nothing)].filter(({ descriptor }) => descriptor === last);
     return formOf(wishes);
   }
 
   #want(wish: DescriptorWish, isEnforced: boolean): void {
-    if (isEnforced) this.#enforced.push(wish);
-    else (this.#observing ??= []).push(wish);
+    if (isEnforced) this.enforced.push(wish);
+    else (this.observing ??= []).push(wish);
   }
 
   decide(): RateLimitDecision | Promise<RateLimitDecision> {
@@ -168,19 +169,17 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
   }
 
   #charge(): void | Promise<void> {
-    const enforced = this.#enforced;
-    const observing = this.#observing;
-    if (enforced.length === 0 && observing === undefined) return undefined;
-    const { context } = this;
-    const time: CallTime = (this.#charged = { startMs: context.monotonic(), endMs: undefined });
-    return chargeDescriptors({ context, asked: this.#asked, enforced, observing, time });
+    if (this.enforced.length === 0 && this.observing === undefined) return undefined;
+    this.time = { startMs: this.context.monotonic(), endMs: undefined };
+    return chargeDescriptors(this);
   }
 
   #decision(): RateLimitDecision {
     const { snapshot, observer, monotonic } = this.context;
-    const wishes = this.#enforced;
+    const wishes = this.enforced;
     const descriptors = new Array<DescriptorOutcome>(this.#descriptors);
     let refusals: Refusal[] | undefined;
+    let degraded: Set<string> | undefined;
     // Wishes stand in the order of their descriptors.
     for (let descriptor = 0, i = 0; descriptor < this.#descriptors; descriptor++) {
       let limits: LimitState[] | undefined;
@@ -191,20 +190,21 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
         // Most descriptors have one limit: a list of one is smaller than one that grew.
         if (limits === undefined) limits = [state];
         else limits.push(state);
+        if (wish.degraded) (degraded ??= new Set()).add(wish.rule.id);
         if (state.allowed) continue;
         allowed = false;
         refusals = this.#withRefusal(refusals, wish);
       }
       descriptors[descriptor] = limits === undefined ? allowedWithoutLimit : { allowed, limits };
     }
-    const observed = this.#observing === undefined ? nothing : this.#observedRules(this.#observing);
+    const observed = this.observing === undefined ? nothing : this.#observedRules(this.observing);
     if (refusals !== undefined) sortRefusals(refusals);
     const first = refusals?.[0];
     const allowed = first === undefined;
-    const charged = this.#charged;
+    const { time } = this;
     // It is decided when the limits have answered.
-    const end = charged?.endMs ?? monotonic();
-    observer.decision(allowed, end - this.#start, undefined, charged && end - charged.startMs);
+    const end = time?.endMs ?? monotonic();
+    observer.decision(allowed, end - this.#start, undefined, time && end - time.startMs);
     const decision: RateLimitDecision = {
       id: this.id(),
       version: snapshot.version,
@@ -214,6 +214,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
       rules: refusals?.map(({ rule }) => rule.id) ?? nothing,
       observed,
       descriptors,
+      degraded: degraded === undefined ? nothing : [...degraded],
     };
     return first?.rule.http === undefined ? decision : { ...decision, http: first.rule.http };
   }
@@ -257,6 +258,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf {
       rules: nothing,
       observed: nothing,
       descriptors: Array.from({ length: this.#descriptors }, () => refusedByFault),
+      degraded: nothing,
     };
   }
 }

@@ -14,8 +14,8 @@ export interface DescriptorCharges {
   readonly enforced: readonly DescriptorWish[];
   /** Wishes of limits that only observe; `undefined` where there are none. */
   readonly observing: readonly DescriptorWish[] | undefined;
-  /** When charging begins; where its end is not told, it is when the wishes are answered. */
-  readonly time: CallTime;
+  /** When charging begins, where that is known; where its end is not told, it is when the wishes are answered. */
+  readonly time: CallTime | undefined;
 }
 
 const nothing: readonly never[] = [];

@@ -2,7 +2,7 @@ import type { LimitState } from "../../../runtime/decision.ts";
 import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
 import { writeDuration } from "../../protobuf/duration.ts";
 import { Writer } from "../../protobuf/writer.ts";
-import { degradedRules, type Field } from "../../rate-limit-fields.ts";
+import type { Field } from "../../rate-limit-fields.ts";
 import { writeDecisionMetadata } from "../decision-metadata.ts";
 import { unitsOf } from "./rate-limit-unit.ts";
 
@@ -13,8 +13,6 @@ const maxUint32 = 0xffff_ffff;
 
 /** Characters of a decision's id. */
 const idLength = 32;
-
-const none: readonly never[] = [];
 
 /** Of what is at work at once. */
 const noUnit = { unit: 0, count: 1 };
@@ -30,7 +28,7 @@ interface Passes {
   readonly idAt: number;
 }
 
-/** A limit as a `RateLimitResponse.RateLimit`. */
+/** A limit as the field of a status that names it, a `RateLimitResponse.RateLimit`. */
 interface Kept {
   readonly amount: number;
   readonly windowMs: number;
@@ -66,9 +64,8 @@ export class RateLimitAnswer {
   }
 
   /** Names the decision for the proxy's log. What most decisions have in common is kept, with a place for the id. */
-  #writeMetadata({ id, version, rules, observed, descriptors }: RateLimitDecision): void {
+  #writeMetadata({ id, version, rules, observed, degraded }: RateLimitDecision): void {
     const writer = this.#writer;
-    const degraded = degradedOf(descriptors);
     if (rules.length > 0 || observed.length > 0 || degraded.length > 0) {
       writeDecisionMetadata(writer, 6, { id, version, rules, observed }, degraded);
       return;
@@ -81,7 +78,7 @@ export class RateLimitAnswer {
 
   #writeState(state: LimitState): void {
     const writer = this.#writer;
-    writer.bytes(2, this.#limitOf(state));
+    writer.append(this.#limitOf(state));
     const remaining = Math.min(maxUint32, Math.floor(state.remaining));
     if (remaining > 0) writer.uint32(3, remaining);
     writeDuration(writer, 4, state.resetMs);
@@ -92,6 +89,7 @@ export class RateLimitAnswer {
     if (kept?.amount === amount && kept.windowMs === windowMs) return kept.bytes;
     const { unit, count } = concurrent === true ? noUnit : unitsOf(windowMs);
     const writer = this.#limitWriter.reset();
+    const limit = writer.open(2);
     if (amount > 0) writer.uint32(1, Math.min(maxUint32, amount));
     if (unit > 0) writer.uint32(2, unit);
     writer.string(3, rule);
@@ -100,6 +98,7 @@ export class RateLimitAnswer {
       writer.uint32(1, Math.min(maxUint32, count));
       writer.close(multiplier);
     }
+    writer.close(limit);
     const bytes = writer.finish();
     if (this.#limits.size >= maxKept) this.#limits.clear();
     this.#limits.set(rule, { amount, windowMs, bytes });
@@ -115,15 +114,6 @@ export function nearest(limits: readonly LimitState[]): LimitState {
 function isNearer(a: LimitState, b: LimitState): boolean {
   if (a.allowed !== b.allowed) return !a.allowed;
   return a.remaining < b.remaining;
-}
-
-/** The limits of any descriptor whose store did not answer. Most requests have none. */
-function degradedOf(descriptors: RateLimitDecision["descriptors"]): readonly string[] {
-  let all: LimitState[] | undefined;
-  for (const { limits } of descriptors) {
-    for (const limit of limits) if (limit.degraded === true) (all ??= []).push(limit);
-  }
-  return all === undefined ? none : degradedRules(all);
 }
 
 /** A config.core.v3.HeaderValue. */

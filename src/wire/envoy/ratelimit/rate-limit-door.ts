@@ -1,6 +1,6 @@
 import { Bag } from "../../../attributes/bag.ts";
 import type { LimitState } from "../../../runtime/decision.ts";
-import type { DescriptorOutcome, RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
+import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
 import { WeirError } from "../../../util/weir-error.ts";
 import type { Call, DoorOptions, GrpcDoor } from "../../call.ts";
 import type { Client } from "../../client.ts";
@@ -131,7 +131,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
 
   function answer(decision: RateLimitDecision, session: Session): Uint8Array {
     const { rateLimitFields: asked } = session.doors;
-    const isQuiet = decision.allowed && asked.on === "refused" && !decision.descriptors.some(isDegraded);
+    const isQuiet = decision.allowed && asked.on === "refused" && decision.degraded.length === 0;
     const fields = isQuiet ? noFields : rateLimitFields(told(decision), asked);
     return answers.write(decision, fields);
   }
@@ -172,11 +172,6 @@ function hitsOf(own: number | undefined, common: number, isNegative: boolean): n
 /** Whether a client may set what the descriptor in a place sets. */
 function maySet(client: Client | undefined, forms: DescriptorForms, place: number): boolean {
   return client === undefined || forms.attributes(place).every((attribute) => client.maySet(attribute));
-}
-
-function isDegraded({ limits }: DescriptorOutcome): boolean {
-  for (const { degraded } of limits) if (degraded === true) return true;
-  return false;
 }
 
 /** The limits that header fields tell of: those that refuse, else all; each rule once. */
