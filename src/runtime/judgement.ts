@@ -7,6 +7,7 @@ import type { AdapterCalls } from "./adapter-call.ts";
 import type { Wish } from "./limits/charging.ts";
 import type { Tracer } from "./decision-trace.ts";
 import type { Asked, HeaderOperation, QuotaOutcome } from "./decision.ts";
+import type { DecisionId } from "./decision-id.ts";
 import type { LocalLimits } from "./limits/local-limits.ts";
 import type { PreparedRule, Tables } from "./prepared-rule.ts";
 import type { Refusal } from "./refusal.ts";
@@ -29,6 +30,8 @@ export interface CheckContext {
   readonly log: Log;
   /** A new decision id: 128 random bits in hexadecimal. */
   readonly nextId: () => string;
+  /** The same, where its text may not be needed. */
+  readonly nextLazyId: () => DecisionId;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Milliseconds of a clock that is never set. */

@@ -1,5 +1,6 @@
 import type { Bag } from "../attributes/bag.ts";
 import type { Decision, LimitState } from "./decision.ts";
+import type { DecisionId } from "./decision-id.ts";
 import type { DescriptorForm } from "./limits/descriptor-form.ts";
 import type { CallTrace } from "./call-trace.ts";
 import type { TraceCarrier } from "./decision-trace.ts";
@@ -47,8 +48,9 @@ export interface DescriptorOutcome {
 /** The answer to all descriptors of one request. `rules` names a limit once, whatever descriptors it refused. */
 export interface RateLimitDecision extends Pick<
   Decision,
-  "id" | "version" | "allowed" | "code" | "message" | "rules" | "observed" | "http"
+  "version" | "allowed" | "code" | "message" | "rules" | "observed" | "http"
 > {
+  readonly id: DecisionId;
   /** In the order in which they were added. */
   readonly descriptors: readonly DescriptorOutcome[];
   /** `policy/rule` of each enforced limit whose store did not answer, so that `onError` did. */

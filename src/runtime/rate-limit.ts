@@ -3,6 +3,7 @@ import type { CheckRule } from "../policy/snapshot.ts";
 import type { CallTime } from "./adapter-call.ts";
 import { nested } from "./call-trace.ts";
 import type { LimitState } from "./decision.ts";
+import type { DecisionId } from "./decision-id.ts";
 import type { Tracer } from "./decision-trace.ts";
 import type { CheckContext } from "./judgement.ts";
 import { isRefused } from "./limits/charging.ts";
@@ -46,7 +47,7 @@ function traced(judging: RateLimit, tracer: Tracer, asked: RateLimitAsked): Rate
   if (trace === undefined) return judging(asked);
   const judgement = judging({ ...asked, trace: nested(asked.trace, trace) });
   const ended = (decision: RateLimitDecision): RateLimitDecision => {
-    trace.end("rate limit", decision);
+    trace.end("rate limit", { ...decision, id: decision.id.text });
     return decision;
   };
   return {
@@ -92,7 +93,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
   readonly #limits: DescriptorLimits;
   readonly #start: number;
   #descriptors = 0;
-  #id: string | undefined;
+  #id: DecisionId | undefined;
   #isBroken = false;
   /** Whether the descriptor that was judged last would be judged so again. */
   #isLasting = false;
@@ -107,8 +108,8 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
     this.#start = context.monotonic();
   }
 
-  id(): string {
-    return (this.#id ??= this.context.nextId());
+  id(): DecisionId {
+    return (this.#id ??= this.context.nextLazyId());
   }
 
   add(bag: Bag, asked: DescriptorAsked): void {
@@ -247,10 +248,10 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
 
   /** What is answered when something in here is wrong. Never a pass. */
   #refuseAll(): RateLimitDecision {
-    const { snapshot, observer, nextId } = this.context;
+    const { snapshot, observer } = this.context;
     observer.decision(false, 0);
     return {
-      id: nextId(),
+      id: this.context.nextLazyId(),
       version: snapshot.version,
       allowed: false,
       code: codes.unavailable,

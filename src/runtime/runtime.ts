@@ -10,7 +10,7 @@ import { createCheck } from "./check.ts";
 import type { BreakerOptions } from "./circuit-breaker.ts";
 import { Tracer } from "./decision-trace.ts";
 import { createTraceIds } from "../util/trace-ids.ts";
-import { decisionIds } from "./decision-id.ts";
+import { decisionIds, lazyDecisionIds } from "./decision-id.ts";
 import { optionalInputs } from "./prepared-rule.ts";
 import { producerOf } from "./produce.ts";
 import { createHolds } from "./limits/holds.ts";
@@ -95,6 +95,7 @@ export interface Runtime<T> {
 export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
   const { observer, log, now, monotonic, timers } = options;
   const nextId = decisionIds(options.random);
+  const nextLazyId = lazyDecisionIds(options.random);
   const traceIds = createTraceIds(options.random);
   /** How many snapshots use an instance; one that none uses is closed. */
   const users = new Map<ManagedInstance, number>();
@@ -220,6 +221,7 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
       observer,
       log,
       nextId,
+      nextLazyId,
       now,
       monotonic,
     };

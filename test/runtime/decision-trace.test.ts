@@ -140,7 +140,7 @@ test("a request to a rate limit door is traced as well", async (t) => {
     "limits (internal) < rate limit",
     `rate limit (server) < ${span}`,
   ]);
-  t.is(spans.at(-1)!.attributes["weir.decision_id"], decision.id);
+  t.is(spans.at(-1)!.attributes["weir.decision_id"], decision.id.text);
 });
 
 test("without telemetry.traces nothing is traced, whatever callers say", async (t) => {

@@ -59,9 +59,9 @@ check:
   t.true(rateLimitNow([[{}]], { each: true }).allowed);
   const each = rateLimitNow([[{}]], { each: true });
   t.false(each.allowed);
-  t.deepEqual(await hold({ kind: "release", id: each.id }), []);
+  t.deepEqual(await hold({ kind: "release", id: each.id.text }), []);
   const peek = rateLimitNow([[{}, { hits: 0 }]]);
-  t.deepEqual(await hold({ kind: "release", id: peek.id }), []);
+  t.deepEqual(await hold({ kind: "release", id: peek.id.text }), []);
 });
 
 test("limits that a caller names are held too, and a retry holds what the first call took", async (t) => {

@@ -35,9 +35,10 @@ export function judgeDescriptors(
 }
 
 /** The decision in the form that expectations are compared with. */
-export function asDecision({ descriptors, ...decision }: RateLimitDecision, reads: Reads): Decision {
+export function asDecision({ id, descriptors, ...decision }: RateLimitDecision, reads: Reads): Decision {
   return {
     ...decision,
+    id: id.text,
     requestHeaders: none,
     responseHeaders: none,
     quotas: new Map(),

@@ -1,6 +1,7 @@
 import type { Bag } from "../../attributes/bag.ts";
 import type { LimitRule } from "../../policy/snapshot.ts";
 import type { Charge, Grant, Limit } from "../../sdk/index.ts";
+import type { DecisionId } from "../decision-id.ts";
 import type { CheckContext } from "../judgement.ts";
 import type { PreparedRule } from "../prepared-rule.ts";
 import type { DescriptorAsked, LimitOverride } from "../rate-limit-decision.ts";
@@ -28,7 +29,7 @@ export interface DescriptorsOf {
   /** Whether each limit is charged by itself, of what is left. */
   readonly each: boolean;
   /** The decision's id. */
-  id(): string;
+  id(): DecisionId;
 }
 
 /** What a limit wants of a descriptor, which is at this position of its request; `undefined` where it does not apply. */
@@ -61,7 +62,7 @@ export function descriptorWish(
   const isHeld = rule.holdMs !== undefined && giveBack === 0 && hits !== 0;
   return {
     rule,
-    charge: isHeld ? heldCharge(charge, rule.holdMs, request.id()) : charge,
+    charge: isHeld ? heldCharge(charge, rule.holdMs, request.id().text) : charge,
     descriptor,
     giveBack,
     refusal,

@@ -82,7 +82,8 @@ interface Judgement<A, F, D> {
 }
 
 /** What a decision on descriptors says of each. */
-type Judged = Omit<NotedDecision, "limits"> & {
+type Judged = Omit<NotedDecision, "id" | "limits"> & {
+  readonly id: { readonly text: string };
   readonly descriptors: readonly { readonly limits: NotedDecision["limits"] }[];
 };
 
@@ -129,7 +130,7 @@ class NotedJudgement<A, F, D extends Judged> implements Judgement<A, F, D> {
   protected note(decision: D, timing: Timing | undefined, said: readonly JsonValue[]): D {
     const { log, door } = this.#noting;
     const limits = decision.descriptors.flatMap((descriptor) => descriptor.limits);
-    log.note(door, "", { ...decision, limits }, timing, () => said);
+    log.note(door, "", { ...decision, id: decision.id.text, limits }, timing, () => said);
     return decision;
   }
 }

@@ -67,12 +67,12 @@ export class RateLimitAnswer {
   #writeMetadata({ id, version, rules, observed, degraded }: RateLimitDecision): void {
     const writer = this.#writer;
     if (rules.length > 0 || observed.length > 0 || degraded.length > 0) {
-      writeDecisionMetadata(writer, 6, { id, version, rules, observed }, degraded);
+      writeDecisionMetadata(writer, 6, { id: id.text, version, rules, observed }, degraded);
       return;
     }
     if (this.#passes?.version !== version) this.#passes = passesOf(version);
     const { bytes, idAt } = this.#passes;
-    bytes.write(id, idAt, idLength, "latin1");
+    id.write(bytes, idAt);
     writer.append(bytes);
   }
 
