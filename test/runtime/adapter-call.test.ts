@@ -53,6 +53,24 @@ test("a call that takes too long ends as a timeout, and its signal is aborted", 
   t.true(signal!.aborted);
 });
 
+test("a call that is told when it begins says when it was answered, where that is at once and no failure", async (t) => {
+  const grant = { allowed: true, granted: 1, remaining: 0, resetMs: 0, validForMs: 0 };
+  const limit = { id: "a/b", algorithm: "token-bucket", amount: 1, windowMs: 1, burst: 1 } as const;
+  const charge = { limit, key: "k", amount: 1, bestEffort: false };
+  const endOf = async (instance: Partial<Instance>): Promise<number | undefined> => {
+    const { calls, clock, kindOf } = calling(instance);
+    await clock.advance(500);
+    const time = { startMs: clock.now() - 100, endMs: undefined };
+    await kindOf(calls.quota([charge], undefined, undefined, time));
+    return time.endMs === undefined ? undefined : time.endMs - time.startMs;
+  };
+  t.is(await endOf({ quota: () => [grant] }), 100);
+  t.is(await endOf({ atHand: () => [grant] }), 100);
+  t.is(await endOf({ quota: () => Promise.resolve([grant]) }), undefined);
+  t.is(await endOf({ quota: () => [] }), undefined);
+  t.is(await endOf({ atHand: () => [] }), undefined);
+});
+
 test("what an instance has at hand is answered while its breaker is open, and does not close it", async (t) => {
   const grant = { allowed: true, granted: 1, remaining: 0, resetMs: 0, validForMs: 0 };
   const limit = { id: "a/b", algorithm: "token-bucket", amount: 1, windowMs: 1, burst: 1 } as const;
