@@ -52,7 +52,8 @@ export class Layout {
   readonly #unread = new Set<number>();
   /** The texts that conditions compare the slot of an attribute with. */
   readonly #compared = new Map<number, Set<string>>();
-  #numbered: NumberedTexts | undefined;
+  /** `null` until it is asked for. */
+  #numbered: NumberedTexts | undefined | null = null;
 
   get slots(): readonly Slot[] {
     return this.#slots;
@@ -138,15 +139,18 @@ export class Layout {
    * a bag, see `Bag.setNumbered`. To be asked for once the layout is filled: what comes later has no number.
    */
   get numbered(): NumberedTexts | undefined {
-    if (this.#numbered !== undefined) return this.#numbered;
-    let most: NumberedTexts | undefined;
+    if (this.#numbered === null) this.#numbered = this.#mostCompared();
+    return this.#numbered;
+  }
+
+  #mostCompared(): NumberedTexts | undefined {
+    let most = -1;
+    let count = minNumbered - 1;
     for (const [slot, { size }] of this.#compared) {
       const { type, key } = this.#slots[slot]!;
-      if (type !== "string" || key !== undefined || size < Math.max(minNumbered, (most?.texts.length ?? 0) + 1))
-        continue;
-      most = { slot, texts: [...this.#compared.get(slot)!].slice(0, maxNumbered) };
+      if (type === "string" && key === undefined && size > count) [most, count] = [slot, size];
     }
-    return (this.#numbered = most);
+    return most < 0 ? undefined : { slot: most, texts: [...this.#compared.get(most)!].slice(0, maxNumbered) };
   }
 
   /** The slot of an attribute that some rule reads, or `undefined`. */

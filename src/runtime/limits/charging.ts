@@ -55,15 +55,28 @@ export function isRefused({ rule, answer }: Wish): boolean {
  * give back what they granted. Adapters that cannot give back are asked last. So never more is admitted than the limits
  * allow; for a moment, and for good where several adapters cannot give back, less may be.
  *
+ * What they took is counted as use of their rules.
+ *
  * A limit with `onError: local` whose adapter fails is charged here instead, to `local`.
  *
  * @param time when charging begins; it ends when the last adapter has answered
  */
 export function chargeAll(
   wishes: readonly Wish[],
-  { callsOf, local, observer }: Pick<CheckContext, "callsOf" | "local" | "observer">,
+  context: CheckContext,
   asking: Asking,
   time?: CallTime,
+): void | Promise<void> {
+  const { use } = context;
+  const charged = chargeInTurn(wishes, context, asking, time);
+  return charged instanceof Promise ? charged.then(() => use.charged(wishes)) : use.charged(wishes);
+}
+
+function chargeInTurn(
+  wishes: readonly Wish[],
+  { callsOf, local, observer }: CheckContext,
+  asking: Asking,
+  time: CallTime | undefined,
 ): void | Promise<void> {
   if (wishes.length === 0) return;
   const { via } = wishes[0]!.rule;

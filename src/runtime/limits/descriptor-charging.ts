@@ -49,9 +49,7 @@ function chargeInSteps(charges: DescriptorCharges): void | Promise<void> {
 }
 
 function take({ context, asked }: DescriptorCharges, wishes: readonly Wish[], time?: CallTime): void | Promise<void> {
-  const { use } = context;
-  const charged = chargeAll(wishes, context, asked, time);
-  return charged instanceof Promise ? charged.then(() => use.charged(wishes)) : use.charged(wishes);
+  return chargeAll(wishes, context, asked, time);
 }
 
 /** Charges each by itself. One that was granted less than it wanted is over its limit, and what was left is spent. */

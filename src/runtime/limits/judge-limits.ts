@@ -131,22 +131,19 @@ export function limitApplies(context: CheckContext, limit: PreparedRule, bag: Ba
 export function charge(judgement: Judgement, wishes: readonly Wish[]): void | Promise<void> {
   const observing = wishes.filter(({ rule }) => rule.policy.mode === "observe");
   const enforced = observing.length === 0 ? wishes : wishes.filter(({ rule }) => rule.policy.mode === "enforce");
-  const charged = take(judgement, enforced);
+  const { context, asked } = judgement;
+  const charged = chargeAll(enforced, context, asked);
   return charged instanceof Promise ? charged.then(() => observe()) : observe();
 
   function observe(): void | Promise<void> {
     settle(judgement, enforced);
     if (observing.length === 0 || enforced.some(isRefused)) return;
-    const pending = observing.map((wish) => take(judgement, [wish])).filter((taken) => taken instanceof Promise);
+    const pending = observing
+      .map((wish) => chargeAll([wish], context, asked))
+      .filter((taken) => taken instanceof Promise);
     if (pending.length > 0) return Promise.all(pending).then(() => settle(judgement, observing));
     settle(judgement, observing);
   }
-}
-
-function take({ context, asked }: Judgement, wishes: readonly Wish[]): void | Promise<void> {
-  const { use } = context;
-  const charged = chargeAll(wishes, context, asked);
-  return charged instanceof Promise ? charged.then(() => use.charged(wishes)) : use.charged(wishes);
 }
 
 /** Makes of the adapters' answers what the decision says of them. */
