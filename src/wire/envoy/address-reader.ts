@@ -19,22 +19,21 @@ export class AddressReader {
     const { end } = reader;
     reader.end = stop;
     while (reader.more) {
-      const tag = reader.tag();
+      const tag = reader.field();
       if (tag !== 0x0a) {
-        reader.skip(tag);
+        reader.pass(tag);
         continue;
       }
-      const socketEnd = (reader.end = reader.delimited());
+      const socketEnd = (reader.end = reader.valueEnd);
       while (reader.more) {
-        const inner = reader.tag();
+        const inner = reader.field();
         if (inner === 0x12) {
-          const addressEnd = reader.delimited();
-          if (ip >= 0) bag.set(ip, this.#address(reader.buffer, reader.pos, addressEnd));
-          reader.pos = addressEnd;
+          if (ip >= 0) bag.set(ip, this.#address(reader.buffer, reader.pos, reader.valueEnd));
+          reader.pos = reader.valueEnd;
         } else if (inner === 0x18) {
           const number = reader.uint32();
           if (port >= 0) bag.set(port, number);
-        } else reader.skip(inner);
+        } else reader.pass(inner);
       }
       reader.end = stop;
       reader.pos = socketEnd;

@@ -41,23 +41,6 @@ export function principalOf(identity: string): Principal {
   return name === identity ? { name } : { name, workload: workloadOfPrincipal(name) };
 }
 
-/** How many principals are remembered. */
-const maxPrincipals = 2048;
-
-/** Makes the principals of identities, and remembers them: few callers make most requests. */
-export class Principals {
-  readonly #known = new Map<string, Principal>();
-
-  of(identity: string): Principal {
-    let principal = this.#known.get(identity);
-    if (principal === undefined) {
-      if (this.#known.size === maxPrincipals) this.#known.clear();
-      this.#known.set(identity, (principal = principalOf(identity)));
-    }
-    return principal;
-  }
-}
-
 /** Where it goes who somebody is. A slot of -1: no rule reads it. */
 export interface PrincipalSlots {
   readonly principal: number;

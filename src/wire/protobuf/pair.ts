@@ -8,11 +8,10 @@ export class Pair {
   valueEnd = 0;
 
   /**
-   * Finds the parts of the message that comes next and puts the reader behind it: the key is field 1, the value field 2,
-   * or the field of the tag `other`. What is missing is empty.
+   * Finds the parts of the message between the reader's position and `stop`, and puts the reader behind it: the key is
+   * field 1, the value field 2, or the field of the tag `other`. What is missing is empty.
    */
-  read(reader: Reader, other = 0x12): this {
-    const stop = reader.delimited();
+  read(reader: Reader, stop: number, other = 0x12): this {
     if (!this.#short(reader.buffer, reader.pos, stop, other)) this.#long(reader, stop, other);
     reader.pos = stop;
     return this;

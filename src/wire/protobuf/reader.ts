@@ -19,6 +19,8 @@ export class Reader {
   pos = 0;
   /** Position behind the last byte. */
   end = 0;
+  /** Behind the value of the {@link Reader.field} that was begun last, where that has a length. */
+  valueEnd = 0;
 
   reset(buffer: Buffer, start = 0, end = buffer.length): this {
     this.buffer = buffer;
@@ -38,6 +40,40 @@ export class Reader {
     if (tag >>> 3 === 0) throw malformed("a field has the number 0", this.pos);
     if (type === 3 || type === 4 || type > 5) throw malformed(`a field has the wire type ${type}`, this.pos);
     return tag;
+  }
+
+  /**
+   * The next field's tag, as {@link Reader.tag} has it. Of a value with a length that is read too, so that the value lies
+   * between `pos` and `valueEnd`.
+   */
+  field(): number {
+    const { buffer, pos, end } = this;
+    // A tag of one byte and a length of one or two, as most are.
+    if (pos + 3 <= end) {
+      const tag = buffer[pos]!;
+      let start = pos + 2;
+      let length = buffer[pos + 1]!;
+      let high = 0;
+      if (length > 0x7f) {
+        high = buffer[start++]!;
+        length = (length & 0x7f) | (high << 7);
+      }
+      const stop = start + length;
+      if ((tag & 0x87) === wireType.delimited && tag > 7 && high < 0x80 && stop <= end) {
+        this.pos = start;
+        this.valueEnd = stop;
+        return tag;
+      }
+    }
+    const tag = this.tag();
+    if ((tag & 7) === wireType.delimited) this.valueEnd = this.delimited();
+    return tag;
+  }
+
+  /** Steps over the value of a field that {@link Reader.field} began. */
+  pass(tag: number): void {
+    if ((tag & 7) === wireType.delimited) this.pos = this.valueEnd;
+    else this.skip(tag);
   }
 
   /** A varint; of a larger one its lowest 32 bits, as protobuf has it. */

@@ -233,3 +233,49 @@ test("any tag can be stepped over or is malformed, and reading always comes to a
   );
   t.pass();
 });
+
+test("a field is begun as its tag and its length are read one after the other", (t) => {
+  const outcome = (read: () => readonly number[]): unknown => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof WeirError)) throw error;
+      return error.message;
+    }
+  };
+  const varint = fc.oneof(
+    fc.nat(127).map((low) => [low]),
+    fc.tuple(fc.nat(127), fc.nat(127)).map(([low, high]) => [low | 0x80, high]),
+    fc.tuple(fc.nat(127), fc.nat(127)).map(([low, middle]) => [low | 0x80, middle | 0x80, 0]),
+  );
+  fc.assert(
+    fc.property(varint, varint, fc.nat(300), (tag, length, rest) => {
+      const bytes = Buffer.from([...tag, ...length, ...Buffer.alloc(rest)]);
+      const steps = outcome(() => {
+        const reader = new Reader().reset(bytes);
+        const read = reader.tag();
+        if ((read & 7) !== 2) return [read, reader.pos];
+        const stop = reader.delimited();
+        return [read, reader.pos, stop];
+      });
+      const field = outcome(() => {
+        const reader = new Reader().reset(bytes);
+        const read = reader.field();
+        return (read & 7) === 2 ? [read, reader.pos, reader.valueEnd] : [read, reader.pos];
+      });
+      t.deepEqual(field, steps);
+      const skipped = outcome(() => {
+        const reader = new Reader().reset(bytes);
+        reader.skip(reader.tag());
+        return [reader.pos];
+      });
+      const passed = outcome(() => {
+        const reader = new Reader().reset(bytes);
+        reader.pass(reader.field());
+        return [reader.pos];
+      });
+      t.deepEqual(passed, skipped);
+    }),
+    { numRuns: fuzzRuns(2000) },
+  );
+});

@@ -33,8 +33,10 @@ export function createExtAuthzDoor({ open, observer }: Pick<DoorOptions, "open" 
     try {
       const { doors } = session;
       const bag = takeBag(session.layout);
-      const { extensions, isHttp, isGrpc } = decoder.fill(bag, buffer, doors.bodyBytes);
-      if (extensions.length > 0) setExtensions(bag, extensions, session.vocabulary, call.client, observer);
+      const { extensions, extensionCount, isHttp, isGrpc } = decoder.fill(bag, buffer, doors.bodyBytes);
+      if (extensionCount > 0) {
+        setExtensions(bag, extensions, extensionCount, session.vocabulary, call.client, observer);
+      }
       const { deadlineMs } = call;
       const decision = session.check(bag, deadlineMs === undefined ? { carrier: call } : { deadlineMs, carrier: call });
       const asker = { isHttp, isGrpc };

@@ -3,7 +3,7 @@ import { isGrpcType } from "../../grpc/type.ts";
 import type { WordCache } from "../../mixer/word-cache.ts";
 import { Pair } from "../../protobuf/pair.ts";
 import type { Reader } from "../../protobuf/reader.ts";
-import type { RequestTable } from "./request-table.ts";
+import { httpTags, type RequestTable } from "./request-table.ts";
 
 const colon = 0x3a;
 
@@ -32,22 +32,28 @@ export class HeaderReader {
     this.#all = undefined;
   }
 
-  /** Reads an entry of `headers`, which comes next. Of several entries of a name the last counts, as in any map. */
-  entry(reader: Reader, view: DataView, bag: Bag, table: RequestTable): void {
-    this.#pair.read(reader);
-    this.#take(reader.buffer, view, bag, table, false);
+  /**
+   * Reads the entry of `headers` that the reader has begun, and those that follow and that nobody reads. Of several entries
+   * of a name the last counts, as in any map. `view` shows the whole memory of the reader's buffer, which begins there at
+   * `offset`.
+   */
+  entry(reader: Reader, view: DataView, offset: number, bag: Bag, table: RequestTable): void {
+    this.#pair.read(reader, reader.valueEnd);
+    this.#take(reader.buffer, view, offset, bag, table, false);
+    if (table.allHeaders) return;
+    reader.pos = table.headerNames.skipOthers(view, offset + reader.pos, offset + reader.end, httpTags.header) - offset;
   }
 
-  /** Reads the HeaderMap that comes next. Several headers of a name are joined, as Envoy joins them in `headers`. */
-  list(reader: Reader, view: DataView, bag: Bag, table: RequestTable): void {
+  /** Reads the HeaderMap that the reader has begun. Several headers of a name are joined, as Envoy joins them in `headers`. */
+  list(reader: Reader, view: DataView, offset: number, bag: Bag, table: RequestTable): void {
     const { end } = reader;
-    const stop = (reader.end = reader.delimited());
+    const stop = (reader.end = reader.valueEnd);
     while (reader.more) {
-      const tag = reader.tag();
+      const tag = reader.field();
       if (tag === 0x0a) {
-        this.#pair.read(reader, 0x1a);
-        this.#take(reader.buffer, view, bag, table, true);
-      } else reader.skip(tag);
+        this.#pair.read(reader, reader.valueEnd, 0x1a);
+        this.#take(reader.buffer, view, offset, bag, table, true);
+      } else reader.pass(tag);
     }
     reader.end = end;
     reader.pos = stop;
@@ -63,15 +69,19 @@ export class HeaderReader {
     if (this.#all !== undefined) bag.set(table.headers, this.#all);
   }
 
-  #take(buffer: Buffer, view: DataView, bag: Bag, table: RequestTable, joins: boolean): void {
+  #take(buffer: Buffer, view: DataView, offset: number, bag: Bag, table: RequestTable, joins: boolean): void {
     const { keyStart: start, keyEnd: end, valueStart, valueEnd } = this.#pair;
-    if (start < end && buffer[start] === colon) return;
-    const index = table.headerNames.find(view, buffer.byteOffset + start, buffer.byteOffset + end);
-    if (index < 0 && !table.allHeaders) return;
-    const value = this.#cache.text(buffer, view, valueStart, valueEnd);
-    if (table.allHeaders) this.#takeWhole(this.#cache.text(buffer, view, start, end), value, joins);
+    const index = table.headerNames.find(view, offset + start, offset + end);
+    if (table.allHeaders) {
+      if (start < end && buffer[start] === colon) return;
+      const value = this.#cache.text(buffer, view, valueStart, valueEnd);
+      this.#takeWhole(this.#cache.text(buffer, view, start, end), value, joins);
+    }
     if (index < 0) return;
     const { key, attribute, isContentType } = table.headerUses[index]!;
+    if (isContentType) this.isGrpc = isGrpcBytes(buffer, valueStart, valueEnd);
+    if (key < 0 && attribute < 0) return;
+    const value = this.#cache.text(buffer, view, valueStart, valueEnd);
     if (key >= 0) {
       const before = joins ? bag.peek(key) : undefined;
       bag.set(key, typeof before === "string" ? before + separator(buffer, start, end) + value : value);
@@ -80,7 +90,6 @@ export class HeaderReader {
       const before = joins ? bag.peek(attribute) : undefined;
       bag.set(attribute, typeof before === "string" ? `${before},${value}` : value);
     }
-    if (isContentType) this.isGrpc = isGrpcType(value);
   }
 
   #takeWhole(name: string, value: string, joins: boolean): void {
@@ -88,6 +97,14 @@ export class HeaderReader {
     const before = joins ? all.get(name) : undefined;
     all.set(name, before === undefined ? value : before + (name === "cookie" ? "; " : ",") + value);
   }
+}
+
+/** Where `application/grpc` differs from what most bodies are. */
+const letterAt = 12;
+
+function isGrpcBytes(buffer: Buffer, start: number, end: number): boolean {
+  if (end - start <= letterAt || (buffer[start + letterAt]! | 0x20) !== 0x67) return false;
+  return isGrpcType(buffer.toString("latin1", start, end));
 }
 
 /** What joins several headers of a name: a comma (RFC 9110, 5.3), for cookies a semicolon (RFC 9113, 8.2.3). */

@@ -4,14 +4,14 @@ import type { Layout } from "../../../attributes/layout.ts";
 import { setMap } from "../../../attributes/set-map.ts";
 import { Timestamp } from "../../../attributes/timestamp.ts";
 import { WordCache } from "../../mixer/word-cache.ts";
-import { Pair } from "../../protobuf/pair.ts";
 import { Reader } from "../../protobuf/reader.ts";
 import { flattened, readFilters } from "../metadata.ts";
 import { jwtFilter, setToken } from "../token.ts";
+import type { Extension } from "./context-extensions.ts";
 import { HeaderReader } from "./header-reader.ts";
 import { PeerReader } from "./peer-reader.ts";
 import { PrincipalReader, unusual } from "./principal-reader.ts";
-import { RequestTable } from "./request-table.ts";
+import { httpTags, RequestTable, special, unread } from "./request-table.ts";
 import { SecondsAndNanos } from "../../protobuf/seconds-and-nanos.ts";
 
 /** What a request is beside its attributes. */
@@ -20,9 +20,13 @@ export interface Decoded {
   isHttp: boolean;
   /** Whether it is a call of gRPC. */
   isGrpc: boolean;
-  /** Key and value of each context extension, in turn. */
-  readonly extensions: string[];
+  /** Of the bag's layout. So many as {@link Decoded.extensionCount} count, those behind are of other requests. */
+  readonly extensions: Extension[];
+  extensionCount: number;
 }
+
+/** For so many context extensions room is kept after a request. */
+const usualExtensions = 64;
 
 /**
  * Reads what a layout has slots for out of the bytes of an envoy.service.auth.v3.CheckRequest, in one walk, and steps
@@ -33,15 +37,17 @@ export class RequestDecoder {
   readonly #reader = new Reader();
   readonly #moment = new SecondsAndNanos();
   readonly words = new WordCache();
-  readonly #pair = new Pair();
   readonly #peers = new PeerReader(this.words);
   readonly #tokenPrincipals = new PrincipalReader(this.words);
   readonly #headers = new HeaderReader(this.words);
   readonly #tables = new WeakMap<Layout, RequestTable>();
-  readonly #decoded: Decoded = { isHttp: false, isGrpc: false, extensions: [] };
+  readonly #decoded: Decoded = { isHttp: false, isGrpc: false, extensions: [], extensionCount: 0 };
   #table: RequestTable | undefined;
   /** Of the whole memory that messages share. */
   #view = new DataView(new ArrayBuffer(0) as ArrayBufferLike);
+  #memory = this.#view.buffer;
+  /** Where the message's buffer begins in it. */
+  #offset = 0;
   #bag!: Bag;
   #bodyBytes = 0;
 
@@ -54,17 +60,23 @@ export class RequestDecoder {
     const decoded = this.#decoded;
     decoded.isHttp = false;
     decoded.isGrpc = false;
-    decoded.extensions.length = 0;
+    decoded.extensionCount = 0;
+    if (decoded.extensions.length > usualExtensions) decoded.extensions.length = 0;
     this.#bag = bag;
-    if (this.#view.buffer !== buffer.buffer) this.#view = new DataView(buffer.buffer);
+    const memory = buffer.buffer;
+    if (memory !== this.#memory) {
+      this.#memory = memory;
+      this.#view = new DataView(memory);
+    }
+    this.#offset = buffer.byteOffset;
     this.#bodyBytes = bodyBytes;
     this.#peers.begin();
     this.#headers.begin();
     const reader = this.#reader.reset(buffer);
     while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x0a) this.#within(this.#context);
-      else reader.skip(tag);
+      const tag = reader.field();
+      if (tag === 0x0a) this.#context(table);
+      else reader.pass(tag);
     }
     this.#headers.end(bag, table);
     if (table.mtls >= 0) bag.set(table.mtls, this.#peers.hasIdentity);
@@ -82,70 +94,78 @@ export class RequestDecoder {
     return (this.#table = table);
   }
 
-  /** Reads the message that comes. */
-  #within(read: (this: this, table: RequestTable) => void): void {
-    const reader = this.#reader;
-    const { end } = reader;
-    const stop = reader.delimited();
-    reader.end = stop;
-    read.call(this, this.#table!);
-    reader.end = end;
-    reader.pos = stop;
-  }
-
-  /** AttributeContext. */
+  /** The AttributeContext that the reader has begun. */
   #context(table: RequestTable): void {
     const reader = this.#reader;
+    const { end, valueEnd } = reader;
+    reader.end = valueEnd;
     while (reader.more) {
-      const tag = reader.tag();
+      const tag = reader.field();
+      const stop = reader.valueEnd;
       switch (tag) {
         case 0x0a:
-          if (table.readsSource) this.#within(this.#source);
-          else reader.skip(tag);
-          break;
         case 0x12:
-          if (table.readsDestination) this.#within(this.#destination);
-          else reader.skip(tag);
+          if (tag === 0x0a ? table.readsSource : table.readsDestination) {
+            reader.end = stop;
+            this.#peers.read(reader, this.#view, this.#offset, this.#bag, table, tag === 0x0a);
+          }
           break;
         case 0x22:
-          this.#within(this.#request);
+          reader.end = stop;
+          this.#request(table);
           break;
-        case 0x52:
-          this.#extension();
+        case 0x52: {
+          const decoded = this.#decoded;
+          const { contextExtensions } = table;
+          const extension = contextExtensions.of(reader, this.#view, this.#offset, reader.pos, stop);
+          decoded.extensions[decoded.extensionCount++] = extension;
           break;
+        }
         case 0x5a:
-          if (table.readsMetadata || table.readsToken) this.#within(this.#metadata);
-          else reader.skip(tag);
+          if (table.readsMetadata || table.readsToken) {
+            reader.end = stop;
+            this.#metadata(table);
+          }
           break;
         case 0x62:
-          this.#within(this.#session);
+          reader.end = stop;
+          this.#session(table);
           break;
         case 0x6a:
-          if (table.readsRouteMetadata) this.#within(this.#routeMetadata);
-          else reader.skip(tag);
+          if (table.readsRouteMetadata) {
+            reader.end = stop;
+            setMap(this.#bag, "context.route_metadata", flattened(readFilters(reader)));
+          }
           break;
         default:
-          reader.skip(tag);
+          reader.pass(tag);
+          continue;
       }
+      reader.end = valueEnd;
+      reader.pos = stop;
     }
-  }
-
-  #source(table: RequestTable): void {
-    this.#peers.read(this.#reader, this.#view, this.#bag, table, true);
-  }
-
-  #destination(table: RequestTable): void {
-    this.#peers.read(this.#reader, this.#view, this.#bag, table, false);
+    reader.end = end;
+    reader.pos = valueEnd;
   }
 
   #request(table: RequestTable): void {
     const reader = this.#reader;
+    const { end } = reader;
     while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x12) this.#within(this.#http);
-      else if (tag === 0x0a && (table.time >= 0 || table.contextTime >= 0 || table.contextTimestamp >= 0)) {
-        this.#within(this.#time);
-      } else reader.skip(tag);
+      const tag = reader.field();
+      const stop = reader.valueEnd;
+      if (tag === 0x12) {
+        reader.end = stop;
+        this.#http(table);
+      } else if (tag === 0x0a && (table.time >= 0 || table.contextTime >= 0 || table.contextTimestamp >= 0)) {
+        reader.end = stop;
+        this.#time(table);
+      } else {
+        reader.pass(tag);
+        continue;
+      }
+      reader.end = end;
+      reader.pos = stop;
     }
   }
 
@@ -161,55 +181,49 @@ export class RequestDecoder {
   /** AttributeContext.HttpRequest. */
   #http(table: RequestTable): void {
     const reader = this.#reader;
-    const headers = this.#headers;
+    const { httpTexts } = table;
     this.#decoded.isHttp = true;
     while (reader.more) {
-      const tag = reader.tag();
-      switch (tag) {
-        case 0x1a:
-          headers.entry(reader, this.#view, this.#bag, table);
-          break;
-        case 0x6a:
-          headers.list(reader, this.#view, this.#bag, table);
-          break;
-        case 0x0a:
-          this.#set(table.id);
-          break;
-        case 0x12:
-          this.#set(table.method);
-          break;
-        case 0x22:
-          this.#set(table.path);
-          break;
-        case 0x2a: {
-          if (table.readsHost) headers.host = this.#text();
-          else reader.skip(tag);
-          if (table.host >= 0) this.#bag.set(table.host, headers.host === "" ? undefined : headers.host);
-          break;
-        }
-        case 0x32:
-          this.#set(table.scheme);
-          break;
-        case 0x48: {
-          const size = reader.int64();
-          if (table.size >= 0) this.#bag.set(table.size, size < 0 ? undefined : size);
-          break;
-        }
-        case 0x5a:
-        case 0x62:
-          this.#body(table);
-          break;
-        default:
-          reader.skip(tag);
-      }
+      const tag = reader.field();
+      const slot = tag < httpTexts.length ? httpTexts[tag]! : special;
+      if (slot >= 0) this.#set(slot);
+      else if (slot === unread) reader.pos = reader.valueEnd;
+      else this.#special(tag, table);
     }
     if (table.headers >= 0 && this.#bag.peek(table.headers) === undefined) this.#bag.set(table.headers, emptyMap);
   }
 
+  #special(tag: number, table: RequestTable): void {
+    const reader = this.#reader;
+    const headers = this.#headers;
+    switch (tag) {
+      case httpTags.header:
+        headers.entry(reader, this.#view, this.#offset, this.#bag, table);
+        break;
+      case httpTags.headerMap:
+        headers.list(reader, this.#view, this.#offset, this.#bag, table);
+        break;
+      case httpTags.host:
+        headers.host = this.#text();
+        if (table.host >= 0) this.#bag.set(table.host, headers.host === "" ? undefined : headers.host);
+        break;
+      case httpTags.size: {
+        const size = reader.int64();
+        if (table.size >= 0) this.#bag.set(table.size, size < 0 ? undefined : size);
+        break;
+      }
+      case httpTags.body:
+      case httpTags.rawBody:
+        this.#body(table);
+        break;
+      default:
+        reader.pass(tag);
+    }
+  }
+
   #body({ body, rawBody }: RequestTable): void {
     const reader = this.#reader;
-    const stop = reader.delimited();
-    const from = reader.pos;
+    const { pos: from, valueEnd: stop } = reader;
     reader.pos = stop;
     if (stop === from) return;
     const length = stop - from;
@@ -224,29 +238,23 @@ export class RequestDecoder {
   #session({ serverName }: RequestTable): void {
     const reader = this.#reader;
     while (reader.more) {
-      const tag = reader.tag();
-      if (tag === 0x0a) this.#set(serverName);
-      else reader.skip(tag);
+      const tag = reader.field();
+      if (tag === 0x0a && serverName >= 0) this.#set(serverName);
+      else reader.pass(tag);
     }
-  }
-
-  #extension(): void {
-    const { buffer } = this.#reader;
-    const { keyStart, keyEnd, valueStart, valueEnd } = this.#pair.read(this.#reader);
-    this.#decoded.extensions.push(
-      this.words.text(buffer, this.#view, keyStart, keyEnd),
-      this.words.text(buffer, this.#view, valueStart, valueEnd),
-    );
   }
 
   #metadata({ readsMetadata, readsToken, onlyPrincipal }: RequestTable): void {
     const reader = this.#reader;
+    const { pos, end } = reader;
     if (onlyPrincipal >= 0) {
-      const principal = this.#tokenPrincipals.read(reader.buffer, this.#view, reader.pos, reader.end);
+      const principal = this.#tokenPrincipals.read(reader, this.#view, this.#offset);
       if (principal !== unusual) {
         if (principal !== undefined) this.#bag.set(onlyPrincipal, principal);
         return;
       }
+      reader.pos = pos;
+      reader.end = end;
     }
     const filters = readFilters(reader);
     if (readsMetadata) setMap(this.#bag, "context.metadata", flattened(filters));
@@ -254,24 +262,15 @@ export class RequestDecoder {
     if (token !== undefined) setToken(this.#bag, token);
   }
 
-  #routeMetadata(): void {
-    setMap(this.#bag, "context.route_metadata", flattened(readFilters(this.#reader)));
-  }
-
-  /** Reads a text into a slot; one that is empty is absent, since nothing tells the two apart on the wire. */
+  /** Reads the text that was begun into a slot; one that is empty is absent, since nothing tells the two apart on the wire. */
   #set(slot: number): void {
-    const reader = this.#reader;
-    if (slot < 0) {
-      reader.pos = reader.delimited();
-      return;
-    }
     const text = this.#text();
     this.#bag.set(slot, text === "" ? undefined : text);
   }
 
   #text(): string {
     const reader = this.#reader;
-    const stop = reader.delimited();
+    const stop = reader.valueEnd;
     const text = this.words.text(reader.buffer, this.#view, reader.pos, stop);
     reader.pos = stop;
     return text;

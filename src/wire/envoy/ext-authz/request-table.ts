@@ -1,8 +1,10 @@
 import type { Layout } from "../../../attributes/layout.ts";
 import { KeyTable } from "../../key-table.ts";
 import { certificateAttributes } from "../certificate.ts";
+import { PartCache } from "../part-cache.ts";
 import type { PrincipalSlots } from "../principal.ts";
 import { tokenAttributes } from "../token.ts";
+import { type Extension, readExtension } from "./context-extensions.ts";
 
 /** What a header of the request fills. A slot of -1: nothing. */
 export interface HeaderUse {
@@ -69,9 +71,14 @@ export class RequestTable {
   readonly headers: number;
   /** Whether some rule reads all headers. */
   readonly allHeaders: boolean;
+  /** Those that fill something, and what says that the request is a call of gRPC. */
   readonly headerNames: KeyTable;
   /** By the position of the name in {@link RequestTable.headerNames}. */
   readonly headerUses: readonly HeaderUse[];
+  /** By the tag of a field of the request of HTTP: the slot of its text, {@link unread}, or {@link special}. */
+  readonly httpTexts: Int32Array;
+  /** Context extensions by their bytes: those of a listener are the same in each of its requests. */
+  readonly contextExtensions: PartCache<Extension>;
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -107,15 +114,55 @@ export class RequestTable {
     const keys = layout.keysOf("request.headers") ?? new Map<string, number>();
     this.hostKey = keys.get("host") ?? -1;
     this.readsHost = this.host >= 0 || this.hostKey >= 0 || this.allHeaders;
-    const names = [...new Set([...keys.keys(), ...Object.keys(headerAttributes), contentType])];
+    const attributeOf = (name: string): number =>
+      Object.hasOwn(headerAttributes, name) ? slot(headerAttributes[name]!) : -1;
+    const named = Object.keys(headerAttributes).filter((name) => attributeOf(name) >= 0);
+    // Pseudo-headers are no headers, whoever asks for them.
+    const names = [...new Set([...keys.keys(), ...named, contentType])].filter((name) => !name.startsWith(":"));
     this.headerNames = new KeyTable(names);
     this.headerUses = names.map((name) => ({
       key: keys.get(name) ?? -1,
-      attribute: Object.hasOwn(headerAttributes, name) ? slot(headerAttributes[name]!) : -1,
+      attribute: attributeOf(name),
       isContentType: name === contentType,
     }));
+    this.httpTexts = httpTexts(this);
+    this.contextExtensions = new PartCache((reader) => readExtension(layout, reader), keptExtensions);
   }
 }
+
+/** How many context extensions are remembered, with what they set. */
+const keptExtensions = 256;
+
+/** Of a field that is stepped over. */
+export const unread = -1;
+/** Of a field that is no text, or more than a text in a slot. */
+export const special = -2;
+
+function httpTexts({ id, method, path, scheme, readsHost }: RequestTable): Int32Array {
+  const texts = new Int32Array(128).fill(special);
+  for (let tag = 0x0a; tag < 128; tag += 8) texts[tag] = unread;
+  for (const tag of [httpTags.header, httpTags.headerMap, httpTags.body, httpTags.rawBody]) texts[tag] = special;
+  if (readsHost) texts[httpTags.host] = special;
+  texts[httpTags.id] = id;
+  texts[httpTags.method] = method;
+  texts[httpTags.path] = path;
+  texts[httpTags.scheme] = scheme;
+  return texts;
+}
+
+/** Tags of fields of AttributeContext.HttpRequest. */
+export const httpTags = {
+  id: 0x0a,
+  method: 0x12,
+  header: 0x1a,
+  path: 0x22,
+  host: 0x2a,
+  scheme: 0x32,
+  size: 0x48,
+  body: 0x5a,
+  rawBody: 0x62,
+  headerMap: 0x6a,
+} as const;
 
 type Peer = "source" | "destination";
 

@@ -7,8 +7,9 @@ import { Fault } from "../../../../src/attributes/fault.ts";
 import { standardVocabulary } from "../../../../src/attributes/standard-vocabulary.ts";
 import { formatValue } from "../../../../src/attributes/text.ts";
 import { WeirError } from "../../../../src/util/weir-error.ts";
-import { setExtensions } from "../../../../src/wire/envoy/ext-authz/context-extensions.ts";
+import { extensionOf, setExtensions } from "../../../../src/wire/envoy/ext-authz/context-extensions.ts";
 import { RequestDecoder } from "../../../../src/wire/envoy/ext-authz/request-decoder.ts";
+import { AttributeContext } from "../../../../src/wire/gen/envoy/service/auth/v3/attribute_context.ts";
 import { CheckRequest } from "../../../../src/wire/gen/envoy/service/auth/v3/external_auth.ts";
 import { fuzzRuns } from "../../../fuzz-runs.ts";
 import { contents, layoutOf } from "../../grpc/fake-session.ts";
@@ -26,7 +27,7 @@ function encode(context: Context): Buffer {
 function decode(bytes: Buffer, layout = everything, bodyBytes = 65_536) {
   const bag = new Bag(layout);
   const decoded = new RequestDecoder().fill(bag, bytes, bodyBytes);
-  setExtensions(bag, decoded.extensions, standardVocabulary, undefined, recordingObserver());
+  setExtensions(bag, decoded.extensions, decoded.extensionCount, standardVocabulary, undefined, recordingObserver());
   return { bag, decoded };
 }
 
@@ -281,7 +282,14 @@ test("an attribute that a client may not set refuses the call, whether a rule re
     dns: ["edge.example"],
   })!;
   const set = (name: string, reads: readonly string[]) =>
-    setExtensions(new Bag(layoutOf(reads)), [name, "x"], standardVocabulary, client, observer);
+    setExtensions(
+      new Bag(layoutOf(reads)),
+      [extensionOf(layoutOf(reads), name, "x")],
+      1,
+      standardVocabulary,
+      client,
+      observer,
+    );
   set("destination.service.name", ["destination.service.name"]);
   set("tier", ["source.namespace"]);
   for (const reads of [["source.namespace"], ["request.path"]]) {
@@ -416,6 +424,112 @@ test("generated requests are read as the generated code reads them", (t) => {
   );
 });
 
+/** A decoder that goes from request to request, as the door's does. */
+const lasting = new RequestDecoder();
+
+test("requests in a row, their entries in any form and order, are read as the generated code reads them", (t) => {
+  const layout = layoutOf([
+    "request.headers[x-tenant]",
+    "request.headers[abc]",
+    "request.useragent",
+    "context.protocol",
+    "context.extensions[*]",
+    "destination.service.name",
+    "request.auth.principal",
+    "source.principal",
+    "source.ip",
+    "source.port",
+    "request.method",
+  ]);
+  const key = fc.constantFrom(
+    "x-tenant",
+    "x-tenanT",
+    "abc",
+    "abd",
+    "user-agent",
+    "content-type",
+    "a",
+    "",
+    "x".repeat(130),
+  );
+  const text = fc.constantFrom("", "a", "application/grpc", "application/json", "v".repeat(130), "w".repeat(20_000));
+  const parts = (tag: number, name: string, value: Uint8Array): fc.Arbitrary<Buffer> => {
+    const fields = [delimited(0x0a, Buffer.from(name)), delimited(0x12, value)];
+    const usual = Buffer.concat(fields);
+    const forms = [
+      Buffer.concat(fields.toReversed()),
+      Buffer.concat([unknown, usual]),
+      Buffer.concat([usual, unknown]),
+    ];
+    const twice = Buffer.concat([delimited(0x0a, Buffer.from("x-tenant")), delimited(0x12, Buffer.alloc(0)), usual]);
+    const content = fc.oneof({ weight: 6, arbitrary: fc.constant(usual) }, fc.constantFrom(...forms, twice));
+    return content.map((bytes) => delimited(tag, bytes));
+  };
+  const fields = (each: fc.Arbitrary<Buffer>, maxLength: number): fc.Arbitrary<Buffer> =>
+    fc
+      .array(fc.oneof({ weight: 8, arbitrary: each }, fc.constant(unknown)), { maxLength })
+      .map((all) => Buffer.concat(all));
+  const header = fc.tuple(key, text).chain(([name, value]) => parts(0x1a, name, Buffer.from(value)));
+  const method = fc.constantFrom("GET", "POST").map((each) => delimited(0x12, Buffer.from(each)));
+  const http = fields(fc.oneof({ weight: 8, arbitrary: header }, method), 12).map((all) => delimited(0x12, all));
+  const extension = fc
+    .tuple(fc.constantFrom("destination.service.name", "tier"), fc.constantFrom("a", "b", "c"))
+    .chain(([name, value]) => parts(0x52, name, Buffer.from(value)));
+  const claim = fc
+    .tuple(fc.constantFrom("iss", "sub", "aud", "groups"), fc.constantFrom("i", "j", "long".repeat(70)))
+    .chain(([name, value]) => parts(0x0a, name, delimited(0x1a, Buffer.from(value))));
+  const token = fields(claim, 5)
+    .chain((claims) => parts(0x0a, "payload", delimited(0x2a, claims)))
+    .chain((payload) => parts(0x0a, "envoy.filters.http.jwt_authn", payload))
+    .map((filter) => delimited(0x5a, filter));
+  const source = fc
+    .tuple(
+      fc.constantFrom("10.0.0.1", "10.0.0.2", "::1"),
+      fc.nat(65_535),
+      fc.constantFrom("spiffe://td/ns/a/sa/b", "CN=x", ""),
+    )
+    .map(([address, portValue, principal]) =>
+      AttributeContext.fromPartial({ source: { address: { socketAddress: { address, portValue } }, principal } }),
+    )
+    .map((message) => Buffer.from(AttributeContext.encode(message).finish()));
+  const request = http.map((bytes) => delimited(0x22, bytes));
+  const context = fc.shuffledSubarray([0, 1, 2, 3, 4]).chain((order) => {
+    const all = [request, fields(extension, 4), token, source, fc.constant(unknown)];
+    return fc.tuple(...order.map((i) => all[i]!)).map((each) => delimited(0x0a, Buffer.concat(each)));
+  });
+  let full = 0;
+  fc.assert(
+    fc.property(context, (bytes) => {
+      const attributes = CheckRequest.decode(bytes).attributes ?? AttributeContext.fromPartial({});
+      const bag = new Bag(layout);
+      const { extensions, extensionCount } = lasting.fill(bag, bytes, 65_536);
+      setExtensions(bag, extensions, extensionCount, standardVocabulary, undefined, recordingObserver());
+      const { http: asked } = attributes.request ?? {};
+      const held = (name: string) => bag.peek(layout.find(name)!);
+      const ofHeader = (name: string) => bag.peek(layout.keysOf("request.headers")!.get(name)!);
+      t.is(ofHeader("x-tenant"), asked?.headers.get("x-tenant"));
+      t.is(ofHeader("abc"), asked?.headers.get("abc"));
+      t.is(held("request.useragent"), asked?.headers.get("user-agent"));
+      t.is(held("request.method") ?? "", asked?.method ?? "");
+      const isGrpc = asked?.headers.get("content-type") === "application/grpc";
+      t.is(held("context.protocol"), asked === undefined ? "tcp" : isGrpc ? "grpc" : "http");
+      t.deepEqual(held("context.extensions"), attributes.contextExtensions as never);
+      t.is(held("destination.service.name"), attributes.contextExtensions.get("destination.service.name"));
+      const found = attributes.metadataContext?.filterMetadata.get("envoy.filters.http.jwt_authn")?.["payload"];
+      const principal = found?.iss !== undefined && found.sub !== undefined ? `${found.iss}/${found.sub}` : undefined;
+      t.is(held("request.auth.principal"), principal);
+      const { principal: identity, address: where } = attributes.source ?? {};
+      t.is(held("source.principal") ?? "", (identity ?? "").replace("spiffe://", ""));
+      const socket = where?.socketAddress;
+      t.is(String(held("source.ip") ?? ""), socket?.address ?? "");
+      t.is(held("source.port") ?? 0, socket?.portValue ?? 0);
+      if (principal !== undefined && asked !== undefined) full++;
+    }),
+    { numRuns: fuzzRuns(1000) },
+  );
+  t.true(full > 0);
+});
+
 test("any bytes are read, or are a clear error", (t) => {
   const decoder = new RequestDecoder();
   fc.assert(
@@ -434,7 +548,8 @@ test("any bytes are read, or are a clear error", (t) => {
     contents(
       ((bag) => {
         decoder.fill(bag, encode(full), 65_536);
-        setExtensions(bag, ["destination.service.name", "reviews"], standardVocabulary, undefined, recordingObserver());
+        const reviews = extensionOf(fullLayout, "destination.service.name", "reviews");
+        setExtensions(bag, [reviews], 1, standardVocabulary, undefined, recordingObserver());
         return bag;
       })(new Bag(fullLayout)),
     ),
