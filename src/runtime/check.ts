@@ -12,6 +12,7 @@ import { charge, limitNames, limitStates, wishNamed, wishUnnamed } from "./limit
 import { Judgement } from "./judgement.ts";
 import type { CheckContext } from "./judgement.ts";
 import { codes, messageOf, sortRefusals } from "./refusal.ts";
+import { conditionWidth } from "./rules/condition-table.ts";
 import { RuleIndex } from "./rules/rule-index.ts";
 import { RuleTable, traits } from "./rules/rule-table.ts";
 
@@ -19,6 +20,10 @@ import { RuleTable, traits } from "./rules/rule-table.ts";
 export type Check = (bag: Bag, asked: Asked) => Decision | Promise<Decision>;
 
 const nothing: readonly never[] = [];
+// What a module has for itself is a constant to V8, what it imports is read each time.
+const { when: hasWhen, unless: hasUnless, certain: isCertain, matched: isMatched, distanceShift } = traits;
+const { kind: kindBits, deny: isDeny, headers: isHeaders, limit: isLimit, usual: isUsual, newPolicy } = traits;
+const width = conditionWidth;
 const ambiguousPath = "the path has an encoded slash or a backslash, or can be read in several ways";
 const noQuotas: Decision["quotas"] = new Map();
 
@@ -57,7 +62,9 @@ export function createCheck(context: CheckContext): Check {
   function judgeRules(judgement: Judgement): Promise<unknown> | undefined {
     const { bag } = judgement;
     const lists = index.find(bag);
+    table.begin();
     for (let i = 0; i < lists; i++) judgeList(judgement, index.found[i]!, index.metFault);
+    if (judgement.tookUsualPart) judgement.validity.takePart(undefined);
     if (lists > 1) judgement.sortByRules();
     if (judgement.asks === undefined) return undefined;
     // Adapters are called when all rules were looked at: whatever they do, no list of the table is open then.
@@ -72,25 +79,34 @@ export function createCheck(context: CheckContext): Check {
   /** Judges the rules of one list of the index. */
   function judgeList(judgement: Judgement, list: number, metFault: boolean): void {
     const { bag } = judgement;
-    const { rules } = table;
+    const { rules, numbers } = table;
     let matched: Applies = true;
     if (!metFault) use.together[list]!++;
-    table.open(list);
-    while (table.next()) {
-      const { ordinal, traits: what } = table;
-      const kind = what & traits.kind;
-      if (kind === traits.limit) {
+    let at = table.open(list);
+    const { first, end } = table;
+    while (at < end) {
+      const what = numbers[at]!;
+      const ordinal = first + (what >>> distanceShift);
+      const when = at + 1;
+      const unless = (what & hasWhen) === 0 ? when : when + width;
+      at = (what & hasUnless) === 0 ? unless : unless + width;
+      const kind = what & kindBits;
+      if (kind === isLimit) {
         (judgement.limits ??= []).push(rules[ordinal]!);
         continue;
       }
       // Rules of a policy follow each other, so its `match` is evaluated once.
-      if ((what & traits.newPolicy) !== 0)
-        matched = ((what & traits.matched) !== 0 && !metFault) || matches(rules[ordinal]!, bag);
-      const answer = table.applies(matched, bag);
+      if ((what & newPolicy) !== 0) matched = ((what & isMatched) !== 0 && !metFault) || matches(rules[ordinal]!, bag);
+      if (matched === false) continue;
+      const answer = table.applies(matched, what, ordinal, when, bag);
       if (answer === false) continue;
-      if (metFault || (what & traits.certain) === 0) use.applied[ordinal]!++;
-      if (kind === traits.deny) judgeDeny(judgement, table, answer);
-      else if (kind === traits.headers) noteHeaders(judgement, rules[ordinal]!, answer);
+      if (metFault || (what & isCertain) === 0) use.applied[ordinal]!++;
+      if (kind === isDeny) {
+        if ((what & isUsual) !== 0) judgement.tookUsualPart = true;
+        else judgement.takePart(rules[ordinal]!);
+        const excuse = (what & hasUnless) === 0 ? false : table.unless(unless, bag);
+        if (excuse !== true || answer !== true) judgeDeny(judgement, rules[ordinal]!, answer, excuse);
+      } else if (kind === isHeaders) noteHeaders(judgement, rules[ordinal]!, answer);
       else (judgement.asks ??= []).push({ prepared: rules[ordinal]!, applies: answer });
     }
   }

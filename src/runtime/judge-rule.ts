@@ -10,17 +10,17 @@ import { addOperations } from "./header-operations.ts";
 import type { Judgement } from "./judgement.ts";
 import type { PreparedRule } from "./prepared-rule.ts";
 import { codes, unanswered } from "./refusal.ts";
-import { type RuleTable, traits } from "./rules/rule-table.ts";
 
-/** The deny that a table has come to, whose `match` and `when` hold, or are faults: it refuses unless `unless` excuses. */
-export function judgeDeny(judgement: Judgement, table: RuleTable, applies: true | Fault): void {
-  const { rules, ordinal } = table;
-  if (applies !== true) judgement.fault(rules[ordinal]!.rule, "when", applies);
-  if ((table.traits & traits.usual) !== 0) judgement.validity.takePart(undefined);
-  else judgement.takePart(rules[ordinal]!);
-  const excuse = table.unless(judgement.bag);
+/** A deny of a table whose `match` and `when` hold, or are faults, and what its `unless` gave: it refuses if not excused. */
+export function judgeDeny(
+  judgement: Judgement,
+  prepared: PreparedRule,
+  applies: true | Fault,
+  excuse: boolean | undefined | Fault,
+): void {
+  if (applies !== true) judgement.fault(prepared.rule, "when", applies);
   if (excuse === true) return;
-  const rule = rules[ordinal]!.rule as DenyRule;
+  const rule = prepared.rule as DenyRule;
   if (isExcuse(excuse, rule, judgement.context.observer)) return;
   judgement.refuse(rule, refusalCodes[rule.code], rule.message ?? `refused by ${rule.id}`);
 }

@@ -59,6 +59,8 @@ export class Judgement {
   /** Rules that would have refused. */
   observed: CheckRule[] | undefined;
   readonly validity: Validity;
+  /** Whether a rule took part that says nothing of its own about that. */
+  tookUsualPart = false;
   /** Asks that apply, or of which that cannot be said. */
   asks: { readonly prepared: PreparedRule; readonly applies: true | Fault }[] | undefined;
   /** Limits that may apply. */

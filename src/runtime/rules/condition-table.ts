@@ -7,12 +7,22 @@ import { TextLists } from "./text-lists.ts";
 
 /**
  * Each condition has four numbers: its kind and what belongs to it, and two positions. A `call` is one function. What is
- * `guarded` is one function behind another. Other kinds test a text, see {@link TextTest}: the first position is that of
- * the text, or of the list for `isOneOf`, the second that of the function to call where there is no text. The fourth
- * number tells of most values that they do not pass: the {@link sketchOf} the text, and for `contains` {@link pairsOf} it.
+ * `guarded` is one function behind another. What is `shared` stands elsewhere, at the first position. Other kinds test a
+ * text, see {@link TextTest}: the first position is that of the text, or of the list for `isOneOf`, the second that of the
+ * function to call where there is no text. The fourth number tells of most values that they do not pass: the
+ * {@link sketchOf} the text, and for `contains` {@link pairsOf} it.
  */
 export const conditionWidth = 4;
-const kinds = { call: 0, guarded: 1, equals: 2, startsWith: 3, endsWith: 4, contains: 5, isOneOf: 6 } as const;
+const kinds = {
+  call: 0,
+  guarded: 1,
+  shared: 2,
+  equals: 3,
+  startsWith: 4,
+  endsWith: 5,
+  contains: 6,
+  isOneOf: 7,
+} as const;
 const kindBits = 0b111;
 const negatedBit = 0b1000;
 const slotShift = 4;
@@ -32,12 +42,22 @@ export class ConditionTable {
   /** Each function once. */
   readonly #functions: Condition[] = [];
   readonly #pairs = new RecentPairs();
+  /** The numbers of shared conditions; by their order the request that each was last evaluated for, and what it gave. */
+  readonly #shared: Int32Array;
+  readonly #evaluated: Int32Array;
+  readonly #outcomes: (boolean | undefined | Fault)[] = [];
+  #request = 0;
 
   /**
    * `numbers` is given those of each condition, {@link conditionWidth} of them: the first is its kind, the third says what
-   * else it is beside its text.
+   * else it is beside its text. Those of `shared` are evaluated once a request, which {@link ConditionTable.begin} begins.
    */
-  constructor(conditions: Iterable<Tested>, numbers: Map<Tested, readonly number[]>) {
+  constructor(
+    conditions: Iterable<Tested>,
+    numbers: Map<Tested, readonly number[]>,
+    shared: ReadonlySet<Tested> = new Set(),
+  ) {
+    const ofShared: number[] = [];
     const lists: (readonly string[])[] = [];
     const functions = new Map<Condition, number>();
     const placeOf = (run: Condition): number => {
@@ -48,28 +68,53 @@ export class ConditionTable {
     for (const condition of conditions) {
       if (numbers.has(condition)) continue;
       const { evaluate, guard, textTest } = condition;
-      numbers.set(
-        condition,
-        isCompact(textTest)
-          ? [
-              packed(textTest),
-              textTest.texts.length === 1 ? this.#texts.push(textTest.texts[0]!) - 1 : lists.push(textTest.texts) - 1,
-              placeOf(textTest.otherwise as Condition),
-              hintOf(textTest),
-            ]
-          : guard === undefined
-            ? [kinds.call, placeOf(evaluate), 0, 0]
-            : [kinds.guarded, placeOf(evaluate), placeOf(guard), 0],
-      );
+      const own = isCompact(textTest)
+        ? [
+            packed(textTest),
+            textTest.texts.length === 1
+              ? this.#texts.push(flat(textTest.texts[0]!)) - 1
+              : lists.push(textTest.texts) - 1,
+            placeOf(textTest.otherwise as Condition),
+            hintOf(textTest),
+          ]
+        : guard === undefined
+          ? [kinds.call, placeOf(evaluate), 0, 0]
+          : [kinds.guarded, placeOf(evaluate), placeOf(guard), 0];
+      if (shared.has(condition)) {
+        numbers.set(condition, [kinds.shared, ofShared.length / conditionWidth, 0, 0]);
+        ofShared.push(...own);
+        this.#outcomes.push(undefined);
+      } else numbers.set(condition, own);
     }
     this.#lists = new TextLists(lists);
+    this.#shared = new Int32Array(ofShared);
+    this.#evaluated = new Int32Array(this.#outcomes.length);
+  }
+
+  /** A request begins: what shared conditions gave before is forgotten. */
+  begin(): void {
+    if (this.#request === 0x3fff_ffff) {
+      this.#evaluated.fill(0);
+      this.#request = 0;
+    }
+    this.#request++;
   }
 
   /** The same as `evaluate` of the condition whose numbers stand there. */
   evaluate(numbers: Int32Array, at: number, bag: Bag): boolean | undefined | Fault {
+    if (numbers[at] !== kinds.shared) return this.#evaluate(numbers, at, bag);
+    const place = numbers[at + 1]!;
+    if (this.#evaluated[place] === this.#request) return this.#outcomes[place];
+    const outcome = this.#evaluate(this.#shared, place * conditionWidth, bag);
+    this.#evaluated[place] = this.#request;
+    this.#outcomes[place] = outcome;
+    return outcome;
+  }
+
+  #evaluate(numbers: Int32Array, at: number, bag: Bag): boolean | undefined | Fault {
     const what = numbers[at]!;
     const kind = what & kindBits;
-    if (kind > kinds.guarded) {
+    if (kind > kinds.shared) {
       const value = bag.get(what >>> slotShift);
       if (typeof value !== "string") return this.#functions[numbers[at + 2]!]!(bag);
       return this.#holds(value, kind, numbers[at + 1]!, numbers[at + 3]!) !== (what & negatedBit) > 0;
@@ -108,6 +153,12 @@ function packed({ kind, negated, texts, slot }: TextTest): number {
 function hintOf({ kind, texts }: TextTest): number {
   if (texts.length > 1) return 0;
   return kind === "contains" ? pairsOf(texts[0]!) : sketchOf(texts[0]!);
+}
+
+/** The same text in one piece: what was cut out of a file holds on to the whole of it, and is slower to compare. */
+function flat(text: string): string {
+  const copy = Buffer.from(text).toString();
+  return copy === text ? copy : text;
 }
 
 /** A text's length, and of the characters in its middle and at its end the lower eight bits each. */

@@ -27,6 +27,8 @@ const none: readonly never[] = [];
 export class RuleIndex {
   /** The ordinals of rules, ascending, in the lists in which they are found. First those that have no equality test. */
   readonly lists: readonly (readonly number[])[];
+  /** The lists that are found only with a {@link RuleIndex.metFault}. */
+  readonly ofFaults: ReadonlySet<number>;
   readonly #slots: readonly SlotIndex[];
   /** For each rule, whether the `match` of its policy is nothing but the test that the rule stands under. */
   readonly #isMatch: Uint8Array;
@@ -78,6 +80,7 @@ export class RuleIndex {
         const texts = numbered?.slot === slot ? numbered.texts : none;
         return { slot, byValue, byNumber: Int32Array.from(texts, (text) => byValue.get(text) ?? -1), all };
       });
+    this.ofFaults = new Set(this.#slots.map(({ all }) => all));
     this.found = new Int32Array(1 + this.#slots.length);
   }
 

@@ -1,7 +1,7 @@
 import type { Bag } from "../../attributes/bag.ts";
 import { Fault } from "../../attributes/fault.ts";
 import type { CheckRule, Policy, Snapshot } from "../../policy/snapshot.ts";
-import { type Applies, both, isRuledOut } from "../applies.ts";
+import { type Applies, both as and, isRuledOut } from "../applies.ts";
 import { ConditionTable, conditionWidth, type Tested } from "./condition-table.ts";
 import { Forms, type Shaped } from "./forms.ts";
 import { prepareRule, type PreparedRule, type Tables } from "../prepared-rule.ts";
@@ -34,86 +34,95 @@ const maxAlike = 256;
 
 const none: Pick<CheckRule, "when" | "unless"> = {};
 
+// What a module has for itself is a constant to V8, what it exports or imports is read each time.
+const { when: hasWhen, unless: hasUnless, certain: isCertain, distanceShift } = traits;
+const width = conditionWidth;
+
 /**
  * The check rules of a snapshot as the lists in which the index finds them, each judged from its first rule to its last:
- * {@link RuleTable.open} it, and go on to the {@link RuleTable.next} rule while there is one.
+ * {@link RuleTable.open} one and walk over {@link RuleTable.numbers} from what that answers to {@link RuleTable.end}.
  *
- * What every request looks at of a list's rules are numbers that lie side by side: the first rule's ordinal, and of each
- * rule its traits and its conditions.
+ * What every request looks at of a list's rules are these numbers, which lie side by side: of each rule its
+ * {@link traits} and its conditions, `when` first.
  */
 export class RuleTable {
   /** All that is known of each rule, by ordinal, for when it decides something. */
   readonly rules: readonly PreparedRule[];
-  /** Of the rule that {@link RuleTable.next} has come to. */
-  ordinal = 0;
-  traits = 0;
+  readonly numbers: Int32Array;
+  /** The ordinal of the first rule of the list that was opened, and where the numbers of its rules end. */
+  first = 0;
+  end = 0;
   readonly #conditions: ConditionTable;
   readonly #forms: Forms;
-  #first = 0;
-  /** Where the conditions of the current rule stand, and the next rule. */
-  #when = 0;
-  #unless = 0;
-  #next = 0;
 
   /** `index` is what finds the rules of this table. */
   constructor(snapshot: Snapshot, tables: Tables, index: RuleIndex) {
     this.rules = snapshot.checks.map((rule) => prepareRule(rule, snapshot, tables));
-    const conditions = snapshot.checks.flatMap(({ kind, when, unless }) =>
-      kind === "limit" ? [] : [when ?? [], unless ?? []].flat(),
-    );
     const numbers = new Map<Tested, readonly number[]>();
-    this.#conditions = new ConditionTable(conditions, numbers);
+    const conditions = this.rules.flatMap(conditionsOf);
+    this.#conditions = new ConditionTable(conditions, numbers, this.#shared(index));
     this.#forms = new Forms(index.lists.map((ordinals) => this.#shaped(ordinals, index, numbers)));
+    this.numbers = this.#forms.numbers;
   }
 
   /** The rules of each list of the index that apply whenever it is found without a {@link RuleIndex.metFault}. */
   certain(lists: readonly (readonly number[])[]): readonly (readonly number[])[] {
     return lists.map((_, list) => {
       const certain: number[] = [];
-      this.open(list);
-      while (this.next()) if ((this.traits & traits.certain) !== 0) certain.push(this.ordinal);
+      for (let at = this.open(list); at < this.end; at = behindRule(this.numbers, at)) {
+        const what = this.numbers[at]!;
+        if ((what & isCertain) !== 0) certain.push(this.first + (what >>> distanceShift));
+      }
       return certain;
     });
   }
 
-  /** Begins a list of the index. */
-  open(list: number): void {
+  /** To be called before a request is judged: what conditions gave is remembered for one request. */
+  begin(): void {
+    this.#conditions.begin();
+  }
+
+  /** Begins a list of the index, and answers where the numbers of its first rule begin. */
+  open(list: number): number {
     const forms = this.#forms;
     const begin = forms.lay(list);
-    this.#first = forms.numbers[begin]!;
-    this.#next = begin + 1;
+    this.first = forms.numbers[begin]!;
+    this.end = forms.end;
+    return begin + 1;
   }
 
-  /** Goes to the list's next rule; `false` when there is none. */
-  next(): boolean {
-    const forms = this.#forms;
-    let at = this.#next;
-    if (at >= forms.end) return false;
-    const what = forms.numbers[at]!;
-    this.traits = what;
-    this.ordinal = this.#first + (what >>> traits.distanceShift);
-    this.#when = ++at;
-    if ((what & traits.when) !== 0) at += conditionWidth;
-    this.#unless = at;
-    if ((what & traits.unless) !== 0) at += conditionWidth;
-    this.#next = at;
-    return true;
+  /** The same as {@link applies} of the rule with this ordinal, whose `when` stands at `when` if it has one. */
+  applies(matched: true | Fault, what: number, ordinal: number, when: number, bag: Bag): Applies {
+    if ((what & hasWhen) === 0) {
+      if (matched === true) return true;
+      return isRuledOut(this.rules[ordinal]!.equalities, bag) ? false : matched;
+    }
+    const held = this.#conditions.evaluate(this.numbers, when, bag);
+    if (held === false) return false;
+    const both = and(matched, held);
+    return both instanceof Fault && isRuledOut(this.rules[ordinal]!.equalities, bag) ? false : both;
   }
 
-  /** The same as {@link applies} of the rule. */
-  applies(matched: Applies, bag: Bag): Applies {
-    if (matched === false) return false;
-    const held =
-      (this.traits & traits.when) === 0
-        ? matched
-        : both(matched, this.#conditions.evaluate(this.#forms.numbers, this.#when, bag));
-    return held instanceof Fault && isRuledOut(this.rules[this.ordinal]!.equalities, bag) ? false : held;
+  /** What the `unless` that stands at `unless` gives. */
+  unless(unless: number, bag: Bag): boolean | undefined | Fault {
+    return this.#conditions.evaluate(this.numbers, unless, bag);
   }
 
-  /** What `unless` of the rule gives; `false` where it has none. */
-  unless(bag: Bag): boolean | undefined | Fault {
-    if ((this.traits & traits.unless) === 0) return false;
-    return this.#conditions.evaluate(this.#forms.numbers, this.#unless, bag);
+  /** The conditions that one request may come to more than once. */
+  #shared({ lists, ofFaults }: RuleIndex): ReadonlySet<Tested> {
+    const shared = new Set<Tested>();
+    const ofAll = new Set<Tested>();
+    for (const [list, ordinals] of lists.entries()) {
+      if (ofFaults.has(list)) continue;
+      const met = list === 0 ? ofAll : new Set<Tested>();
+      for (const ordinal of ordinals) {
+        for (const condition of conditionsOf(this.rules[ordinal]!)) {
+          if (met.has(condition) || ofAll.has(condition)) shared.add(condition);
+          met.add(condition);
+        }
+      }
+    }
+    return shared;
   }
 
   #shaped(ordinals: readonly number[], index: RuleIndex, conditions: ReadonlyMap<Tested, readonly number[]>): Shaped {
@@ -146,4 +155,16 @@ export class RuleTable {
     }
     return { shape: ordinals.length > maxAlike ? `${ordinals.length} from ${first} on` : shape.join(), numbers };
   }
+}
+
+/** Where the numbers of the next rule begin. */
+function behindRule(numbers: Int32Array, at: number): number {
+  const what = numbers[at]!;
+  return at + 1 + ((what & hasWhen) === 0 ? 0 : width) + ((what & hasUnless) === 0 ? 0 : width);
+}
+
+/** The conditions of a rule that stand in the table. */
+function conditionsOf({ kind, rule }: PreparedRule): readonly Tested[] {
+  const { when, unless } = kind === "limit" ? none : rule;
+  return [when ?? [], unless ?? []].flat();
 }
