@@ -44,7 +44,7 @@ export class Bag {
   #number = -1;
   /** That slot while its text is known by number alone, so that nobody has looked at the text itself; else -1. */
   #pending = -1;
-  readonly #values: (Value | Fault | undefined)[];
+  #values: (Value | Fault | undefined)[];
   readonly #read: Uint32Array;
   readonly #dynamic: DynamicRead[] = [];
   readonly #whole: number[] = [];
@@ -158,6 +158,36 @@ export class Bag {
   /** Whether reads happened that slots do not describe (computed keys, whole maps). */
   get readsBeyondSlots(): boolean {
     return this.#dynamic.length > 0 || this.#whole.length > 0;
+  }
+
+  /**
+   * Forgets all reads and holds these values from now on, of which there is one a slot. Gives back the list that it held,
+   * to be filled with the next ones: values are laid once, and lists live long.
+   */
+  refill(values: (Value | Fault | undefined)[]): (Value | Fault | undefined)[] {
+    const before = this.#values;
+    this.#values = values;
+    this.#number = this.#pending = -1;
+    if (this.#derived.length > 0) this.#derived.length = 0;
+    this.clearReads();
+    return before;
+  }
+
+  /** Sets a bit for each slot that {@link Bag.isGiven}, in a list with one bit a slot. */
+  markGiven(bits: Uint32Array): void {
+    const values = this.#values;
+    let word = 0;
+    let marked = 0;
+    for (let slot = 0; slot < values.length; slot++) {
+      if (values[slot] !== undefined) marked |= 1 << (slot & 31);
+      if ((slot & 31) === 31) {
+        bits[word++] = marked;
+        marked = 0;
+      }
+    }
+    if (word < bits.length) bits[word] = marked;
+    if (this.#pending >= 0) bits[this.#pending >>> 5]! |= 1 << (this.#pending & 31);
+    for (const slot of this.#derived) bits[slot >>> 5]! &= ~(1 << (slot & 31));
   }
 
   /** Forgets all values and all reads, to be filled again. */

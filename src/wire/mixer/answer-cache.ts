@@ -13,7 +13,7 @@ interface Entry {
   readonly message: string;
   readonly validForMs: number;
   readonly validUses: number;
-  /** What was read and whether it was there: see {@link AnswerCache.find}. */
+  /** What was read and whether it was there, in bits: see {@link AnswerCache.find}. */
   readonly references: Int32Array;
   readonly bytes: Uint8Array;
 }
@@ -30,6 +30,9 @@ export class AnswerCache implements CacheCounts {
   readonly #places: (Entry | undefined)[];
   #references = new Int32Array(64);
   #count = 0;
+  #given = new Uint32Array(0);
+  #layout: Layout | undefined;
+  #maps: readonly MapKeys[] = [];
   #place = 0;
 
   /** `places` is how many answers are kept: a power of 2. */
@@ -89,26 +92,59 @@ export class AnswerCache implements CacheCounts {
     };
   }
 
-  /** Lists the slots that were read, each with what is known of it in two bits; gives a hash of the list. */
-  #gather({ reads }: Decision, bag: Bag): number {
-    const { slots } = bag.layout;
-    if (this.#references.length < slots.length) this.#references = new Int32Array(slots.length * 2);
+  /**
+   * Puts down, in bits by slot, what was read, what of it the caller gave, and of which keys the map is missing. Gives a
+   * hash of that.
+   */
+  #gather({ reads: { slots: read } }: Decision, bag: Bag): number {
+    const { length } = read;
+    if (this.#given.length !== length) this.#given = new Uint32Array(length);
+    if (this.#references.length < length * 3) this.#references = new Int32Array(length * 3);
+    const given = this.#given;
+    const references = this.#references;
+    bag.markGiven(given);
     let hash = 0;
-    let count = 0;
-    for (let word = 0; word < reads.slots.length; word++) {
-      for (let bits = reads.slots[word]!; bits !== 0; bits &= bits - 1) {
-        const index = word * 32 + 31 - Math.clz32(bits & -bits);
-        const { map } = slots[index]!;
-        const state = (bag.isGiven(index) ? 1 : 0) | (map !== undefined && !bag.isGiven(map) ? 2 : 0);
-        const reference = index * 4 + state;
-        this.#references[count++] = reference;
-        hash = Math.imul(hash ^ reference, 0x9e3779b1);
-        hash = (hash << 13) | (hash >>> 19);
-      }
+    for (let word = 0; word < length; word++) {
+      references[word] = read[word]!;
+      references[length + word] = given[word]! & read[word]!;
+      references[length * 2 + word] = 0;
     }
-    this.#count = count;
+    for (const { slot, keys } of this.#mapsOf(bag.layout)) {
+      if ((given[slot >>> 5]! & (1 << (slot & 31))) !== 0) continue;
+      for (let word = 0; word < length; word++) references[length * 2 + word]! |= keys[word]! & read[word]!;
+    }
+    this.#count = length * 3;
+    for (let i = 0; i < length * 3; i++) {
+      hash = Math.imul(hash ^ references[i]!, 0x9e3779b1);
+      hash = (hash << 13) | (hash >>> 19);
+    }
     return hash;
   }
+
+  #mapsOf(layout: Layout): readonly MapKeys[] {
+    if (this.#layout !== layout) {
+      this.#layout = layout;
+      this.#maps = mapsOf(layout);
+    }
+    return this.#maps;
+  }
+}
+
+/** A string map of a layout, and its keys in bits by slot. */
+interface MapKeys {
+  readonly slot: number;
+  readonly keys: Int32Array;
+}
+
+function mapsOf({ slots, size }: Layout): readonly MapKeys[] {
+  const maps = new Map<number, Int32Array>();
+  for (const { index, map } of slots) {
+    if (map === undefined) continue;
+    let keys = maps.get(map);
+    if (keys === undefined) maps.set(map, (keys = new Int32Array((size + 31) >>> 5)));
+    keys[index >>> 5]! |= 1 << (index & 31);
+  }
+  return Array.from(maps, ([slot, keys]) => ({ slot, keys }));
 }
 
 /** Whether the answer says nothing that is not looked at when answers are compared. */

@@ -62,8 +62,8 @@ export class AttributeDecoder {
     this.#isChange = false;
     this.#stage(bag.layout, buffer, start, end, shared);
     this.#settleSource(bag);
-    bag.clear();
-    this.#commit(bag);
+    this.#staged.replace(bag);
+    if (this.#number >= 0) bag.setNumbered(this.#number);
   }
 
   /**
@@ -74,10 +74,6 @@ export class AttributeDecoder {
     this.#isChange = true;
     this.#stage(bag.layout, buffer, start, end, shared);
     this.#settleSource(bag);
-    this.#commit(bag);
-  }
-
-  #commit(bag: Bag): void {
     this.#staged.commit(bag);
     if (this.#number >= 0) bag.setNumbered(this.#number);
   }
@@ -86,7 +82,7 @@ export class AttributeDecoder {
     const table = this.#tableOf(layout);
     const reader = this.#reader.reset(buffer, start, end);
     const own = this.#own;
-    own.reset(buffer);
+    own.reset(buffer, table);
     // Every known encoder writes the words first. Where one does not, they are gathered in a walk of their own.
     reader.pos = own.addRun(start, end);
     while (reader.more && buffer[reader.pos] === wordTag) {
@@ -130,11 +126,11 @@ export class AttributeDecoder {
   /** Reads the typed maps. `false` when it came upon a word and the words were not gathered before. */
   #attributes(table: AttributeTable, reader: EntryReader, gathered: boolean): boolean {
     const end = reader.end;
+    const { slotOfGlobal } = table;
     for (;;) {
-      reader.skipUnread(table.slotOfGlobal);
-      if (reader.pos >= end) return true;
-      let hasValue = reader.shortEntry();
+      let hasValue = reader.shortEntry(slotOfGlobal);
       if (!hasValue) {
+        if (reader.pos >= end) return true;
         const tag = reader.tag();
         if (!isEntry(tag)) {
           if (tag === wordTag && !gathered) return false;

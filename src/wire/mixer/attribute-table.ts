@@ -11,6 +11,9 @@ import { hashBytes, sameBytes, viewOf } from "./word-hash.ts";
  */
 const ranks = ["string", "string_map", "int64", "double", "bool", "timestamp", "duration", "bytes"] as const;
 
+/** How many shapes of words are told apart: a power of 2. */
+export const shapeCount = 4096;
+
 export type Rank = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
 const rankOfType: Readonly<Record<AttributeType, Rank>> = {
@@ -62,8 +65,8 @@ export class AttributeTable {
   readonly numbered: NumberedWords | undefined;
   readonly #symbols = new Map<string, number>();
   readonly #symbolBytes: DataView[] = [];
-  /** A bit for each shape that some symbol has: most words of a message are told to be none by this alone. */
-  readonly #shapes = new Uint8Array(4096);
+  /** Whether some symbol has a {@link shape}: most words of a message are told to be none by this alone. */
+  readonly shapes = new Uint8Array(shapeCount);
   readonly #buckets: Int32Array;
   readonly #next: Int32Array;
   readonly #faults = new Map<number, Fault>();
@@ -81,7 +84,7 @@ export class AttributeTable {
       const bucket = hashBytes(bytes, 0, bytes.byteLength) & (this.#buckets.length - 1);
       this.#next[symbol] = this.#buckets[bucket]!;
       this.#buckets[bucket] = symbol;
-      if (bytes.byteLength > 0) this.#shapes[shape(bytes, 0, bytes.byteLength)] = 1;
+      if (bytes.byteLength > 0) this.shapes[shape(bytes, 0, bytes.byteLength)] = 1;
     }
     this.numbered = layout.numbered && new NumberedWords(layout.numbered);
     this.rankOfSlot = Uint8Array.from(layout.slots, (slot) => rankOfType[slot.type]);
@@ -101,7 +104,7 @@ export class AttributeTable {
   /** The symbol that these bytes are, or -1. */
   symbolOfBytes(view: DataView, start: number, end: number): number {
     if (start === end) return this.symbolOfText("");
-    if (this.#shapes[shape(view, start, end)] === 0) return -1;
+    if (this.shapes[shape(view, start, end)] === 0) return -1;
     const bucket = hashBytes(view, start, end) & (this.#buckets.length - 1);
     for (let symbol = this.#buckets[bucket]!; symbol >= 0; symbol = this.#next[symbol]!) {
       const bytes = this.#symbolBytes[symbol]!;
@@ -152,9 +155,9 @@ export class AttributeTable {
   }
 }
 
-/** A number of 12 bits from a word's length, its first byte and its last two. */
+/** A number below {@link shapeCount} from a word's length, its first byte and its last two. */
 function shape(view: DataView, start: number, end: number): number {
   const length = end - start;
   const last = view.getUint8(end - 1) + (length > 1 ? view.getUint8(end - 2) * 8 : 0);
-  return (length * 37 + view.getUint8(start) * 5 + last * 3) & 4095;
+  return (length * 37 + view.getUint8(start) * 5 + last * 3) & (shapeCount - 1);
 }

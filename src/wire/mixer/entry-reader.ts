@@ -6,7 +6,7 @@ const rankOfTag = new Int8Array(128).fill(-1);
 for (const [field, rank] of [0, 2, 3, 4, 5, 6, 7, 1].entries()) rankOfTag[((field + 2) << 3) | 2] = rank;
 
 /** By rank: the tag of an entry's value. */
-const valueTags = [0x10, 0x12, 0x10, 0x11, 0x10, 0x12, 0x12, 0x12] as const;
+const valueTags = Uint8Array.of(0x10, 0x12, 0x10, 0x11, 0x10, 0x12, 0x12, 0x12);
 
 const keyTag = 0x08;
 const pairTag = 0x0a;
@@ -31,57 +31,44 @@ export class EntryReader extends Reader {
   value = 0;
 
   /**
-   * Steps over entries of the usual form (see {@link EntryReader.shortEntry}) whose key is a global word without a slot.
-   * Most entries of most messages are.
+   * Reads the beginning of the next entry of a typed map, up to its value, when it is of the usual form: a short entry
+   * with its key first, in one or two bytes. Steps over those before it whose key is a global word without a slot, as are
+   * most entries of most messages. `false` when none of that form is next, and the reader stands behind what was stepped
+   * over.
    */
-  skipUnread(slotOfGlobal: Int32Array): void {
+  shortEntry(slotOfGlobal: Int32Array): boolean {
     const buffer = this.buffer;
-    const last = this.end - 4;
+    const end = this.end;
+    const last = (end - 6) | 0;
     let pos = this.pos;
     while (pos <= last && buffer[pos + 2] === keyTag) {
       const tag = buffer[pos]!;
       const length = buffer[pos + 1]!;
-      if (tag > 127 || rankOfTag[tag]! < 0 || length < 2 || length > 127) break;
+      const stop = (pos + 2 + length) | 0;
+      if (tag > 127 || length > 127 || stop > end) break;
+      const rank = rankOfTag[tag]!;
+      if (rank < 0) break;
       let key = buffer[pos + 3]!;
+      let value = (pos + 4) | 0;
       if (key > 127) {
-        const high = length > 2 && pos < last ? buffer[pos + 4]! : 128;
+        const high = buffer[value]!;
         if (high > 127) break;
+        value = (value + 1) | 0;
         key = (key & 127) | (high << 7);
       }
-      const stop = pos + 2 + length;
-      if ((key & 1) !== 0 || slotOfGlobal[key >>> 1] !== -1 || stop > this.end) break;
-      pos = stop;
+      if (value >= stop || buffer[value] !== valueTags[rank]) break;
+      if ((key & 1) === 0 && slotOfGlobal[key >>> 1] === -1) {
+        pos = stop;
+        continue;
+      }
+      this.key = (key >>> 1) ^ -(key & 1);
+      this.rank = rank as Rank;
+      this.stop = stop;
+      this.pos = (value + 1) | 0;
+      return true;
     }
     this.pos = pos;
-  }
-
-  /**
-   * Reads the beginning of an entry of a typed map, up to its value, when it is of the usual form: a short entry with
-   * its key first, in one or two bytes. Else `false`, and the reader stays where it is.
-   */
-  shortEntry(): boolean {
-    const buffer = this.buffer;
-    let pos = this.pos;
-    if (pos + 6 > this.end) return false;
-    const tag = buffer[pos]!;
-    const length = buffer[pos + 1]!;
-    const stop = pos + 2 + length;
-    if (tag > 127 || length > 127 || stop > this.end || buffer[pos + 2] !== keyTag) return false;
-    const rank = rankOfTag[tag]!;
-    if (rank < 0) return false;
-    let key = buffer[pos + 3]!;
-    pos += 4;
-    if (key > 127) {
-      const high = buffer[pos++]!;
-      if (high > 127) return false;
-      key = (key & 127) | (high << 7);
-    }
-    if (pos >= stop || buffer[pos] !== valueTags[rank]) return false;
-    this.key = (key >>> 1) ^ -(key & 1);
-    this.rank = rank as Rank;
-    this.stop = stop;
-    this.pos = pos + 1;
-    return true;
+    return false;
   }
 
   /**
@@ -91,7 +78,7 @@ export class EntryReader extends Reader {
   longEntry(tag: number): boolean {
     this.rank = rankOfTag[tag] as Rank;
     this.stop = this.end = this.delimited();
-    return this.#fields(valueTags[this.rank]);
+    return this.#fields(valueTags[this.rank]!);
   }
 
   /** Reads an entry of a string map: key and value. `false` when it was another field, which is stepped over. */

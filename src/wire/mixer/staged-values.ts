@@ -3,29 +3,32 @@ import type { Fault } from "../../attributes/fault.ts";
 import type { Value } from "../../attributes/value.ts";
 import type { Rank } from "./attribute-table.ts";
 
+/** The rank of what no typed map brought. */
+const unstaged = 255;
+
 /** What an element brings, held back until the whole of it is known to be good. */
 export class StagedValues {
+  /** By slot; `undefined` for what is not staged. */
   #values: (Value | Fault | undefined)[] = [];
   #ranks = new Uint8Array(0);
-  /** For each slot the number of the element that staged it last. */
-  #stamps = new Float64Array(0);
-  #touched = new Int32Array(0);
-  #count = 0;
-  #element = 0;
 
   /** Begins an element, for a layout of `size` slots. */
   reset(size: number): void {
-    this.#element++;
-    this.#count = 0;
-    if (this.#stamps.length >= size) return;
-    this.#values = new Array<Value | Fault | undefined>(size).fill(undefined);
-    this.#ranks = new Uint8Array(size);
-    this.#stamps = new Float64Array(size);
-    this.#touched = new Int32Array(size);
+    if (this.#ranks.length !== size) {
+      this.#values = new Array<Value | Fault | undefined>(size).fill(undefined);
+      this.#ranks = new Uint8Array(size).fill(unstaged);
+      return;
+    }
+    const values = this.#values;
+    const ranks = this.#ranks;
+    for (let slot = 0; slot < size; slot++) {
+      values[slot] = undefined;
+      ranks[slot] = unstaged;
+    }
   }
 
   isStaged(slot: number): boolean {
-    return this.#stamps[slot] === this.#element;
+    return this.#ranks[slot] !== unstaged;
   }
 
   /** The typed map that brought a staged slot. */
@@ -39,18 +42,19 @@ export class StagedValues {
   }
 
   put(slot: number, rank: Rank, value: Value | Fault | undefined): void {
-    if (this.#stamps[slot] !== this.#element) {
-      this.#stamps[slot] = this.#element;
-      this.#touched[this.#count++] = slot;
-    }
     this.#ranks[slot] = rank;
     this.#values[slot] = value;
   }
 
+  /** Makes what is staged all that a bag of the layout holds. */
+  replace(bag: Bag): void {
+    this.#values = bag.refill(this.#values);
+  }
+
+  /** Lays what is staged over what a bag of the layout holds. */
   commit(bag: Bag): void {
-    for (let i = 0; i < this.#count; i++) {
-      const slot = this.#touched[i]!;
-      bag.set(slot, this.#values[slot]);
-    }
+    const values = this.#values;
+    const ranks = this.#ranks;
+    for (let slot = 0; slot < ranks.length; slot++) if (ranks[slot] !== unstaged) bag.set(slot, values[slot]);
   }
 }

@@ -15,8 +15,8 @@ export class WordCache implements CacheCounts {
   /** Words that are too long to be kept are not counted. */
   misses = 0;
   readonly #mask: number;
-  readonly #hashes: Int32Array;
-  readonly #lengths: Uint8Array;
+  /** For each pair of places, side by side: hash and length of the word in the one, and in the other. */
+  readonly #heads: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #texts: string[];
@@ -31,8 +31,7 @@ export class WordCache implements CacheCounts {
   /** `places` is how many words are kept: a power of 2. */
   constructor(places = 2048) {
     this.#mask = places / 2 - 1;
-    this.#hashes = new Int32Array(places);
-    this.#lengths = new Uint8Array(places);
+    this.#heads = new Int32Array(places * 2);
     this.#bytes = new Uint8Array(places * maxBytes);
     this.#view = viewOf(this.#bytes);
     this.#texts = new Array<string>(places).fill("");
@@ -52,17 +51,15 @@ export class WordCache implements CacheCounts {
     const from = this.#offset + start;
     const hash = hashBytes(view, from, from + length);
     const pair = hash & this.#mask;
+    const heads = this.#heads;
+    const head = pair * 4;
     for (let side = 0; side < 2; side++) {
+      if (heads[head + side * 2] !== hash || heads[head + side * 2 + 1] !== length) continue;
       const place = pair * 2 + side;
-      if (
-        this.#hashes[place] === hash &&
-        this.#lengths[place] === length &&
-        sameBytes(view, from, from + length, this.#view, place * maxBytes)
-      ) {
-        this.hits++;
-        if (this.#recent[pair] !== side) this.#recent[pair] = side;
-        return this.#texts[place]!;
-      }
+      if (!sameBytes(view, from, from + length, this.#view, place * maxBytes)) continue;
+      this.hits++;
+      if (this.#recent[pair] !== side) this.#recent[pair] = side;
+      return this.#texts[place]!;
     }
     this.misses++;
     const text = buffer.toString("utf8", start, end);
@@ -72,8 +69,8 @@ export class WordCache implements CacheCounts {
     }
     const side = this.#recent[pair]! ^ 1;
     const place = pair * 2 + side;
-    this.#hashes[place] = hash;
-    this.#lengths[place] = length;
+    heads[head + side * 2] = hash;
+    heads[head + side * 2 + 1] = length;
     for (let i = start, k = place * maxBytes; i < end; i++, k++) this.#bytes[k] = buffer[i]!;
     this.#texts[place] = text;
     this.#recent[pair] = side;

@@ -1,5 +1,5 @@
 import { globalWords } from "./dictionary.ts";
-import type { AttributeTable } from "./attribute-table.ts";
+import { shapeCount, type AttributeTable } from "./attribute-table.ts";
 import type { NumberedWords } from "./numbered-words.ts";
 import type { WordCache } from "./word-cache.ts";
 
@@ -8,8 +8,18 @@ const nothing = Buffer.alloc(0);
 /** The tag of field 1, delimited. */
 export const wordTag = 0x0a;
 
-/** How many words a list keeps room for after a message that had more. */
+/** How many words a list keeps room for after a message that had more, and how many it begins with. */
 const usualWords = 1024;
+const firstWords = 64;
+
+/** What is known of a word, side by side: where its bytes begin and end, its symbol, and whether its text is known. */
+const width = 4;
+const endAt = 1;
+const symbolAt = 2;
+const textAt = 3;
+
+// What a module has for itself is a constant to V8.
+const shapeMask = shapeCount - 1;
 
 /**
  * A list of words that indices below 0 point into: of one message, of one batch, or of a stream. The first word added
@@ -25,10 +35,9 @@ export class Words {
   /** Shows the whole memory that the buffer is a part of. Messages share memory, so that one view does for many. */
   #view: DataView = new DataView(nothing.buffer);
   #memory: ArrayBufferLike = nothing.buffer;
-  #starts = new Int32Array(64);
-  #ends = new Int32Array(64);
-  #symbols = new Int32Array(64);
-  #texts: (string | undefined)[] = [];
+  #places = new Int32Array(firstWords * width);
+  /** Of a word whose text is known. */
+  #texts: string[] = [];
   readonly #cache: WordCache;
   /** The table that symbols are told by, and how many words were told so far. */
   #table: AttributeTable | undefined;
@@ -46,8 +55,11 @@ export class Words {
     return this.#view;
   }
 
-  /** Empties the list. Words added as bytes from now on are parts of `buffer`. */
-  reset(buffer: Buffer = nothing): void {
+  /**
+   * Empties the list. Words added as bytes from now on are parts of `buffer`. Where it is said by which table they are to
+   * be told, they need not be bound to it later.
+   */
+  reset(buffer: Buffer = nothing, table?: AttributeTable): void {
     if (buffer !== this.#buffer) {
       this.#buffer = buffer;
       const memory = buffer.buffer;
@@ -58,73 +70,97 @@ export class Words {
     }
     this.count = 0;
     this.#unbind();
-    if (this.#starts.length > usualWords) {
-      this.#starts = new Int32Array(64);
-      this.#ends = new Int32Array(64);
-      this.#symbols = new Int32Array(64);
+    this.#table = table;
+    if (this.#places.length > usualWords * width) {
+      this.#places = new Int32Array(firstWords * width);
       this.#texts = [];
     }
   }
 
   /**
    * Adds the words that stand in the buffer from `start` on, each a tag of one byte and a length, for as long as they
-   * are short. Gives the position behind the last one.
+   * are short. Gives the position behind the last one. The list must have been given a table.
    */
   addRun(start: number, end: number): number {
     const buffer = this.#buffer;
+    const table = this.#table!;
+    const { shapes } = table;
+    const last = (end - 2) | 0;
+    let { count } = this;
+    let places = this.#places;
     let pos = start;
-    while (pos + 1 < end && buffer[pos] === wordTag) {
+    while (pos <= last && buffer[pos] === wordTag) {
       const length = buffer[pos + 1]!;
-      const stop = pos + 2 + length;
+      const from = (pos + 2) | 0;
+      const stop = (from + length) | 0;
       if (length > 0x7f || stop > end) break;
-      this.addBytes(pos + 2, stop);
+      const at = count * width;
+      if (at === places.length) places = this.#grow();
+      places[at] = from;
+      places[at + endAt] = stop;
+      places[at + textAt] = 0;
+      // As shape() has it.
+      const isKnown =
+        length < 2 ||
+        shapes[(length * 37 + buffer[from]! * 5 + (buffer[stop - 1]! + buffer[stop - 2]! * 8) * 3) & shapeMask] !== 0;
+      places[at + symbolAt] = isKnown ? this.#symbolOf(from, stop) : -1;
+      count++;
       pos = stop;
     }
+    if (this.#bound === this.count) this.#bound = count;
+    this.count = count;
     return pos;
   }
 
   addBytes(start: number, end: number): void {
-    const at = this.#grow();
-    this.#starts[at] = start;
-    this.#ends[at] = end;
-    this.#texts[at] = undefined;
+    const at = this.count * width;
+    const places = at === this.#places.length ? this.#grow() : this.#places;
+    places[at] = start;
+    places[at + endAt] = end;
+    places[at + textAt] = 0;
+    this.count++;
   }
 
   addText(text: string): void {
-    this.#texts[this.#grow()] = text;
+    this.addBytes(0, 0);
+    this.#texts[this.count - 1] = text;
+    this.#places[(this.count - 1) * width + textAt] = 1;
   }
 
-  /** Makes symbols of the words, for decoding with this table. */
+  /** Makes symbols of the words that have none yet, for decoding with this table. */
   bind(table: AttributeTable): void {
     if (this.#table !== table) {
       this.#unbind();
       this.#table = table;
     }
     const { count } = this;
-    if (this.#bound === count) return;
-    const view = this.#view;
-    const offset = this.#buffer.byteOffset;
-    const starts = this.#starts;
-    const ends = this.#ends;
-    const symbols = this.#symbols;
-    for (let at = this.#bound; at < count; at++) {
-      const text = this.#texts[at];
-      const symbol =
-        text === undefined
-          ? table.symbolOfBytes(view, offset + starts[at]!, offset + ends[at]!)
-          : table.symbolOfText(text);
-      symbols[at] = symbol;
-      if (symbol >= 0 && symbol < globalWords.length) {
-        this.#repeated[symbol] = 1;
-        this.repeats = true;
-      }
+    for (let word = this.#bound; word < count; word++) {
+      const at = word * width;
+      const places = this.#places;
+      places[at + symbolAt] =
+        places[at + textAt] === 0
+          ? this.#symbolOf(places[at]!, places[at + endAt]!)
+          : this.#told(table.symbolOfText(this.#texts[word]!));
     }
     this.#bound = count;
   }
 
+  #symbolOf(start: number, end: number): number {
+    const { byteOffset } = this.#buffer;
+    return this.#told(this.#table!.symbolOfBytes(this.#view, byteOffset + start, byteOffset + end));
+  }
+
+  #told(symbol: number): number {
+    if (symbol >= 0 && symbol < globalWords.length) {
+      this.#repeated[symbol] = 1;
+      this.repeats = true;
+    }
+    return symbol;
+  }
+
   /** The symbol of the word at an index below 0, which must be in the list; -1 when it is none. */
   symbol(index: number): number {
-    return this.#symbols[-index - 1]!;
+    return this.#places[(-index - 1) * width + symbolAt]!;
   }
 
   /** Whether the list repeats this global word, so that its global index does not name anything. */
@@ -140,26 +176,31 @@ export class Words {
   /** The word at an index, or `undefined` when it points nowhere. */
   text(index: number): string | undefined {
     if (index >= 0) return globalWords[index];
-    const at = -index - 1;
-    if (at >= this.count) return undefined;
-    return (this.#texts[at] ??= this.#cache.text(this.#buffer, this.#view, this.#starts[at]!, this.#ends[at]!));
+    const word = -index - 1;
+    if (word >= this.count) return undefined;
+    const places = this.#places;
+    const at = word * width;
+    if (places[at + textAt] !== 0) return this.#texts[word];
+    places[at + textAt] = 1;
+    return (this.#texts[word] = this.#cache.text(this.#buffer, this.#view, places[at]!, places[at + endAt]!));
   }
 
   /** The number of the word at an index, where it was added as bytes and is one of `numbered`; else -1. */
   numberIn(numbered: NumberedWords, index: number): number {
-    const at = -index - 1;
-    if (index >= 0 || at >= this.count || this.#texts[at] !== undefined) return -1;
+    const word = -index - 1;
+    if (index >= 0 || word >= this.count) return -1;
+    const places = this.#places;
+    const at = word * width;
+    if (places[at + textAt] !== 0) return -1;
     const { byteOffset } = this.#buffer;
-    return numbered.find(this.#view, byteOffset + this.#starts[at]!, byteOffset + this.#ends[at]!);
+    return numbered.find(this.#view, byteOffset + places[at]!, byteOffset + places[at + endAt]!);
   }
 
-  #grow(): number {
-    if (this.count === this.#starts.length) {
-      this.#starts = doubled(this.#starts);
-      this.#ends = doubled(this.#ends);
-      this.#symbols = doubled(this.#symbols);
-    }
-    return this.count++;
+  /** Makes room for as many words again. */
+  #grow(): Int32Array<ArrayBuffer> {
+    const larger = new Int32Array(this.#places.length * 2);
+    larger.set(this.#places);
+    return (this.#places = larger);
   }
 
   #unbind(): void {
@@ -169,10 +210,4 @@ export class Words {
     this.#repeated.fill(0);
     this.repeats = false;
   }
-}
-
-function doubled(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(array.length * 2);
-  larger.set(array);
-  return larger;
 }
