@@ -14,12 +14,14 @@ const firstWords = 64;
 
 /** What is known of a word, side by side: where its bytes begin and end, its symbol, and whether its text is known. */
 const width = 4;
+const widthBits = 2;
 const endAt = 1;
 const symbolAt = 2;
 const textAt = 3;
 
 // What a module has for itself is a constant to V8.
 const shapeMask = shapeCount - 1;
+const runTag = wordTag;
 
 /**
  * A list of words that indices below 0 point into: of one message, of one batch, or of a stream. The first word added
@@ -83,30 +85,32 @@ export class Words {
    */
   addRun(start: number, end: number): number {
     const buffer = this.#buffer;
-    const table = this.#table!;
-    const { shapes } = table;
+    const { shapes } = this.#table!;
     const last = (end - 2) | 0;
-    let { count } = this;
     let places = this.#places;
-    let pos = start;
-    while (pos <= last && buffer[pos] === wordTag) {
+    let at = this.count << widthBits;
+    let pos = start | 0;
+    while (pos <= last && buffer[pos] === runTag) {
       const length = buffer[pos + 1]!;
       const from = (pos + 2) | 0;
       const stop = (from + length) | 0;
       if (length > 0x7f || stop > end) break;
-      const at = count * width;
+      let symbol = -1;
+      if (length < 2) symbol = this.#symbolOf(from, stop);
+      else {
+        // As shape() has it.
+        const tail = buffer[(stop - 1) | 0]! + (buffer[(stop - 2) | 0]! << 3);
+        if (shapes[(length * 37 + buffer[from]! * 5 + tail * 3) & shapeMask] !== 0) symbol = this.#symbolOf(from, stop);
+      }
       if (at === places.length) places = this.#grow();
       places[at] = from;
-      places[at + endAt] = stop;
-      places[at + textAt] = 0;
-      // As shape() has it.
-      const isKnown =
-        length < 2 ||
-        shapes[(length * 37 + buffer[from]! * 5 + (buffer[stop - 1]! + buffer[stop - 2]! * 8) * 3) & shapeMask] !== 0;
-      places[at + symbolAt] = isKnown ? this.#symbolOf(from, stop) : -1;
-      count++;
+      places[(at + endAt) | 0] = stop;
+      places[(at + symbolAt) | 0] = symbol;
+      places[(at + textAt) | 0] = 0;
+      at = (at + width) | 0;
       pos = stop;
     }
+    const count = at >> widthBits;
     if (this.#bound === this.count) this.#bound = count;
     this.count = count;
     return pos;
