@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { int64 } from "../../attributes/int64.ts";
 import type { Int64 } from "../../attributes/value.ts";
 import { WeirError } from "../../util/weir-error.ts";

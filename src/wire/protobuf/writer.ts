@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { Int64 } from "../../attributes/value.ts";
 
 /** As much as Node's own pool of small buffers has: who keeps a message that was taken keeps so much with it. */
@@ -30,9 +31,9 @@ export class Writer {
   }
 
   uint32(field: number, value: number): void {
-    this.#reserve(2 * varintBytes);
-    this.#tag(field, 0);
-    this.#varint(value >>> 0);
+    const bytes = this.room(2 * varintBytes);
+    const at = putTag(bytes, this.#end, field, 0);
+    this.#end = putVarint(bytes, at, value);
   }
 
   int32(field: number, value: number): void {
@@ -45,21 +46,21 @@ export class Writer {
   }
 
   int64(field: number, value: Int64): void {
-    this.#reserve(varintBytes + 10);
-    this.#tag(field, 0);
+    const bytes = this.room(varintBytes + 10);
+    let end = putTag(bytes, this.#end, field, 0);
     if (typeof value === "number" && value >= 0 && value <= 0xffff_ffff) {
-      this.#varint(value);
+      this.#end = putVarint(bytes, end, value);
       return;
     }
     let bits = BigInt.asUintN(64, BigInt(value));
-    for (; bits > 0x7fn; bits >>= 7n) this.#buffer[this.#end++] = Number(bits & 0x7fn) | 0x80;
-    this.#buffer[this.#end++] = Number(bits);
+    for (; bits > 0x7fn; bits >>= 7n) bytes[end++] = Number(bits & 0x7fn) | 0x80;
+    bytes[end++] = Number(bits);
+    this.#end = end;
   }
 
   double(field: number, value: number): void {
-    this.#reserve(varintBytes + 8);
-    this.#tag(field, 1);
-    this.#end = this.#buffer.writeDoubleLE(value, this.#end);
+    const at = putTag(this.room(varintBytes + 8), this.#end, field, 1);
+    this.#end = this.#buffer.writeDoubleLE(value, at);
   }
 
   bool(field: number, value: boolean): void {
@@ -68,48 +69,62 @@ export class Writer {
 
   string(field: number, text: string): void {
     const length = Buffer.byteLength(text);
-    this.#reserve(2 * varintBytes + length);
-    this.#tag(field, 2);
-    this.#varint(length);
-    this.#end += this.#buffer.write(text, this.#end);
+    const at = this.#delimited(field, length);
+    this.#end = at + this.#buffer.write(text, at);
   }
 
   bytes(field: number, bytes: Uint8Array): void {
     const { length } = bytes;
-    this.#reserve(2 * varintBytes + length);
-    this.#tag(field, 2);
-    this.#varint(length);
-    this.#buffer.set(bytes, this.#end);
-    this.#end += length;
+    const at = this.#delimited(field, length);
+    this.#buffer.set(bytes, at);
+    this.#end = at + length;
   }
 
   /** Adds fields that were written before. */
   append(fields: Uint8Array): void {
     const { length } = fields;
-    this.#reserve(length);
-    this.#buffer.set(fields, this.#end);
+    this.room(length).set(fields, this.#end);
     this.#end += length;
+  }
+
+  /**
+   * For who writes fields byte by byte, where that is worth it: memory with room for so many bytes from
+   * {@link Writer.end} on, which then is to be set.
+   */
+  room(bytes: number): Uint8Array {
+    if (this.#end + bytes > this.#buffer.length) this.#grow(bytes);
+    return this.#buffer;
+  }
+
+  /** Where in that memory the next byte goes. */
+  get end(): number {
+    return this.#end;
+  }
+
+  set end(end: number) {
+    this.#end = end;
   }
 
   /** Begins a message within this one. Gives what {@link Writer.close} must be handed when it is complete. */
   open(field: number): number {
-    this.#reserve(varintBytes + 1);
-    this.#tag(field, 2);
-    return ++this.#end - this.#start;
+    const end = putTag(this.room(varintBytes + 1), this.#end, field, 2) + 1;
+    this.#end = end;
+    return end - this.#start;
   }
 
   close(opened: number): void {
-    const length = this.#end - this.#start - opened;
-    // One byte was kept for the length; a longer one moves the content.
-    if (length > 0x7f) {
-      const extra = bytesOf(length) - 1;
-      this.#reserve(extra);
-      const from = this.#start + opened;
-      this.#buffer.copyWithin(from + extra, from, this.#end);
+    const from = this.#start + opened;
+    const length = this.#end - from;
+    if (length <= 0x7f) {
+      this.#buffer[from - 1] = length;
+      return;
     }
-    this.#end = this.#start + opened - 1;
-    this.#varint(length);
-    this.#end += length;
+    // One byte was kept for the length; a longer one moves the content.
+    const extra = bytesOf(length) - 1;
+    const bytes = this.room(extra);
+    const begin = this.#start + opened;
+    bytes.copyWithin(begin + extra, begin, this.#end);
+    this.#end = putVarint(bytes, begin - 1, length) + length;
   }
 
   /** The message so far, as a copy of its own. */
@@ -125,24 +140,13 @@ export class Writer {
     return message;
   }
 
-  /** Room for it was made, as for {@link Writer.#varint}: once for all that a field has. */
-  #tag(field: number, type: number): void {
-    this.#varint(((field << 3) | type) >>> 0);
+  /** Begins a field of so many bytes, makes room for them, and gives where they go. */
+  #delimited(field: number, length: number): number {
+    const bytes = this.room(2 * varintBytes + length);
+    return putVarint(bytes, putTag(bytes, this.#end, field, 2), length);
   }
 
-  #varint(value: number): void {
-    const buffer = this.#buffer;
-    let end = this.#end;
-    while (value > 0x7f) {
-      buffer[end++] = (value & 0x7f) | 0x80;
-      value >>>= 7;
-    }
-    buffer[end++] = value;
-    this.#end = end;
-  }
-
-  #reserve(bytes: number): void {
-    if (this.#end + bytes <= this.#buffer.length) return;
+  #grow(bytes: number): void {
     const length = this.#end - this.#start;
     const larger = Buffer.allocUnsafeSlow(Math.max(usualBytes, length + bytes, length * 2));
     this.#buffer.copy(larger, 0, this.#start, this.#end);
@@ -155,6 +159,19 @@ export class Writer {
     this.#memory = buffer.buffer;
     this.#start = 0;
   }
+}
+
+function putTag(bytes: Uint8Array, at: number, field: number, type: number): number {
+  return putVarint(bytes, at, (field << 3) | type);
+}
+
+/** Writes the lowest 32 bits of a number as a varint, for which there is room, and gives where it ends. */
+export function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  let rest = value >>> 0;
+  let end = at;
+  for (; rest > 0x7f; rest >>>= 7) bytes[end++] = (rest & 0x7f) | 0x80;
+  bytes[end] = rest;
+  return end + 1;
 }
 
 /** How many bytes a number takes as a varint. */

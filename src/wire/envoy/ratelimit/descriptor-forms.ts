@@ -1,14 +1,12 @@
 import type { DescriptorForm } from "../../../runtime/limits/descriptor-form.ts";
-import { hashBytes, sameBytes, viewOf } from "../../mixer/word-hash.ts";
 import type { RateLimitRequest } from "./rate-limit-request.ts";
 
 /** The most descriptors that are kept: with what is known of them some 12 MB. */
 const most = 32_768;
 
-/** How many bytes a place has: four for the lengths of the domain and of the descriptor, and then for both. */
-const placeBytes = 192;
-const lengthsBytes = 4;
-const maxBytes = placeBytes - lengthsBytes;
+/** How many numbers of 32 bits a place has: the lengths of the domain and of the descriptor, and then the words of both. */
+const placeWords = 48;
+const lengthsWords = 1;
 
 /** How many places a descriptor may take. */
 const ways = 8;
@@ -36,12 +34,17 @@ export class DescriptorForms {
   #given = 0;
   readonly #forms: DescriptorForm[] = [];
   readonly #attributes: (readonly string[])[] = [];
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly #words: Int32Array;
   /** For each eight slots, a bit for each that was asked for of late. */
   readonly #used: Uint8Array;
   /** For each eight slots, the hash of the descriptor that last was not there. */
   readonly #met: Int32Array;
+  /** The lengths and words of the descriptor that was looked for last, as its place has them; those of its domain come first. */
+  readonly #read = new Int32Array(placeWords);
+  /** How many bytes and words of {@link DescriptorForms.#read} the domain has, and its hash. */
+  #domainBytes = 0;
+  #domainWords = 0;
+  #domainHash = 0;
   /** Of the descriptor that was looked for last; where it is too long to be kept, its hash is not known. */
   #hash = 0;
   #isTooLong = false;
@@ -50,37 +53,41 @@ export class DescriptorForms {
   constructor(places = most) {
     this.#sets = places / ways;
     this.#slots = new Int32Array(places);
-    this.#bytes = new Uint8Array(places * placeBytes);
-    this.#view = viewOf(this.#bytes);
+    this.#words = new Int32Array(places * placeWords);
     this.#used = new Uint8Array(this.#sets);
     this.#met = new Int32Array(this.#sets);
   }
 
   /**
-   * The place of a descriptor of a request, or -1. The request's buffer begins at `offset` of the memory that `view`
-   * shows.
+   * To be called before the descriptors of a request are looked for. The request's buffer begins at `offset` of the memory
+   * that `view` shows.
    */
+  begin(view: DataView, offset: number, { domainStart, domainEnd }: RateLimitRequest): void {
+    this.#domainBytes = domainEnd - domainStart;
+    this.#domainWords = wordsOf(this.#domainBytes);
+    if (lengthsWords + this.#domainWords > placeWords) return;
+    this.#domainHash = readWords(view, offset + domainStart, offset + domainEnd, this.#read, lengthsWords, 0);
+  }
+
+  /** The place of a descriptor of the request that was begun with, or -1. */
   find(view: DataView, offset: number, request: RateLimitRequest, index: number): number {
-    const domain = offset + request.domainStart;
-    const domainEnd = offset + request.domainEnd;
-    const start = offset + request.starts[index]!;
-    const end = offset + request.ends[index]!;
-    const domainLength = domainEnd - domain;
-    this.#isTooLong = domainLength + end - start > maxBytes;
+    const start = request.starts[index]!;
+    const end = request.ends[index]!;
+    const descriptorAt = lengthsWords + this.#domainWords;
+    const count = descriptorAt + wordsOf(end - start);
+    this.#isTooLong = count > placeWords;
     if (this.#isTooLong) return -1;
-    const hash = Math.imul(hashBytes(view, domain, domainEnd), 0x9e3779b1) ^ hashBytes(view, start, end);
+    const read = this.#read;
+    const hash = finished(readWords(view, offset + start, offset + end, read, descriptorAt, this.#domainHash));
     this.#hash = hash;
-    const lengths = lengthsOf(domainLength, end - start);
+    read[0] = (this.#domainBytes << 16) | (end - start);
     const tag = tagOf(hash);
     const set = hash & (this.#sets - 1);
     for (let way = 0; way < ways; way++) {
       const slot = this.#slots[set * ways + way]!;
       if ((slot & ~placeMask) !== tag || slot === free) continue;
       const place = (slot & placeMask) - 1;
-      const kept = place * placeBytes;
-      if (this.#view.getInt32(kept, true) !== lengths) continue;
-      if (!sameBytes(view, domain, domainEnd, this.#view, kept + lengthsBytes)) continue;
-      if (!sameBytes(view, start, end, this.#view, kept + lengthsBytes + domainLength)) continue;
+      if (!areSame(this.#words, place * placeWords, read, count)) continue;
       this.#use(set, way);
       return place;
     }
@@ -107,27 +114,17 @@ export class DescriptorForms {
   }
 
   /** Keeps the descriptor that was just not found and is welcome. */
-  keep(
-    buffer: Buffer,
-    request: RateLimitRequest,
-    index: number,
-    form: DescriptorForm,
-    attributes: readonly string[],
-  ): void {
-    const domain = buffer.subarray(request.domainStart, request.domainEnd);
-    const descriptor = buffer.subarray(request.starts[index], request.ends[index]);
+  keep(form: DescriptorForm, attributes: readonly string[]): void {
     const set = this.#hash & (this.#sets - 1);
     const freeWay = this.#freeWay(set);
     const at = set * ways + (freeWay >= 0 ? freeWay : this.#idleWay(set));
     // There are as many places as slots.
     const place = freeWay >= 0 ? this.#given++ : (this.#slots[at]! & placeMask) - 1;
-    const kept = place * placeBytes;
     this.#slots[at] = tagOf(this.#hash) | (place + 1);
     this.#forms[place] = form;
     this.#attributes[place] = attributes;
-    this.#view.setInt32(kept, lengthsOf(domain.length, descriptor.length), true);
-    this.#bytes.set(domain, kept + lengthsBytes);
-    this.#bytes.set(descriptor, kept + lengthsBytes + domain.length);
+    // What is behind the end of a shorter one is not looked at: the lengths come first.
+    this.#words.set(this.#read, place * placeWords);
   }
 
   #freeWay(set: number): number {
@@ -153,6 +150,55 @@ function tagOf(hash: number): number {
   return hash & ~placeMask;
 }
 
-function lengthsOf(domain: number, descriptor: number): number {
-  return (domain << 16) | descriptor;
+/** How many words {@link readWords} makes of so many bytes. */
+function wordsOf(bytes: number): number {
+  return (bytes + 3) >>> 2;
+}
+
+/**
+ * Reads bytes as words, which are compared and hashed four bytes at a step, and gives their hash. The last word is that
+ * of the last four bytes, whichever of them the one before it has too. From words and length follow the bytes.
+ */
+function readWords(view: DataView, start: number, end: number, words: Int32Array, at: number, seed: number): number {
+  let hash = seed ^ (end - start);
+  let to = at;
+  let word = 0;
+  let from = start;
+  for (; from <= end - 4; from += 4) {
+    word = view.getInt32(from, true);
+    words[to++] = word;
+    hash = mixed(hash, word);
+  }
+  if (from < end) {
+    if (end - start >= 4) word = view.getInt32(end - 4, true);
+    else for (; from < end; from++) word = (word << 8) | view.getUint8(from);
+    words[to] = word;
+    hash = mixed(hash, word);
+  }
+  return hash;
+}
+
+function mixed(hash: number, word: number): number {
+  const product = Math.imul(hash ^ word, 0x9e3779b1);
+  return (product << 13) | (product >>> 19);
+}
+
+/** The hash in whose every bit each bit of the last word has a say. */
+function finished(hash: number): number {
+  const product = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+  return product ^ (product >>> 13);
+}
+
+/** Whether the first `count` of some words are those of `kept` from `at` on. */
+function areSame(kept: Int32Array, at: number, words: Int32Array, count: number): boolean {
+  let i = 0;
+  // Four at a step: what a loop does between its steps costs more than one of them.
+  for (; i <= count - 4; i += 4) {
+    const k = at + i;
+    const low = (kept[k]! ^ words[i]!) | (kept[k + 1]! ^ words[i + 1]!);
+    const high = (kept[k + 2]! ^ words[i + 2]!) | (kept[k + 3]! ^ words[i + 3]!);
+    if ((low | high) !== 0) return false;
+  }
+  for (; i < count; i++) if (kept[at + i] !== words[i]) return false;
+  return true;
 }

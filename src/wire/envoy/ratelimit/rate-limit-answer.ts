@@ -23,13 +23,15 @@ const maxKept = 1024;
 /** The metadata of decisions of one version of the policies that tell of no rule. */
 interface Passes {
   readonly version: string;
-  readonly bytes: Buffer;
-  /** Where the decision's id stands. */
+  readonly bytes: Uint8Array;
+  /** The same memory by two bytes, and where among them the decision's id stands. */
+  readonly pairs: Uint16Array;
   readonly idAt: number;
 }
 
 /** A limit as the field of a status that names it, a `RateLimitResponse.RateLimit`. */
 interface Kept {
+  readonly rule: string;
   readonly amount: number;
   readonly windowMs: number;
   readonly bytes: Uint8Array;
@@ -41,6 +43,8 @@ export class RateLimitAnswer {
   readonly #limitWriter = new Writer();
   /** By the rule's id. Emptied when it is full, so what an earlier policy set had does not stay. */
   readonly #limits = new Map<string, Kept>();
+  /** Those of the last answers, by the positions of their descriptors: mostly the same again. */
+  readonly #last: Kept[] = [];
   #passes: Passes | undefined;
 
   /** `fields` are the header fields for the response to the proxy's client. */
@@ -48,10 +52,11 @@ export class RateLimitAnswer {
     const writer = this.#writer.reset();
     const { allowed, descriptors, http } = decision;
     writer.uint32(1, allowed ? code.ok : code.overLimit);
-    for (const { allowed: within, limits } of descriptors) {
+    for (let i = 0; i < descriptors.length; i++) {
+      const { allowed: within, limits } = descriptors[i]!;
       const status = writer.open(2);
       writer.uint32(1, within ? code.ok : code.overLimit);
-      if (limits.length > 0) this.#writeState(limits.length === 1 ? limits[0]! : nearest(limits));
+      if (limits.length > 0) this.#writeState(limits.length === 1 ? limits[0]! : nearest(limits), i);
       writer.close(status);
     }
     for (const [name, value] of fields) writeHeader(writer, name, value);
@@ -71,22 +76,25 @@ export class RateLimitAnswer {
       return;
     }
     if (this.#passes?.version !== version) this.#passes = passesOf(version);
-    const { bytes, idAt } = this.#passes;
-    id.write(bytes, idAt);
+    const { bytes, pairs, idAt } = this.#passes;
+    id.write(pairs, idAt);
     writer.append(bytes);
   }
 
-  #writeState(state: LimitState): void {
+  #writeState(state: LimitState, descriptor: number): void {
     const writer = this.#writer;
-    writer.append(this.#limitOf(state));
+    let limit = this.#last[descriptor];
+    if (limit === undefined || !isOf(limit, state)) this.#last[descriptor] = limit = this.#limitOf(state);
+    writer.append(limit.bytes);
     const remaining = Math.min(maxUint32, Math.floor(state.remaining));
     if (remaining > 0) writer.uint32(3, remaining);
     writeDuration(writer, 4, state.resetMs);
   }
 
-  #limitOf({ rule, amount, windowMs, concurrent }: LimitState): Uint8Array {
-    const kept = this.#limits.get(rule);
-    if (kept?.amount === amount && kept.windowMs === windowMs) return kept.bytes;
+  #limitOf(state: LimitState): Kept {
+    const { rule, amount, windowMs, concurrent } = state;
+    const known = this.#limits.get(rule);
+    if (known !== undefined && isOf(known, state)) return known;
     const { unit, count } = concurrent === true ? noUnit : unitsOf(windowMs);
     const writer = this.#limitWriter.reset();
     const limit = writer.open(2);
@@ -99,11 +107,15 @@ export class RateLimitAnswer {
       writer.close(multiplier);
     }
     writer.close(limit);
-    const bytes = writer.finish();
+    const kept = { rule, amount, windowMs, bytes: writer.finish() };
     if (this.#limits.size >= maxKept) this.#limits.clear();
-    this.#limits.set(rule, { amount, windowMs, bytes });
-    return bytes;
+    this.#limits.set(rule, kept);
+    return kept;
   }
+}
+
+function isOf(kept: Kept, { rule, amount, windowMs }: LimitState): boolean {
+  return kept.rule === rule && kept.amount === amount && kept.windowMs === windowMs;
 }
 
 /** The limit that a descriptor's status tells of: the first that refuses, else the one with the fewest units left. */
@@ -128,6 +140,12 @@ function passesOf(version: string): Passes {
   const writer = new Writer();
   const id = "0".repeat(idLength);
   writeDecisionMetadata(writer, 6, { id, version, rules: [], observed: [] });
-  const bytes = Buffer.from(writer.finish());
-  return { version, bytes, idAt: bytes.indexOf(id) };
+  const message = Buffer.from(writer.finish());
+  const at = message.indexOf(id);
+  // Placed so that the id begins at an even address.
+  const start = at % 2;
+  const pairs = new Uint16Array(Math.ceil((start + message.length) / 2));
+  const bytes = new Uint8Array(pairs.buffer, start, message.length);
+  bytes.set(message);
+  return { version, bytes, pairs, idAt: (start + at) / 2 };
 }

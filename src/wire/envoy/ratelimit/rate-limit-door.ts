@@ -69,6 +69,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
       deadlineMs: call.deadlineMs,
       carrier: call,
     });
+    if (mayBeKnown) forms.begin(view, offset, request);
     for (let i = 0; i < request.count; i++) {
       const place = mayBeKnown ? forms.find(view, offset, request, i) : -1;
       if (place >= 0 && maySet(call.client, forms, place)) {
@@ -94,7 +95,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
       const isPlain = descriptor.override === undefined && !isNegative;
       if (place >= 0 || !mayBeKnown || !isPlain || !forms.isWelcome()) continue;
       const form = judgement.form();
-      if (form !== undefined) forms.keep(buffer, request, i, form, attributesOf(filler, buffer));
+      if (form !== undefined) forms.keep(form, attributesOf(filler, buffer));
     }
     return judgement.decide();
   }
