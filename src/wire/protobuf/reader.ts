@@ -162,7 +162,7 @@ export class Reader {
   skip(tag: number): void {
     switch (tag & 7) {
       case wireType.varint:
-        this.uint32();
+        this.#skipVarint();
         return;
       case wireType.fixed64:
         this.#need(8);
@@ -175,6 +175,20 @@ export class Reader {
         this.#need(4);
         this.pos += 4;
     }
+  }
+
+  #skipVarint(): void {
+    const { buffer, pos, end } = this;
+    // Most are short, or the ten bytes of a number below 0.
+    const last = Math.min(end, pos + 10);
+    for (let i = pos; i < last; i++) {
+      if (buffer[i]! < 0x80) {
+        this.pos = i + 1;
+        return;
+      }
+    }
+    if (last === end) throw truncated(end);
+    throw malformed("a varint is longer than 10 bytes", last);
   }
 
   #need(bytes: number): void {

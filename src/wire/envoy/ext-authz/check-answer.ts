@@ -22,7 +22,15 @@ interface Pass {
   readonly bytes: Buffer;
   /** Where the id stands. */
   readonly at: number;
+  /** The answer again and again: those before `next` were given away. */
+  copies: Buffer<ArrayBuffer>;
+  /** The memory of `copies`, which is all of it: to ask a buffer for it costs a call. */
+  memory: ArrayBuffer;
+  next: number;
 }
+
+/** Copies of an answer are made at once for so many bytes: as much as Node's own pool of small buffers has. */
+const copiesBytes = 8192;
 
 /**
  * Writes decisions as envoy.service.auth.v3.CheckResponse. Both `append`, which older releases of Envoy look at, and
@@ -63,11 +71,20 @@ export class CheckAnswers {
       writeDecisionMetadata(writer, 4, decision);
       const bytes = Buffer.from(writer.finish());
       if (id.length !== idLength) return bytes;
-      this.#pass = pass = { version, isHttp, bytes, at: bytes.indexOf(id, 0, "latin1") };
+      const at = bytes.indexOf(id, 0, "latin1");
+      const copies = copiesOf(bytes);
+      this.#pass = pass = { version, isHttp, bytes, at, copies, memory: copies.buffer, next: 0 };
     }
-    const bytes = Buffer.from(pass.bytes);
-    bytes.write(id, pass.at, idLength, "latin1");
-    return bytes;
+    const { bytes, at } = pass;
+    if (pass.next === pass.copies.length) {
+      pass.copies = copiesOf(bytes);
+      pass.memory = pass.copies.buffer;
+      pass.next = 0;
+    }
+    const { copies, memory, next } = pass;
+    pass.next = next + bytes.length;
+    copies.write(id, next + at, idLength, "latin1");
+    return new Uint8Array(memory, next, bytes.length);
   }
 
   /** An OkHttpResponse. */
@@ -109,6 +126,11 @@ export class CheckAnswers {
 
 /** A decision's id: 128 bits in hexadecimal. */
 const idLength = 32;
+
+function copiesOf(bytes: Buffer): Buffer<ArrayBuffer> {
+  const count = Math.max(1, Math.floor(copiesBytes / bytes.length));
+  return Buffer.allocUnsafeSlow(count * bytes.length).fill(bytes);
+}
 
 function isPlain({ observed, requestHeaders, responseHeaders, query }: Decision): boolean {
   return query === undefined && observed.length === 0 && requestHeaders.length === 0 && responseHeaders.length === 0;

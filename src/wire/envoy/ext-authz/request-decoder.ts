@@ -207,11 +207,13 @@ export class RequestDecoder {
         headers.host = this.#text();
         if (table.host >= 0) this.#bag.set(table.host, headers.host === "" ? undefined : headers.host);
         break;
-      case httpTags.size: {
-        const size = reader.int64();
-        if (table.size >= 0) this.#bag.set(table.size, size < 0 ? undefined : size);
+      case httpTags.size:
+        if (table.size < 0) reader.skip(tag);
+        else {
+          const size = reader.int64();
+          this.#bag.set(table.size, size < 0 ? undefined : size);
+        }
         break;
-      }
       case httpTags.body:
       case httpTags.rawBody:
         this.#body(table);

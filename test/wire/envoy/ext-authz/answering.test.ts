@@ -71,6 +71,21 @@ test("each plain pass has its own id, and the version that decided", (t) => {
   );
 });
 
+test("passes stay as they were answered, however many follow", (t) => {
+  const settings = doorSettings(undefined);
+  for (const version of ["v1", "v".repeat(10_000)]) {
+    const answers = new CheckAnswers(recordingObserver());
+    const ids = Array.from({ length: 300 }, (_, i) => String(i).padStart(32, "0"));
+    const asker = { isHttp: true, isGrpc: false };
+    const bytes = ids.map((id) => answers.answer(allowed({ id, version }), asker, settings, Buffer.alloc(0)));
+    for (const [i, each] of bytes.entries()) {
+      const { dynamicMetadata, okResponse } = CheckResponse.decode(each);
+      t.deepEqual(dynamicMetadata, { decision_id: ids[i], policy_version: version, code: "ok" });
+      t.not(okResponse, undefined);
+    }
+  }
+});
+
 test("the answer about a connection has nothing of HTTP", (t) => {
   for (const decision of [allowed(), refused()]) {
     const { response } = answerTo(decision, { isHttp: false });
