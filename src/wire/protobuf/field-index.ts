@@ -5,89 +5,138 @@ export const want = { nothing: 0, varint: 1, delimited: 2, repeated: 3 } as cons
 
 export type Want = (typeof want)[keyof typeof want];
 
-/** A bit for each wire type that there is in proto3. */
-const knownTypes = 0b100111;
+/** What is kept of a field, four numbers one after the other: what is wanted, in which message it came last, begin, end. */
+const fieldShift = 2;
+const round = 1;
+const start = 2;
+const end = 3;
+
+/** The last number of a message; then it begins anew. */
+const lastRound = 0x7fff_ffff;
 
 /**
  * Where the fields of a message lie in its bytes, found in one walk that looks into none of them. For messages of which
  * some fields are read, in another order than they come in. Made once and used for message after message.
  */
 export class FieldIndex {
-  /** By field number: where its value begins, behind tag and length; -1 when it did not come. Of several the last. */
-  readonly starts: Int32Array;
-  /** By field number: where its value ends. Not told of varints. */
-  readonly ends: Int32Array;
   /** The values of repeated fields, in order: field number, begin and end, one after the other. */
   readonly repeated: number[] = [];
   /** How many numbers of {@link FieldIndex.repeated} count. */
   repeatedEnd = 0;
-  readonly #wants: Uint8Array;
+  /** By field number. One array, since each array that is looked into costs as much as the rest of a look. */
+  readonly #places: Int32Array;
+  /** The number of the message at hand: a field that came in an earlier one bears that one's, so that nothing is to be wiped. */
+  #round = 1;
 
   constructor(wants: Readonly<Record<number, Want>>) {
     const size = Math.max(0, ...Object.keys(wants).map(Number)) + 1;
-    this.starts = new Int32Array(size).fill(-1);
-    this.ends = new Int32Array(size);
-    this.#wants = new Uint8Array(size);
-    for (const [field, wanted] of Object.entries(wants)) this.#wants[Number(field)] = wanted;
+    this.#places = new Int32Array(size << fieldShift);
+    for (const [field, wanted] of Object.entries(wants)) this.#places[Number(field) << fieldShift] = wanted;
   }
 
   has(field: number): boolean {
-    return this.starts[field]! >= 0;
+    return this.#places[(field << fieldShift) + round] === this.#round;
+  }
+
+  /** Where the value of a field that came begins, behind tag and length; of several the last. */
+  start(field: number): number {
+    return this.#places[(field << fieldShift) + start]!;
+  }
+
+  /** Where the value of a field that came ends. Not told of varints. */
+  end(field: number): number {
+    return this.#places[(field << fieldShift) + end]!;
   }
 
   /** Forgets what was found. */
   clear(): void {
-    const { starts } = this;
-    for (let i = 0; i < starts.length; i++) starts[i] = -1;
+    if (this.#round === lastRound) {
+      for (let at = 0; at < this.#places.length; at += 1 << fieldShift) this.#places[at + round] = 0;
+      this.#round = 0;
+    }
+    this.#round++;
     this.repeatedEnd = 0;
   }
 
   /** Walks the message between two positions of the reader's buffer. Throws a `WeirError` where it is malformed. */
-  read(reader: Reader, start: number, end: number): void {
+  read(reader: Reader, from: number, to: number): void {
     this.clear();
     const { buffer } = reader;
-    const { starts, ends, repeated } = this;
-    const wants = this.#wants;
-    reader.end = end;
-    let pos = start;
-    while (pos < end) {
-      // A tag of one byte and a length of one, as most are, are read here; all else by the reader.
+    const places = this.#places;
+    const message = this.#round;
+    reader.end = to;
+    let pos = from;
+    while (pos < to) {
+      // Tags and lengths of one byte and of two, and varints, are read here; all else, and what is wrong, by the reader.
+      let next = pos + 1;
       let tag = buffer[pos]!;
-      if (tag < 0x80 && tag > 7 && ((knownTypes >>> (tag & 7)) & 1) === 1) pos++;
-      else {
-        reader.pos = pos;
-        tag = reader.tag();
-        pos = reader.pos;
+      if (tag > 0x7f && next < to) tag = (tag & 0x7f) | (buffer[next++]! << 7);
+      const at = (tag >>> 3) << fieldShift;
+      const isShort = tag > 7 && tag < 0x4000 && next < to;
+      if (isShort && (tag & 7) === 2) {
+        let length = buffer[next++]!;
+        if (length > 0x7f && next < to) length = (length & 0x7f) | (buffer[next++]! << 7);
+        const stop = next + length;
+        if (length < 0x4000 && stop <= to) {
+          if (at < places.length) {
+            const wanted = places[at]!;
+            if (wanted === want.delimited) {
+              places[at + round] = message;
+              places[at + start] = next;
+              places[at + end] = stop;
+            } else if (wanted === want.repeated) this.#repeat(tag >>> 3, next, stop);
+          }
+          pos = stop;
+          continue;
+        }
+      } else if (isShort && (tag & 7) === 0) {
+        let last = next;
+        while (last < to && buffer[last]! > 0x7f) last++;
+        if (last < to && last - next < 10) {
+          if (at < places.length && places[at] === want.varint) {
+            places[at + round] = message;
+            places[at + start] = next;
+          }
+          pos = last + 1;
+          continue;
+        }
       }
-      const field = tag >>> 3;
-      const wanted = field < wants.length ? wants[field]! : want.nothing;
-      if ((tag & 7) !== 2) {
-        if (wanted === want.varint && (tag & 7) === 0) starts[field] = pos;
-        reader.pos = pos;
-        reader.skip(tag);
-        pos = reader.pos;
-        continue;
-      }
-      const length = pos < end ? buffer[pos]! : 0x80;
-      let stop = pos + 1 + length;
-      if (length < 0x80 && stop <= end) pos++;
-      else {
-        reader.pos = pos;
-        stop = reader.delimited();
-        pos = reader.pos;
-      }
-      if (wanted === want.delimited) {
-        starts[field] = pos;
-        ends[field] = stop;
-      } else if (wanted === want.repeated) {
-        const at = this.repeatedEnd;
-        repeated[at] = field;
-        repeated[at + 1] = pos;
-        repeated[at + 2] = stop;
-        this.repeatedEnd = at + 3;
-      }
-      pos = stop;
+      reader.pos = pos;
+      this.#readField(reader);
+      pos = reader.pos;
     }
     reader.pos = pos;
+  }
+
+  /** Reads one field at the reader's position, of whatever form. */
+  #readField(reader: Reader): void {
+    const tag = reader.tag();
+    const at = (tag >>> 3) << fieldShift;
+    const places = this.#places;
+    const wanted = at < places.length ? places[at]! : want.nothing;
+    if ((tag & 7) !== 2) {
+      if (wanted === want.varint && (tag & 7) === 0) {
+        places[at + round] = this.#round;
+        places[at + start] = reader.pos;
+      }
+      reader.skip(tag);
+      return;
+    }
+    const stop = reader.delimited();
+    if (wanted === want.delimited) {
+      places[at + round] = this.#round;
+      places[at + start] = reader.pos;
+      places[at + end] = stop;
+    } else if (wanted === want.repeated) this.#repeat(tag >>> 3, reader.pos, stop);
+    reader.pos = stop;
+  }
+
+  #repeat(field: number, from: number, to: number): void {
+    const at = this.repeatedEnd;
+    const { repeated } = this;
+    repeated[at] = field;
+    repeated[at + 1] = from;
+    repeated[at + 2] = to;
+    this.repeatedEnd = at + 3;
   }
 }

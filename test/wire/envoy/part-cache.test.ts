@@ -76,3 +76,11 @@ test("parts that fall on one place push each other out, and none is taken for an
     { numRuns: fuzzRuns(50) },
   );
 });
+
+test("of long parts that differ in one byte none is taken for another", (t) => {
+  const { ask } = asking(64);
+  for (const length of [15, 16, 17, 31, 37, 64]) {
+    const parts = Array.from({ length }, (_, at) => Buffer.alloc(length, 0x61).fill(0x62, at, at + 1));
+    for (let round = 0; round < 3; round++) for (const part of parts) t.is(ask(part).text, part.toString("latin1"));
+  }
+});

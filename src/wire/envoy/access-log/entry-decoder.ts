@@ -61,7 +61,7 @@ export class EntryDecoder {
     const { common } = entry;
     const { reader, view, offset } = entry;
     const service = common.has(15)
-      ? this.#services.of(reader, view, offset, common.starts[15]!, common.ends[15]!)
+      ? this.#services.of(reader, view, offset, common.start(15), common.end(15))
       : noService;
     this.#tags.read(bag, slots, entry, client);
     const direction = this.#tags.direction ?? service.direction ?? proxy.direction;

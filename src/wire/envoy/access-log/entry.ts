@@ -73,7 +73,7 @@ export class Entry {
     const { common, reader } = this;
     const outer = isTcp ? this.#tcp : this.http;
     outer.read(reader, start, end);
-    if (outer.has(1)) common.read(reader, outer.starts[1]!, outer.ends[1]!);
+    if (outer.has(1)) common.read(reader, outer.start(1), outer.end(1));
     else common.clear();
     this.isTcp = isTcp;
     this.moment = momentOf(this.number(common, 33), this.number(common, 27) !== 0, common.has(23));
@@ -81,7 +81,7 @@ export class Entry {
     this.receivedBytes = 0;
     this.sentBytes = 0;
     if (!isTcp || !outer.has(2)) return;
-    this.#bytes.read(reader, outer.starts[2]!, outer.ends[2]!);
+    this.#bytes.read(reader, outer.start(2), outer.end(2));
     this.receivedBytes = this.number(this.#bytes, 1);
     this.sentBytes = this.number(this.#bytes, 2);
   }
@@ -143,7 +143,7 @@ export class Entry {
 
   /** Text; `""` when it did not come. */
   text(index: FieldIndex, field: number): string {
-    return index.has(field) ? this.words.text(this.buffer, this.view, index.starts[field]!, index.ends[field]!) : "";
+    return index.has(field) ? this.words.text(this.buffer, this.view, index.start(field), index.end(field)) : "";
   }
 
   /** Puts a text that came into a slot. The empty text is what proto3 does not send: it says that there is none. */
@@ -156,9 +156,16 @@ export class Entry {
   /** A varint, 0 when it did not come; above 2^53 it is rounded. */
   number(index: FieldIndex, field: number): number {
     if (!index.has(field)) return 0;
+    const { buffer } = this;
+    const start = index.start(field);
+    // The index has seen that it ends within its message. Most have one byte, many two.
+    const low = buffer[start]!;
+    if (low < 0x80) return low;
+    const high = buffer[start + 1]!;
+    if (high < 0x80) return (low & 0x7f) | (high << 7);
     const { reader } = this;
-    reader.pos = index.starts[field]!;
-    reader.end = this.buffer.length;
+    reader.pos = start;
+    reader.end = buffer.length;
     return Number(reader.int64());
   }
 
@@ -177,8 +184,8 @@ export class Entry {
   /** The reader, narrowed to the value of a field that came. */
   at(index: FieldIndex, field: number): Reader {
     const { reader } = this;
-    reader.pos = index.starts[field]!;
-    reader.end = index.ends[field]!;
+    reader.pos = index.start(field);
+    reader.end = index.end(field);
     return reader;
   }
 
@@ -191,7 +198,7 @@ export class Entry {
   /** The bytes of a field of AccessLogCommon as Latin-1, so that each counts, also where they are a message. */
   #latin1(field: number): string {
     const { common } = this;
-    return common.has(field) ? this.buffer.toString("latin1", common.starts[field]!, common.ends[field]!) : "";
+    return common.has(field) ? this.buffer.toString("latin1", common.start(field), common.end(field)) : "";
   }
 
   /** The field that says how long it took from the first byte to the last: `duration`, else the last byte down, else up; or 0. */

@@ -11,16 +11,21 @@ const methods = [undefined, "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 /** By `HTTPAccessLogEntry.HTTPVersion`. */
 const protocols = [undefined, "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3"];
 
+const contentType = "content-type";
+
 /** Puts what only entries of HTTP have into a bag. */
 export class HttpAttributes {
   readonly #map = new StringMapSlots();
   #isGrpc = false;
+  /** The content type that came last, and what was found of it: mostly it is that of the next. */
+  #lastType = "";
+  #wasLastGrpc = false;
 
   fill(bag: Bag, slots: EntrySlots, entry: Entry): void {
     const { http, request, response, reader } = entry;
-    if (http.has(3)) request.read(reader, http.starts[3]!, http.ends[3]!);
+    if (http.has(3)) request.read(reader, http.start(3), http.end(3));
     else request.clear();
-    if (http.has(4)) response.read(reader, http.starts[4]!, http.ends[4]!);
+    if (http.has(4)) response.read(reader, http.start(4), http.end(4));
     else response.clear();
     this.#maps(bag, slots, entry);
     const { context } = slots;
@@ -82,14 +87,23 @@ export class HttpAttributes {
     if (text !== "") this.#map.put(bag, name, text);
   }
 
+  #isOfGrpc(type: string): boolean {
+    if (type !== this.#lastType) {
+      this.#lastType = type;
+      this.#wasLastGrpc = isGrpcType(type);
+    }
+    return this.#wasLastGrpc;
+  }
+
   #pairs(bag: Bag, slots: EntrySlots, entry: Entry, index: FieldIndex, field: number): void {
     const { repeated, repeatedEnd } = index;
     for (let i = 0; i < repeatedEnd; i += 3) {
       if (repeated[i] !== field) continue;
       const pair = entry.readPair(repeated, i);
-      const key = entry.text(pair, 1).toLowerCase();
-      if (key === "content-type") {
-        if (isGrpcType(entry.text(pair, 2))) this.#isGrpc = true;
+      const name = entry.text(pair, 1);
+      const key = name === contentType ? contentType : name.toLowerCase();
+      if (key === contentType) {
+        if (this.#isOfGrpc(entry.text(pair, 2))) this.#isGrpc = true;
       } else if (key === "grpc-status") {
         this.#isGrpc = true;
         entry.put(bag, slots.response.grpcStatus, pair, 2);

@@ -76,11 +76,12 @@ export class LogStream implements Incoming {
   }
 
   message(bytes: Uint8Array): Promise<void> | undefined {
-    const { message, reader, options } = this.#room;
+    const room = this.#room;
+    const { message, reader, options } = room;
     const { observer } = options;
     const buffer = asBuffer(bytes);
     try {
-      message.read(reader.reset(buffer));
+      message.read(reader.reset(buffer), viewOf(room, buffer));
     } catch (error) {
       const status = toStatus(error);
       if (status.fault !== undefined) throw error;
@@ -143,13 +144,12 @@ export class LogStream implements Incoming {
     const room = this.#room;
     const { reports, options } = room;
     if (from >= count) return count;
-    if (room.view.buffer !== buffer.buffer) room.view = new DataView(buffer.buffer);
     const session = options.open();
     let dropped = 0;
     let next = from;
     let stored: Promise<void> | undefined;
     try {
-      reports.begin(session.reportLayout, buffer, room.view);
+      reports.begin(session.reportLayout, buffer, viewOf(room, buffer));
       for (; next < count; next++) {
         if (reports.report(session, this.#log, starts[next]!, ends[next]!, isTcp[next]!) === "done") continue;
         if (!drop) break;
@@ -205,4 +205,10 @@ export class LogStream implements Incoming {
     if (drop) this.#take(held.buffer, held.entries, held.next, true);
     this.#resume?.();
   }
+}
+
+/** Shows the whole memory of a message. */
+function viewOf(room: LogStreamRoom, { buffer }: Buffer): DataView {
+  if (room.view.buffer !== buffer) room.view = new DataView(buffer);
+  return room.view;
 }

@@ -18,11 +18,11 @@ export class MessageCounts {
       if (repeated[i] !== 21) continue;
       const pair = entry.readPair(repeated, i);
       if (entry.text(pair, 1) !== filterName || !pair.has(2)) continue;
-      pair.read(entry.reader, pair.starts[2]!, pair.ends[2]!);
+      pair.read(entry.reader, pair.start(2), pair.end(2));
       if (!entry.text(pair, 1).endsWith(filterObject)) continue;
       const counts = this.#counts;
       // Where both counts are 0, an Any has no value.
-      if (pair.has(2)) counts.read(entry.reader, pair.starts[2]!, pair.ends[2]!);
+      if (pair.has(2)) counts.read(entry.reader, pair.start(2), pair.end(2));
       else counts.clear();
       if (request.messages >= 0) bag.set(request.messages, entry.number(counts, 1));
       if (response.messages >= 0) bag.set(response.messages, entry.number(counts, 2));

@@ -1,8 +1,12 @@
 import { malformed, type Reader } from "../../protobuf/reader.ts";
+import { PartCache } from "../part-cache.ts";
 import { readProxy, type Proxy } from "./proxy.ts";
 
 /** The most entries of one message: beyond it a small message would keep the hub busy for long. */
 export const maxEntries = 65_536;
+
+/** How many writers are known by the bytes in which they say who they are: a stream that is opened anew says the same again. */
+const knownProxies = 256;
 
 /** An envoy.service.accesslog.v3.StreamAccessLogsMessage, used again for the next. */
 export class LogMessage {
@@ -15,9 +19,13 @@ export class LogMessage {
   tooMany = 0;
   /** Who writes, where the message says so: the first of a stream does. */
   proxy: Proxy | undefined;
+  readonly #proxies = new PartCache(readProxy, knownProxies);
 
-  /** Reads a message; the entries are left as bytes. Throws a `WeirError` where it is malformed. */
-  read(reader: Reader): void {
+  /**
+   * Reads the message that fills the reader; the entries are left as bytes. `view` shows the whole memory of its buffer. Throws a
+   * `WeirError` where it is malformed.
+   */
+  read(reader: Reader, view: DataView): void {
     // The lists keep their length: one that is cut gives its memory back, and is to grow anew each time.
     this.count = 0;
     this.tooMany = 0;
@@ -29,10 +37,15 @@ export class LogMessage {
         continue;
       }
       const { end } = reader;
-      const stop = (reader.end = reader.delimited());
-      if (tag === 0x0a) this.proxy = readProxy(reader);
-      else this.#readEntries(reader, tag === 0x1a);
-      if (reader.pos !== stop) throw malformed("a part is longer than it says", reader.pos);
+      const stop = reader.delimited();
+      if (tag === 0x0a) {
+        this.proxy = this.#proxies.of(reader, view, reader.buffer.byteOffset, reader.pos, stop);
+        reader.pos = stop;
+      } else {
+        reader.end = stop;
+        this.#readEntries(reader, tag === 0x1a);
+        if (reader.pos !== stop) throw malformed("a part is longer than it says", reader.pos);
+      }
       reader.end = end;
     }
   }

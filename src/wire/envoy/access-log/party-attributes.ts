@@ -14,6 +14,10 @@ import { workloadOf, type Workload } from "./workload.ts";
 /** By TLSProperties.TLSVersion. */
 const tlsVersions = [undefined, "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
+/** Under which keys filter state holds the peer: that of the proxy's own filter, and that of the filter in Wasm before it. */
+const downstreamPeer = ["downstream_peer", "wasm.downstream_peer"] as const;
+const upstreamPeer = ["upstream_peer", "wasm.upstream_peer"] as const;
+
 /** Puts into a bag who calls and who is called, and what TLS between them says. */
 export class PartyAttributes {
   readonly #workloads = new PartCache(readPeer);
@@ -40,7 +44,7 @@ export class PartyAttributes {
     let caller: Principal | undefined;
     if (common.has(4)) {
       const tls = this.#tls;
-      tls.read(entry.reader, common.starts[4]!, common.ends[4]!);
+      tls.read(entry.reader, common.start(4), common.end(4));
       entry.put(bag, connection.serverName, tls, 3);
       if (connection.tlsVersion >= 0) bag.set(connection.tlsVersion, tlsVersions[entry.number(tls, 1)]);
       caller = this.#principal(entry, 5);
@@ -55,22 +59,22 @@ export class PartyAttributes {
   /** The workload at the other end, from the filter state of Istio's metadata exchange. */
   #peer(entry: Entry, isInbound: boolean): Workload | undefined {
     const { repeated, repeatedEnd } = entry.common;
-    const name = isInbound ? "downstream_peer" : "upstream_peer";
+    const [name, wasmName] = isInbound ? downstreamPeer : upstreamPeer;
     let found: Workload | undefined;
     for (let i = 0; i < repeatedEnd; i += 3) {
       if (repeated[i] !== 21) continue;
       const pair = entry.readPair(repeated, i);
       const key = entry.text(pair, 1);
-      if ((key !== name && key !== `wasm.${name}`) || !pair.has(2)) continue;
-      found = this.#workloads.of(entry.reader, entry.view, entry.offset, pair.starts[2]!, pair.ends[2]!) ?? found;
+      if ((key !== name && key !== wasmName) || !pair.has(2)) continue;
+      found = this.#workloads.of(entry.reader, entry.view, entry.offset, pair.start(2), pair.end(2)) ?? found;
     }
     return found;
   }
 
   /** Whom a certificate, a field of TLSProperties, says somebody to be; `undefined` where it names nobody. */
   #principal({ reader, view, offset }: Entry, field: number): Principal | undefined {
-    const { starts, ends } = this.#tls;
-    return this.#tls.has(field) ? this.#principals.of(reader, view, offset, starts[field]!, ends[field]!) : undefined;
+    const tls = this.#tls;
+    return tls.has(field) ? this.#principals.of(reader, view, offset, tls.start(field), tls.end(field)) : undefined;
   }
 }
 
