@@ -26,6 +26,8 @@ export default defineAdapter({
     const limiter = createLimiter({ maxKeys, maxKeysPerLimit, dedupMs: dedup, maxDedupIds, maxHolds, seed }, host);
     return {
       quota: (charges) => limiter.quota(charges),
+      // There is no backend that could be away: the hub needs no deadline and no breaker for it.
+      atHand: (charges) => limiter.quota(charges),
       refund: (charges) => limiter.refund(charges),
       holds: (changes) => limiter.holds(changes),
       usage: limiter.usage,

@@ -13,18 +13,18 @@ export class Journal {
     this.#length = 0;
   }
 
-  /** Writes down the state of a place. */
-  note(table: KeyTable, place: number): void {
-    const { width } = table;
-    const page = table.page(place);
-    const o = table.offset(place);
+  /** Writes down the state of a place, which is in `page` from `o` on. */
+  note(table: KeyTable, place: number, page: Float64Array, o: number): void {
+    const { width } = table.counter;
     if (this.#length + width > this.#before.length) {
       const larger = new Float64Array(this.#before.length * 2);
       larger.set(this.#before);
       this.#before = larger;
     }
-    for (let i = 0; i < width; i++) this.#before[this.#length + i] = page[o + i]!;
-    this.#length += width;
+    const before = this.#before;
+    const length = this.#length;
+    for (let i = 0; i < width; i++) before[length + i] = page[o + i]!;
+    this.#length = length + width;
     this.#tables[this.#count] = table;
     this.#places[this.#count++] = place;
   }
@@ -34,8 +34,9 @@ export class Journal {
     while (this.#count > 0) {
       const table = this.#tables[--this.#count]!;
       const place = this.#places[this.#count]!;
-      this.#length -= table.width;
-      table.page(place).set(this.#before.subarray(this.#length, this.#length + table.width), table.offset(place));
+      const { width } = table.counter;
+      this.#length -= width;
+      table.page(place).set(this.#before.subarray(this.#length, this.#length + width), table.offset(place));
     }
   }
 }

@@ -19,8 +19,9 @@ export class KeyTable {
   readonly limit: string;
   readonly algorithm: Algorithm;
   readonly counter: Counter;
+  /** Where behind the start of a key's state it says when it was last asked for. */
+  readonly usedAt: number;
   readonly #seed: number;
-  readonly #usedAt: number;
   readonly #keys: (string | undefined)[] = [];
   readonly #index = new KeyIndex(this.#keys);
   readonly #free: number[] = [];
@@ -32,7 +33,7 @@ export class KeyTable {
     this.algorithm = algorithm;
     this.counter = counter;
     this.width = counter.width + 2;
-    this.#usedAt = counter.width;
+    this.usedAt = counter.width;
     this.#seed = seed;
   }
 
@@ -72,7 +73,7 @@ export class KeyTable {
 
   /** Notes that a key was asked for. */
   use(place: number, now: number): void {
-    this.page(place)[this.offset(place) + this.#usedAt] = now;
+    this.page(place)[this.offset(place) + this.usedAt] = now;
   }
 
   /** Gives a key that is not there a place, with a state of zeros. */
@@ -84,9 +85,9 @@ export class KeyTable {
     this.#index.add(place, hash);
     const page = this.page(place);
     const o = this.offset(place);
-    page.fill(0, o, o + this.#usedAt);
-    page[o + this.#usedAt] = now;
-    page[o + this.#usedAt + 1] = hash;
+    page.fill(0, o, o + this.usedAt);
+    page[o + this.usedAt] = now;
+    page[o + this.usedAt + 1] = hash;
     return place;
   }
 
@@ -101,7 +102,7 @@ export class KeyTable {
       if (this.#keys[place] === undefined) continue;
       const page = this.page(place);
       const o = this.offset(place);
-      if (page[o]! >= now || page[o + this.#usedAt]! >= unusedSince) continue;
+      if (page[o]! >= now || page[o + this.usedAt]! >= unusedSince) continue;
       this.#letGo(place);
       freed++;
     }
@@ -121,7 +122,7 @@ export class KeyTable {
       const page = this.page(place);
       const o = this.offset(place);
       if (this.algorithm === "concurrency" && page[o]! >= now) continue;
-      const usedAt = page[o + this.#usedAt]!;
+      const usedAt = page[o + this.usedAt]!;
       if (usedAt < oldestAt) [oldest, oldestAt] = [place, usedAt];
     }
     if (oldest < 0) return false;
@@ -142,7 +143,7 @@ export class KeyTable {
   /** Makes the state of a place that of a key which nobody has used; it is let go when its turn comes. */
   clear(place: number): void {
     const o = this.offset(place);
-    this.page(place).fill(0, o, o + this.#usedAt);
+    this.page(place).fill(0, o, o + this.usedAt);
   }
 
   #next(): number {
@@ -151,7 +152,7 @@ export class KeyTable {
   }
 
   #letGo(place: number): void {
-    this.#index.remove(place, this.page(place)[this.offset(place) + this.#usedAt + 1]!);
+    this.#index.remove(place, this.page(place)[this.offset(place) + this.usedAt + 1]!);
     this.#keys[place] = undefined;
     this.#free.push(place);
   }

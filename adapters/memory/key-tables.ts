@@ -17,6 +17,9 @@ const tablesWhenFull = 8;
 /** A key that was asked for in this time is busy and never dropped. */
 export const busyMs = 10_000;
 
+/** How many of the limits that were asked for last have their tables at hand: requests mostly have few, and the same ones. */
+const atHand = 4;
+
 /**
  * The tables of all limits, and the bounds that they keep together.
  *
@@ -31,6 +34,10 @@ export class KeyTables {
   readonly #dropped: (limit: string) => void;
   readonly #byLimit: Readonly<Record<Algorithm, Map<string, KeyTable>>>;
   readonly #tables: KeyTable[] = [];
+  /** Limits that were asked for last, each with its table at the same place of the other list. */
+  readonly #lastLimits: Limit[] = [];
+  readonly #lastTables: KeyTable[] = [];
+  #nextLast = 0;
   /** Which table has its turn to make room for the key of another one. */
   #turn = 0;
   #total = 0;
@@ -64,8 +71,15 @@ export class KeyTables {
   }
 
   /** The table of a limit. A limit that counts in another way has another one. */
-  of({ id, algorithm }: Limit): KeyTable {
-    return this.#byLimit[algorithm].get(id) ?? this.#open(id, algorithm);
+  of(limit: Limit): KeyTable {
+    const limits = this.#lastLimits;
+    for (let i = 0; i < limits.length; i++) if (limits[i] === limit) return this.#lastTables[i]!;
+    const { id, algorithm } = limit;
+    const table = this.#byLimit[algorithm].get(id) ?? this.#open(id, algorithm);
+    this.#lastLimits[this.#nextLast] = limit;
+    this.#lastTables[this.#nextLast] = table;
+    this.#nextLast = (this.#nextLast + 1) % atHand;
+    return table;
   }
 
   /** Gives a key that is not in its limit's table a place there, or answers -1: there are as many busy keys as may be. */
@@ -115,8 +129,15 @@ export class KeyTables {
     this.#tidy(other, tidyAlways, now, now - keptMs);
     if (other.size > 0) return;
     this.#byLimit[other.algorithm].delete(other.limit);
+    this.#forgetLast();
     this.#tables[this.#tables.indexOf(other)] = this.#tables.at(-1)!;
     this.#tables.pop();
+  }
+
+  #forgetLast(): void {
+    this.#lastLimits.length = 0;
+    this.#lastTables.length = 0;
+    this.#nextLast = 0;
   }
 
   #nextTable(): KeyTable {

@@ -77,15 +77,17 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
     const { counter } = table;
     const capacity = counter.capacity(limit);
     let place = table.findFor(charge, startOf(limit));
-    if (place < 0) {
+    const isNew = place < 0;
+    if (isNew) {
       if (needed > capacity && charge.spent !== true && !(charge.bestEffort && capacity >= 1))
         return refusedForGood(capacity, 0);
       if (amount === 0) return granted(0, capacity, 0, limit.windowMs);
       place = addKey(limit, key, now);
       if (place < 0) return noRoom(limit.windowMs);
-    } else table.use(place, now);
+    }
     const state = table.page(place);
     const o = table.offset(place);
+    if (!isNew) state[o + table.usedAt] = now;
     const available = counter.available(state, o, limit, now);
     const taken = fitting(charge, available, capacity);
     if (taken < 0) {
@@ -95,7 +97,7 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
       return refused(whole(available, capacity), resetMs, counter.waitMs(state, o, limit, now, wanted));
     }
     if (taken > 0) {
-      if (journaled) journal.note(table, place);
+      if (journaled) journal.note(table, place, state, o);
       counter.take(state, o, limit, now, taken);
     }
     const resetMs = counter.resetMs(state, o, limit, now);
@@ -217,7 +219,9 @@ export function createLimiter(options: LimiterOptions, host: Pick<Host, "now" | 
       let isRefused = false;
       const grants = new Array<Grant>(charges.length);
       for (let i = 0; i < charges.length; i++) {
-        const grant = take(charges[i]!, now, true);
+        // After the last one nothing is left that could refuse.
+        const mayBeUndone = isRefused || i < charges.length - 1;
+        const grant = take(charges[i]!, now, mayBeUndone);
         if (!grant.allowed) isRefused = true;
         grants[i] = grant;
       }

@@ -91,7 +91,8 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
   time: CallTime | undefined;
   readonly #faults: FaultCount;
   readonly #limits: DescriptorLimits;
-  readonly #start: number;
+  /** When the first descriptor was judged; `undefined` where each was judged before, in another request. */
+  #startMs: number | undefined;
   #descriptors = 0;
   #id: DecisionId | undefined;
   #isBroken = false;
@@ -105,7 +106,6 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
     this.#limits = limits;
     this.asked = asked;
     this.each = asked.each === true;
-    this.#start = context.monotonic();
   }
 
   id(): DecisionId {
@@ -114,6 +114,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
 
   add(bag: Bag, asked: DescriptorAsked): void {
     const descriptor = this.#descriptors++;
+    this.#startMs ??= this.context.monotonic();
     const { told } = this.#faults;
     this.#isLasting = asked.override === undefined && this.context.produce === undefined;
     try {
@@ -205,7 +206,8 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
     const { time } = this;
     // It is decided when the limits have answered.
     const end = time?.endMs ?? monotonic();
-    observer.decision(allowed, end - this.#start, undefined, time && end - time.startMs);
+    const start = this.#startMs ?? time?.startMs ?? end;
+    observer.decision(allowed, end - start, undefined, time && end - time.startMs);
     const decision: RateLimitDecision = {
       id: this.id(),
       version: snapshot.version,

@@ -1,6 +1,6 @@
 import type { Observer } from "../../util/observer.ts";
 import type { BufferCounts } from "../buffer/record-buffer.ts";
-import { Cells, counterCell } from "./cells.ts";
+import { type Cell, Cells, counterCell } from "./cells.ts";
 import { Latency } from "./latency.ts";
 import type { RecordCounts } from "../report.ts";
 
@@ -13,19 +13,19 @@ export type HubCounts = ReturnType<typeof createHubCounts>;
  * @param now milliseconds since 1970
  */
 export function createHubCounts(now: () => number) {
+  const callLatency = new Cells((labels) => new Latency(labels));
+  const adapterLatency = new Cells((labels) => new Latency(labels));
   const counters = {
-    calls: new Cells(counterCell),
+    calls: new Cells(timedBy(callLatency)),
     refusals: new Cells(counterCell),
     faults: new Cells(counterCell),
     dropped: new Cells(counterCell),
     callersRefused: new Cells(counterCell),
     quotaRequests: new Cells(counterCell),
-    adapterCalls: new Cells(counterCell),
+    adapterCalls: new Cells(timedBy(adapterLatency)),
     adapterEvents: new Cells(counterCell),
     degraded: new Cells(counterCell),
   };
-  const callLatency = new Cells((labels) => new Latency(labels));
-  const adapterLatency = new Cells((labels) => new Latency(labels));
   // Most decisions are nothing but rules: they are counted once, and put together with the others in a scrape.
   const plainLatency = new Latency([]);
   const phasedLatency = new Latency([]);
@@ -37,8 +37,9 @@ export function createHubCounts(now: () => number) {
 
   const observer: Observer = {
     call(door, method, code, ms) {
-      counters.calls.at(door, method, code).value++;
-      callLatency.at(door, method).observe(ms);
+      const calls = counters.calls.at(door, method, code);
+      calls.value++;
+      calls.latency.observe(ms);
     },
     decision(allowed, ms, asksMs, limitsMs) {
       if (allowed) decisions.allowed++;
@@ -59,8 +60,9 @@ export function createHubCounts(now: () => number) {
       counters.degraded.at(rule, reason).value++;
     },
     adapterCall(adapter, capability, outcome, ms) {
-      counters.adapterCalls.at(adapter, capability, outcome).value++;
-      adapterLatency.at(adapter, capability).observe(ms);
+      const calls = counters.adapterCalls.at(adapter, capability, outcome);
+      calls.value++;
+      calls.latency.observe(ms);
     },
     quotaUse(rule, allowed, denied) {
       if (allowed > 0) counters.quotaRequests.at(rule, "allowed").value += allowed;
@@ -99,4 +101,13 @@ export function createHubCounts(now: () => number) {
     buffered,
     reloads,
   };
+}
+
+/** A series of a counter of calls, with that of their latency, whose labels are the first two of them: found in one look-up. */
+interface TimedCell extends Cell {
+  readonly latency: Latency;
+}
+
+function timedBy(latencies: Cells<Latency>): (labels: readonly string[]) => TimedCell {
+  return (labels) => ({ labels, value: 0, latency: latencies.at(labels[0]!, labels[1]) });
 }

@@ -203,7 +203,7 @@ function asking(places: number) {
     if (forms.isWelcome()) {
       const form = {} as DescriptorForm;
       known.set(form, `${domain} ${Buffer.from(bytes).toString("hex")}`);
-      forms.keep(form, []);
+      forms.keep(view, buffer.byteOffset, request, 0, form, []);
     }
     return undefined;
   };

@@ -39,11 +39,6 @@ export class DescriptorForms {
   readonly #used: Uint8Array;
   /** For each eight slots, the hash of the descriptor that last was not there. */
   readonly #met: Int32Array;
-  /** The lengths and words of the descriptor that was looked for last, as its place has them; those of its domain come first. */
-  readonly #read = new Int32Array(placeWords);
-  /** How many bytes and words of {@link DescriptorForms.#read} the domain has, and its hash. */
-  #domainBytes = 0;
-  #domainWords = 0;
   #domainHash = 0;
   /** Of the descriptor that was looked for last; where it is too long to be kept, its hash is not known. */
   #hash = 0;
@@ -63,31 +58,33 @@ export class DescriptorForms {
    * that `view` shows.
    */
   begin(view: DataView, offset: number, { domainStart, domainEnd }: RateLimitRequest): void {
-    this.#domainBytes = domainEnd - domainStart;
-    this.#domainWords = wordsOf(this.#domainBytes);
-    if (lengthsWords + this.#domainWords > placeWords) return;
-    this.#domainHash = readWords(view, offset + domainStart, offset + domainEnd, this.#read, lengthsWords, 0);
+    this.#domainHash = hashWords(view, offset + domainStart, offset + domainEnd, 0);
   }
 
   /** The place of a descriptor of the request that was begun with, or -1. */
   find(view: DataView, offset: number, request: RateLimitRequest, index: number): number {
-    const start = request.starts[index]!;
-    const end = request.ends[index]!;
-    const descriptorAt = lengthsWords + this.#domainWords;
-    const count = descriptorAt + wordsOf(end - start);
-    this.#isTooLong = count > placeWords;
+    const domain = offset + request.domainStart;
+    const domainEnd = offset + request.domainEnd;
+    const start = offset + request.starts[index]!;
+    const end = offset + request.ends[index]!;
+    const descriptorAt = lengthsWords + wordsOf(domainEnd - domain);
+    this.#isTooLong = descriptorAt + wordsOf(end - start) > placeWords;
     if (this.#isTooLong) return -1;
-    const read = this.#read;
-    const hash = finished(readWords(view, offset + start, offset + end, read, descriptorAt, this.#domainHash));
+    const hash = finished(hashWords(view, start, end, this.#domainHash));
     this.#hash = hash;
-    read[0] = (this.#domainBytes << 16) | (end - start);
+    const lengths = lengthsOf(domainEnd - domain, end - start);
     const tag = tagOf(hash);
     const set = hash & (this.#sets - 1);
+    const slots = this.#slots;
     for (let way = 0; way < ways; way++) {
-      const slot = this.#slots[set * ways + way]!;
+      const slot = slots[set * ways + way]!;
       if ((slot & ~placeMask) !== tag || slot === free) continue;
       const place = (slot & placeMask) - 1;
-      if (!areSame(this.#words, place * placeWords, read, count)) continue;
+      const words = this.#words;
+      const kept = place * placeWords;
+      if (words[kept] !== lengths) continue;
+      if (!areWords(words, kept + descriptorAt, view, start, end)) continue;
+      if (!areWords(words, kept + lengthsWords, view, domain, domainEnd)) continue;
       this.#use(set, way);
       return place;
     }
@@ -114,7 +111,18 @@ export class DescriptorForms {
   }
 
   /** Keeps the descriptor that was just not found and is welcome. */
-  keep(form: DescriptorForm, attributes: readonly string[]): void {
+  keep(
+    view: DataView,
+    offset: number,
+    request: RateLimitRequest,
+    index: number,
+    form: DescriptorForm,
+    attributes: readonly string[],
+  ): void {
+    const domain = offset + request.domainStart;
+    const domainEnd = offset + request.domainEnd;
+    const start = offset + request.starts[index]!;
+    const end = offset + request.ends[index]!;
     const set = this.#hash & (this.#sets - 1);
     const freeWay = this.#freeWay(set);
     const at = set * ways + (freeWay >= 0 ? freeWay : this.#idleWay(set));
@@ -123,8 +131,10 @@ export class DescriptorForms {
     this.#slots[at] = tagOf(this.#hash) | (place + 1);
     this.#forms[place] = form;
     this.#attributes[place] = attributes;
-    // What is behind the end of a shorter one is not looked at: the lengths come first.
-    this.#words.set(this.#read, place * placeWords);
+    const kept = place * placeWords;
+    this.#words[kept] = lengthsOf(domainEnd - domain, end - start);
+    putWords(this.#words, kept + lengthsWords, view, domain, domainEnd);
+    putWords(this.#words, kept + lengthsWords + wordsOf(domainEnd - domain), view, start, end);
   }
 
   #freeWay(set: number): number {
@@ -150,32 +160,66 @@ function tagOf(hash: number): number {
   return hash & ~placeMask;
 }
 
-/** How many words {@link readWords} makes of so many bytes. */
+function lengthsOf(domain: number, descriptor: number): number {
+  return (domain << 16) | descriptor;
+}
+
+/**
+ * How many words so many bytes are. They are hashed and compared four bytes at a step; the last word is that of the last
+ * four bytes, whichever of them the one before it has too. From words and length follow the bytes.
+ */
 function wordsOf(bytes: number): number {
   return (bytes + 3) >>> 2;
 }
 
-/**
- * Reads bytes as words, which are compared and hashed four bytes at a step, and gives their hash. The last word is that
- * of the last four bytes, whichever of them the one before it has too. From words and length follow the bytes.
- */
-function readWords(view: DataView, start: number, end: number, words: Int32Array, at: number, seed: number): number {
-  let hash = seed ^ (end - start);
-  let to = at;
+/** The last word, of bytes of which there is at least one. */
+function lastWord(view: DataView, start: number, end: number): number {
+  if (end - start >= 4) return view.getInt32(end - 4, true);
   let word = 0;
-  let from = start;
-  for (; from <= end - 4; from += 4) {
-    word = view.getInt32(from, true);
-    words[to++] = word;
-    hash = mixed(hash, word);
+  for (let i = start; i < end; i++) word = (word << 8) | view.getUint8(i);
+  return word;
+}
+
+function putWords(words: Int32Array, at: number, view: DataView, start: number, end: number): void {
+  let k = at;
+  let i = start;
+  for (; i <= end - 4; i += 4) words[k++] = view.getInt32(i, true);
+  if (i < end) words[k] = lastWord(view, start, end);
+}
+
+// Both take two words at a step: what a loop does between its steps costs more than a word.
+
+/** Whether bytes are those that were put. */
+function areWords(words: Int32Array, at: number, view: DataView, start: number, end: number): boolean {
+  let k = at;
+  let i = start;
+  for (; i <= end - 8; i += 8) {
+    const first = words[k]! ^ view.getInt32(i, true);
+    const second = words[k + 1]! ^ view.getInt32(i + 4, true);
+    if ((first | second) !== 0) return false;
+    k += 2;
   }
-  if (from < end) {
-    if (end - start >= 4) word = view.getInt32(end - 4, true);
-    else for (; from < end; from++) word = (word << 8) | view.getUint8(from);
-    words[to] = word;
-    hash = mixed(hash, word);
+  if (i <= end - 4) {
+    if (words[k] !== view.getInt32(i, true)) return false;
+    k++;
+    i += 4;
   }
-  return hash;
+  return i === end || words[k] === lastWord(view, start, end);
+}
+
+/** A hash of bytes that goes on from another one, and is to be {@link finished}. */
+function hashWords(view: DataView, start: number, end: number, seed: number): number {
+  let hash = seed ^ (end - start);
+  let i = start;
+  for (; i <= end - 8; i += 8) {
+    hash = mixed(hash, view.getInt32(i, true));
+    hash = mixed(hash, view.getInt32(i + 4, true));
+  }
+  if (i <= end - 4) {
+    hash = mixed(hash, view.getInt32(i, true));
+    i += 4;
+  }
+  return i === end ? hash : mixed(hash, lastWord(view, start, end));
 }
 
 function mixed(hash: number, word: number): number {
@@ -187,18 +231,4 @@ function mixed(hash: number, word: number): number {
 function finished(hash: number): number {
   const product = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
   return product ^ (product >>> 13);
-}
-
-/** Whether the first `count` of some words are those of `kept` from `at` on. */
-function areSame(kept: Int32Array, at: number, words: Int32Array, count: number): boolean {
-  let i = 0;
-  // Four at a step: what a loop does between its steps costs more than one of them.
-  for (; i <= count - 4; i += 4) {
-    const k = at + i;
-    const low = (kept[k]! ^ words[i]!) | (kept[k + 1]! ^ words[i + 1]!);
-    const high = (kept[k + 2]! ^ words[i + 2]!) | (kept[k + 3]! ^ words[i + 3]!);
-    if ((low | high) !== 0) return false;
-  }
-  for (; i < count; i++) if (kept[at + i] !== words[i]) return false;
-  return true;
 }

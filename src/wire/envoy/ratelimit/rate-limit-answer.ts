@@ -1,7 +1,7 @@
 import type { LimitState } from "../../../runtime/decision.ts";
 import type { RateLimitDecision } from "../../../runtime/rate-limit-decision.ts";
 import { writeDuration } from "../../protobuf/duration.ts";
-import { Writer } from "../../protobuf/writer.ts";
+import { putVarint, Writer } from "../../protobuf/writer.ts";
 import type { Field } from "../../rate-limit-fields.ts";
 import { writeDecisionMetadata } from "../decision-metadata.ts";
 import { unitsOf } from "./rate-limit-unit.ts";
@@ -24,8 +24,8 @@ const maxKept = 1024;
 interface Passes {
   readonly version: string;
   readonly bytes: Uint8Array;
-  /** The same memory by two bytes, and where among them the decision's id stands. */
-  readonly pairs: Uint16Array;
+  /** The same memory by eight bytes, and where among them the decision's id stands. */
+  readonly words: Float64Array;
   readonly idAt: number;
 }
 
@@ -55,8 +55,9 @@ export class RateLimitAnswer {
     for (let i = 0; i < descriptors.length; i++) {
       const { allowed: within, limits } = descriptors[i]!;
       const status = writer.open(2);
-      writer.uint32(1, within ? code.ok : code.overLimit);
-      if (limits.length > 0) this.#writeState(limits.length === 1 ? limits[0]! : nearest(limits), i);
+      const told = within ? code.ok : code.overLimit;
+      if (limits.length === 0) writer.uint32(1, told);
+      else this.#writeState(told, limits.length === 1 ? limits[0]! : nearest(limits), i);
       writer.close(status);
     }
     for (const [name, value] of fields) writeHeader(writer, name, value);
@@ -76,18 +77,28 @@ export class RateLimitAnswer {
       return;
     }
     if (this.#passes?.version !== version) this.#passes = passesOf(version);
-    const { bytes, pairs, idAt } = this.#passes;
-    id.write(pairs, idAt);
+    const { bytes, words, idAt } = this.#passes;
+    id.write(words, idAt);
     writer.append(bytes);
   }
 
-  #writeState(state: LimitState, descriptor: number): void {
+  #writeState(told: number, state: LimitState, descriptor: number): void {
     const writer = this.#writer;
     let limit = this.#last[descriptor];
     if (limit === undefined || !isOf(limit, state)) this.#last[descriptor] = limit = this.#limitOf(state);
-    writer.append(limit.bytes);
     const remaining = Math.min(maxUint32, Math.floor(state.remaining));
-    if (remaining > 0) writer.uint32(3, remaining);
+    // By hand, since nearly every status has these fields.
+    const bytes = writer.room(2 + limit.bytes.length + 6);
+    let { end } = writer;
+    bytes[end] = 0x08;
+    bytes[end + 1] = told;
+    bytes.set(limit.bytes, end + 2);
+    end += 2 + limit.bytes.length;
+    if (remaining > 0) {
+      bytes[end] = 0x18;
+      end = putVarint(bytes, end + 1, remaining);
+    }
+    writer.end = end;
     writeDuration(writer, 4, state.resetMs);
   }
 
@@ -142,10 +153,10 @@ function passesOf(version: string): Passes {
   writeDecisionMetadata(writer, 6, { id, version, rules: [], observed: [] });
   const message = Buffer.from(writer.finish());
   const at = message.indexOf(id);
-  // Placed so that the id begins at an even address.
-  const start = at % 2;
-  const pairs = new Uint16Array(Math.ceil((start + message.length) / 2));
-  const bytes = new Uint8Array(pairs.buffer, start, message.length);
+  // Placed so that the id begins with a word.
+  const start = (8 - (at % 8)) % 8;
+  const words = new Float64Array(Math.ceil((start + message.length) / 8));
+  const bytes = new Uint8Array(words.buffer, start, message.length);
   bytes.set(message);
-  return { version, bytes, pairs, idAt: (start + at) / 2 };
+  return { version, bytes, words, idAt: (start + at) / 8 };
 }

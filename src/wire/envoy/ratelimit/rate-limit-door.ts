@@ -95,7 +95,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
       const isPlain = descriptor.override === undefined && !isNegative;
       if (place >= 0 || !mayBeKnown || !isPlain || !forms.isWelcome()) continue;
       const form = judgement.form();
-      if (form !== undefined) forms.keep(form, attributesOf(filler, buffer));
+      if (form !== undefined) forms.keep(view, offset, request, i, form, attributesOf(filler, buffer));
     }
     return judgement.decide();
   }
