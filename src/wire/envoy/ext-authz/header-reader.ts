@@ -32,16 +32,19 @@ export class HeaderReader {
     this.#all = undefined;
   }
 
+  /** Steps over entries of `headers` that come next and that nobody reads, those that can be told at a glance. */
+  skipUnread(reader: Reader, view: DataView, offset: number, table: RequestTable): void {
+    if (table.allHeaders) return;
+    reader.pos = table.headerNames.skipOthers(view, offset + reader.pos, offset + reader.end, httpTags.header) - offset;
+  }
+
   /**
-   * Reads the entry of `headers` that the reader has begun, and those that follow and that nobody reads. Of several entries
-   * of a name the last counts, as in any map. `view` shows the whole memory of the reader's buffer, which begins there at
-   * `offset`.
+   * Reads the entry of `headers` that the reader has begun. Of several entries of a name the last counts, as in any map.
+   * `view` shows the whole memory of the reader's buffer, which begins there at `offset`.
    */
   entry(reader: Reader, view: DataView, offset: number, bag: Bag, table: RequestTable): void {
     this.#pair.read(reader, reader.valueEnd);
     this.#take(reader.buffer, view, offset, bag, table, false);
-    if (table.allHeaders) return;
-    reader.pos = table.headerNames.skipOthers(view, offset + reader.pos, offset + reader.end, httpTags.header) - offset;
   }
 
   /** Reads the HeaderMap that the reader has begun. Several headers of a name are joined, as Envoy joins them in `headers`. */

@@ -182,8 +182,13 @@ export class RequestDecoder {
   #http(table: RequestTable): void {
     const reader = this.#reader;
     const { httpTexts } = table;
+    const { buffer } = reader;
     this.#decoded.isHttp = true;
     while (reader.more) {
+      if (buffer[reader.pos] === httpTags.header) {
+        this.#headers.skipUnread(reader, this.#view, this.#offset, table);
+        if (!reader.more) break;
+      }
       const tag = reader.field();
       const slot = tag < httpTexts.length ? httpTexts[tag]! : special;
       if (slot >= 0) this.#set(slot);
