@@ -16,6 +16,10 @@ export class AddressReader {
    * address that is no IP address (a pipe, a listener inside Envoy) leaves them as they are.
    */
   read(reader: Reader, stop: number, bag: Bag, ip: number, port: number): void {
+    if (this.#usual(reader.buffer, reader.pos, stop, bag, ip, port)) {
+      reader.pos = stop;
+      return;
+    }
     const { end } = reader;
     reader.end = stop;
     while (reader.more) {
@@ -41,6 +45,26 @@ export class AddressReader {
     reader.end = end;
   }
 
+  /** Reads the usual form: a SocketAddress of address and port, in this order, each with a length of one byte. */
+  #usual(buffer: Buffer, start: number, stop: number, bag: Bag, ip: number, port: number): boolean {
+    const length = stop - start - 2;
+    if (length < 6 || length > 0x7f || buffer[start] !== 0x0a || buffer[start + 1] !== length) return false;
+    const address = start + 4;
+    const addressEnd = address + buffer[start + 3]!;
+    const portBytes = stop - addressEnd - 1;
+    if (buffer[start + 2] !== 0x12 || portBytes < 1 || portBytes > 3 || buffer[addressEnd] !== 0x18) return false;
+    let number = 0;
+    for (let i = 0; i < portBytes; i++) {
+      const byte = buffer[addressEnd + 1 + i]!;
+      // All but the last byte of a varint have the highest bit.
+      if (byte > 0x7f !== i < portBytes - 1) return false;
+      number |= (byte & 0x7f) << (7 * i);
+    }
+    if (ip >= 0) bag.set(ip, this.#address(buffer, address, addressEnd));
+    if (port >= 0) bag.set(port, number);
+    return true;
+  }
+
   #address(buffer: Buffer, start: number, end: number): Ip | Fault | undefined {
     if (start === end) return undefined;
     if (this.#isFour(buffer, start, end)) return this.#cache.address(this.#four, this.#fourView, 0, 4);
@@ -51,23 +75,28 @@ export class AddressReader {
   /** Reads `10.1.2.3` into {@link AddressReader.#four}. `false` for any other text, also of an address. */
   #isFour(buffer: Buffer, start: number, end: number): boolean {
     if (end - start > 15) return false;
-    let part = 0;
-    let value = -1;
+    let address = 0;
+    let dots = 0;
+    let value = 0;
+    let digits = 0;
     for (let i = start; i < end; i++) {
-      const byte = buffer[i]!;
-      if (byte === 0x2e) {
-        if (value < 0 || part > 2) return false;
-        this.#four[part++] = value;
-        value = -1;
-      } else if (byte >= 0x30 && byte <= 0x39) {
+      const digit = buffer[i]! - 0x30;
+      if (digit >= 0 && digit <= 9) {
         // No digit may follow a leading 0: some read 010 as 8.
-        if (value === 0) return false;
-        value = (value < 0 ? 0 : value * 10) + byte - 0x30;
+        if (digits > 0 && value === 0) return false;
+        value = value * 10 + digit;
+        digits++;
         if (value > 255) return false;
-      } else return false;
+      } else {
+        if (digit !== 0x2e - 0x30 || digits === 0) return false;
+        address = (address << 8) | value;
+        dots++;
+        value = 0;
+        digits = 0;
+      }
     }
-    if (part !== 3 || value < 0) return false;
-    this.#four[3] = value;
+    if (dots !== 3 || digits === 0) return false;
+    this.#fourView.setInt32(0, (address << 8) | value);
     return true;
   }
 }
