@@ -241,3 +241,50 @@ function told(bag: Bag): unknown {
   const { slots, dynamic, whole } = bag.reads();
   return [[...slots], dynamic, whole];
 }
+
+test("bits of what a bag holds say of each slot whether the request brought it", (t) => {
+  const given = fc.record({
+    /** More slots than a word of bits has. */
+    held: fc.array(fc.option(fc.constantFrom("a", "", new Fault("wrong"))), { minLength: 1, maxLength: 70 }),
+    derived: fc.array(fc.nat(69)),
+    number: fc.option(fc.nat(19), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(given, ({ held, derived, number }) => {
+      const layout = numberedLayout(20);
+      held.forEach((_, i) => layout.declare(`own.${i}`, "string"));
+      const bag = new Bag(layout);
+      held.forEach((value, i) => bag.set(layout.find(`own.${i}`)!, value ?? undefined));
+      if (number !== undefined) bag.setNumbered(number);
+      for (const i of derived) if (i < held.length) bag.markDerived(layout.find(`own.${i}`)!);
+      const bits = new Uint32Array((layout.size + 31) >>> 5).fill(0xffff_ffff);
+      bag.markGiven(bits);
+      const marked = (slot: number): boolean => (bits[slot >>> 5]! & (1 << (slot & 31))) !== 0;
+      for (const { index } of layout.slots) t.is(marked(index), bag.isGiven(index));
+      t.deepEqual(readSlots(bag), []);
+    }),
+    { numRuns: fuzzRuns(100) },
+  );
+});
+
+test("a bag that is given values anew holds these alone, and gives back the list that it held", (t) => {
+  const layout = numberedLayout(20);
+  const name = layout.numbered!.slot;
+  const other = layout.declare("own.other", "string");
+  const bag = new Bag(layout);
+  bag.setNumbered(3);
+  bag.set(other, "before");
+  bag.markDerived(other);
+  bag.get(other);
+  const values = new Array<string | undefined>(layout.size).fill(undefined);
+  values[other] = "after";
+  const before = bag.refill(values);
+  t.is(before.length, layout.size);
+  t.is(before[other], "before");
+  t.is(bag.peek(name), undefined);
+  t.is(bag.getNumber(name), -1);
+  bag.clearReads();
+  t.is(bag.peek(other), "after");
+  t.true(bag.isGiven(other));
+  t.deepEqual(readSlots(bag), []);
+});

@@ -23,6 +23,8 @@ const kinds = {
   contains: 6,
   isOneOf: 7,
 } as const;
+// What a module has for itself is a constant to V8, what it exports is read each time.
+const width = conditionWidth;
 const kindBits = 0b111;
 const negatedBit = 0b1000;
 const slotShift = 4;
@@ -42,11 +44,13 @@ export class ConditionTable {
   /** Each function once. */
   readonly #functions: Condition[] = [];
   readonly #pairs = new RecentPairs();
-  /** The numbers of shared conditions; by their order the request that each was last evaluated for, and what it gave. */
+  /** The numbers of shared conditions; by their order, whether each was evaluated for this request, and what it gave. */
   readonly #shared: Int32Array;
-  readonly #evaluated: Int32Array;
+  readonly #isEvaluated: Uint8Array;
   readonly #outcomes: (boolean | undefined | Fault)[] = [];
-  #request = 0;
+  /** Which of them were. */
+  readonly #evaluated: Int32Array;
+  #count = 0;
 
   /**
    * `numbers` is given those of each condition, {@link conditionWidth} of them: the first is its kind, the third says what
@@ -88,25 +92,23 @@ export class ConditionTable {
     }
     this.#lists = new TextLists(lists);
     this.#shared = new Int32Array(ofShared);
+    this.#isEvaluated = new Uint8Array(this.#outcomes.length);
     this.#evaluated = new Int32Array(this.#outcomes.length);
   }
 
   /** A request begins: what shared conditions gave before is forgotten. */
   begin(): void {
-    if (this.#request === 0x3fff_ffff) {
-      this.#evaluated.fill(0);
-      this.#request = 0;
-    }
-    this.#request++;
+    while (this.#count > 0) this.#isEvaluated[this.#evaluated[--this.#count]!] = 0;
   }
 
   /** The same as `evaluate` of the condition whose numbers stand there. */
   evaluate(numbers: Int32Array, at: number, bag: Bag): boolean | undefined | Fault {
     if (numbers[at] !== kinds.shared) return this.#evaluate(numbers, at, bag);
     const place = numbers[at + 1]!;
-    if (this.#evaluated[place] === this.#request) return this.#outcomes[place];
-    const outcome = this.#evaluate(this.#shared, place * conditionWidth, bag);
-    this.#evaluated[place] = this.#request;
+    if (this.#isEvaluated[place] !== 0) return this.#outcomes[place];
+    const outcome = this.#evaluate(this.#shared, place * width, bag);
+    this.#isEvaluated[place] = 1;
+    this.#evaluated[this.#count++] = place;
     this.#outcomes[place] = outcome;
     return outcome;
   }
