@@ -47,6 +47,12 @@ export interface CallTime {
   endMs: number | undefined;
 }
 
+/** Until when an answer is of use. Read only where an answer is waited for: of some callers it takes two clocks. */
+export interface Deadline {
+  /** Milliseconds since 1970. */
+  readonly deadlineMs?: number | undefined;
+}
+
 /** The signal of a call, made only when the adapter looks at it. */
 class LazyCall implements Call, Placed {
   place = -1;
@@ -113,25 +119,25 @@ export class AdapterCalls {
     return this.#breaker.isOpen;
   }
 
-  /** Asks for a verdict. `deadlineMs` (since 1970) shortens the time that the call may take. */
-  check(input: object, deadlineMs?: number, trace?: CallTrace): Verdict | Failure | Promise<Verdict | Failure> {
-    if (trace !== undefined) return trace.call(this.name, "check", () => this.#run(checking, input, deadlineMs));
-    return this.#run(checking, input, deadlineMs);
+  /** Asks for a verdict. A deadline shortens the time that the call may take. */
+  check(input: object, deadline?: Deadline, trace?: CallTrace): Verdict | Failure | Promise<Verdict | Failure> {
+    if (trace !== undefined) return trace.call(this.name, "check", () => this.#run(checking, input, deadline));
+    return this.#run(checking, input, deadline);
   }
 
   /** Takes from limits, all or nothing. */
   quota(
     charges: readonly Charge[],
-    deadlineMs?: number,
+    deadline?: Deadline,
     trace?: CallTrace,
     time?: CallTime,
   ): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
-    if (trace !== undefined) return trace.call(this.name, "quota", () => this.quota(charges, deadlineMs));
+    if (trace !== undefined) return trace.call(this.name, "quota", () => this.quota(charges, deadline));
     if (this.#options.instance.atHand !== undefined) {
       const grants = this.#quotaAtHand(charges, time);
       if (grants !== undefined) return grants;
     }
-    return this.#run(charging, charges, deadlineMs, time);
+    return this.#run(charging, charges, deadline, time);
   }
 
   /** Gives back. What cannot be given back is counted, so nobody has to wait for the promise. It never rejects. */
@@ -192,7 +198,7 @@ export class AdapterCalls {
     }
   }
 
-  #run<A, T>(use: Use<A, T>, asked: A, deadlineMs?: number, time?: CallTime): T | Failure | Promise<T | Failure> {
+  #run<A, T>(use: Use<A, T>, asked: A, deadline?: Deadline, time?: CallTime): T | Failure | Promise<T | Failure> {
     const { instance, monotonic } = this.#options;
     const { capability } = use;
     if (this.#waiting.size >= this.#maxWaiting) return this.#ended(capability, new Failure("busy"), 0);
@@ -206,7 +212,7 @@ export class AdapterCalls {
       this.#breaker.done(true);
       return this.#ended(capability, new Failure("fault", error), monotonic() - start);
     }
-    if (isPromise(answer)) return this.#wait(use, asked, answer, call, start, deadlineMs);
+    if (isPromise(answer)) return this.#wait(use, asked, answer, call, start, deadline?.deadlineMs);
     this.#breaker.done(true);
     const result = judged(use, asked, answer);
     const end = monotonic();

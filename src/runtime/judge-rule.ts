@@ -51,7 +51,7 @@ export function judgeAsk(
     judgement.refuse(rule, codes.permissionDenied, rule.message ?? `${rule.id} needs the input ${input.name}`);
     return undefined;
   }
-  const verdict = context.callsOf(rule.ask).check(input, asked.deadlineMs, asked.trace);
+  const verdict = context.callsOf(rule.ask).check(input, asked, asked.trace);
   if (verdict instanceof Promise) return verdict.then((settled) => takeVerdict(judgement, prepared, settled));
   takeVerdict(judgement, prepared, verdict);
   return undefined;

@@ -1,4 +1,5 @@
 import type { Bag } from "../attributes/bag.ts";
+import type { Deadline } from "./adapter-call.ts";
 import type { Decision, LimitState } from "./decision.ts";
 import type { DecisionId } from "./decision-id.ts";
 import type { DescriptorForm } from "./limits/descriptor-form.ts";
@@ -12,8 +13,8 @@ export interface RateLimitAsked {
    * counts. Default: all or nothing.
    */
   readonly each?: boolean;
-  /** Epoch milliseconds until which an answer is of use. */
-  readonly deadlineMs?: number | undefined;
+  /** Until when an answer is of use. */
+  readonly deadline?: Deadline | undefined;
   /** What carried the call, where its trace context may be read. */
   readonly carrier?: TraceCarrier | undefined;
   /** Told of the calls to adapters that the decision makes. */

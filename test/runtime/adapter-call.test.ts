@@ -94,13 +94,32 @@ test("what an instance has at hand is answered while its breaker is open, and do
 test("a caller's deadline shortens a call, but says nothing of the adapter", async (t) => {
   const { calls, clock, kindOf } = calling({ check: () => new Promise(() => undefined) });
   for (let i = 0; i < 5; i++) {
-    const answer = kindOf(calls.check({}, clock.now() + 10));
+    const answer = kindOf(calls.check({}, { deadlineMs: clock.now() + 10 }));
     await clock.advance(10);
     t.is(await answer, "timeout");
   }
-  const answer = kindOf(calls.check({}, clock.now() - 10));
+  const answer = kindOf(calls.check({}, { deadlineMs: clock.now() - 10 }));
   await clock.advance(0);
   t.is(await answer, "timeout", "not open: the breaker has not counted them");
+});
+
+test("a deadline is read only where an answer is waited for", async (t) => {
+  let read = 0;
+  const { calls, clock, kindOf } = calling({
+    check: (input) => ((input as { wait?: true }).wait === true ? new Promise(() => undefined) : allow),
+  });
+  const deadline = {
+    get deadlineMs() {
+      read++;
+      return clock.now() + 10;
+    },
+  };
+  t.is(calls.check({}, deadline), allow);
+  t.is(read, 0);
+  const answer = kindOf(calls.check({ wait: true }, deadline));
+  await clock.advance(10);
+  t.is(await answer, "timeout");
+  t.is(read, 1);
 });
 
 test("no more calls wait than may, and those that ignore their deadline still count", async (t) => {

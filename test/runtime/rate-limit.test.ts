@@ -267,6 +267,27 @@ test("a store that does not answer does as onError says", async (t) => {
   }
 });
 
+test("no store is waited for beyond the caller's deadline, be it the only one or one of several", async (t) => {
+  const slow = () => new Promise<never>(() => undefined);
+  for (const [policy, stores] of [
+    ["policy: p\ncheck: [{ name: a, limit: 1/h, at: ratelimit, via: one, onError: deny }]", [store("one", slow)]],
+    [twoStores.replaceAll(" }", ", onError: deny }"), [store("one", slow), store("two", slow)]],
+  ] as const) {
+    const { rateLimit, clock } = await world(
+      policy,
+      stores.map(({ adapter }) => adapter),
+    );
+    let code: number | undefined;
+    const deadline = { deadlineMs: clock.now() + 10 };
+    const decision = rateLimit([[descriptor({ user: "ann", path: "/x" })]], { deadline });
+    void Promise.resolve(decision).then((decided) => (code = decided.code));
+    await clock.advance(9);
+    t.is(code, undefined);
+    await clock.advance(1);
+    t.is(code, 14);
+  }
+});
+
 test("what cannot be given back is counted, and refuses nothing", async (t) => {
   const one = stub("one", { quota: (charges) => charges.map(() => grant({ granted: 0 })) });
   const { rateLimitNow, told } = await world(

@@ -2,7 +2,7 @@ import type { Reads } from "../../attributes/bag.ts";
 import type { LimitRule } from "../../policy/snapshot.ts";
 import type { Charge, Grant } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
-import type { AdapterCalls, CallTime } from "../adapter-call.ts";
+import type { AdapterCalls, CallTime, Deadline } from "../adapter-call.ts";
 import type { CallTrace } from "../call-trace.ts";
 import { Failure } from "../failure.ts";
 import type { CheckContext } from "../judgement.ts";
@@ -31,8 +31,8 @@ interface Batch {
 
 /** What a decision says to the calls that it makes. */
 interface Asking {
-  readonly deadlineMs?: number | undefined;
-  readonly trace?: CallTrace | undefined;
+  readonly deadline: Deadline | undefined;
+  readonly trace: CallTrace | undefined;
 }
 
 /** The batches of a decision, in the order in which they are charged. */
@@ -64,29 +64,34 @@ export function isRefused({ rule, answer }: Wish): boolean {
 export function chargeAll(
   wishes: readonly Wish[],
   context: CheckContext,
-  asking: Asking,
+  deadline: Deadline | undefined,
+  trace: CallTrace | undefined,
   time?: CallTime,
 ): void | Promise<void> {
   const { use } = context;
-  const charged = chargeInTurn(wishes, context, asking, time);
+  const charged = chargeInTurn(wishes, context, deadline, trace, time);
   return charged instanceof Promise ? charged.then(() => use.charged(wishes)) : use.charged(wishes);
 }
 
 function chargeInTurn(
   wishes: readonly Wish[],
   { callsOf, local, observer }: CheckContext,
-  asking: Asking,
+  deadline: Deadline | undefined,
+  trace: CallTrace | undefined,
   time: CallTime | undefined,
 ): void | Promise<void> {
   if (wishes.length === 0) return;
   const { via } = wishes[0]!.rule;
-  if (!areAllOf(wishes, via)) return chargeFrom(0, { batches: batchesOf(wishes, callsOf), local, observer, asking });
+  if (!areAllOf(wishes, via)) {
+    const batches = batchesOf(wishes, callsOf);
+    return chargeFrom(0, { batches, local, observer, asking: { deadline, trace } });
+  }
   // Most decisions need one adapter, and most of those answer at once and are not to be charged anywhere else then.
   const calls = callsOf(via);
-  const answer = ask(calls, wishes, local, asking, undefined, time);
+  const answer = ask(calls, wishes, local, deadline, trace, undefined, time);
   const isAnswered = !(answer instanceof Promise || answer instanceof Failure);
   if (isAnswered) return granted(calls, wishes, answer, local);
-  return goOn(0, answer, { batches: [{ calls, wishes }], local, observer, asking });
+  return goOn(0, answer, { batches: [{ calls, wishes }], local, observer, asking: { deadline, trace } });
 }
 
 function areAllOf(wishes: readonly Wish[], via: string): boolean {
@@ -109,7 +114,8 @@ function batchesOf(wishes: readonly Wish[], callsOf: (adapter: string) => Adapte
 function chargeFrom(from: number, charging: Charging): void | Promise<void> {
   if (from === charging.batches.length) return;
   const { calls, wishes, local } = charging.batches[from]!;
-  return goOn(from, ask(calls, wishes, charging.local, charging.asking, local?.charges), charging);
+  const { deadline, trace } = charging.asking;
+  return goOn(from, ask(calls, wishes, charging.local, deadline, trace, local?.charges), charging);
 }
 
 /** Takes the answer to a batch, and charges the next ones. */
@@ -126,13 +132,14 @@ function ask(
   calls: AdapterCalls,
   wishes: readonly Wish[],
   local: LocalLimits,
-  { deadlineMs, trace }: Asking,
+  deadline: Deadline | undefined,
+  trace: CallTrace | undefined,
   charges?: readonly Charge[],
   time?: CallTime,
 ): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
   // A store that may not know of what it is owed would grant too much.
   if (local.isOwed && !payFirst(calls, wishes, local)) return new Failure("busy");
-  return calls.quota(charges ?? wishes.map(chargeOf), deadlineMs, trace, time);
+  return calls.quota(charges ?? wishes.map(chargeOf), deadline, trace, time);
 }
 
 function chargeOf({ charge }: Wish): Charge {

@@ -49,7 +49,7 @@ function chargeInSteps(charges: DescriptorCharges): void | Promise<void> {
 }
 
 function take({ context, asked }: DescriptorCharges, wishes: readonly Wish[], time?: CallTime): void | Promise<void> {
-  return chargeAll(wishes, context, asked, time);
+  return chargeAll(wishes, context, asked.deadline, asked.trace, time);
 }
 
 /** Charges each by itself. One that was granted less than it wanted is over its limit, and what was left is spent. */

@@ -132,14 +132,14 @@ export function charge(judgement: Judgement, wishes: readonly Wish[]): void | Pr
   const observing = wishes.filter(({ rule }) => rule.policy.mode === "observe");
   const enforced = observing.length === 0 ? wishes : wishes.filter(({ rule }) => rule.policy.mode === "enforce");
   const { context, asked } = judgement;
-  const charged = chargeAll(enforced, context, asked);
+  const charged = chargeAll(enforced, context, asked, asked.trace);
   return charged instanceof Promise ? charged.then(() => observe()) : observe();
 
   function observe(): void | Promise<void> {
     settle(judgement, enforced);
     if (observing.length === 0 || enforced.some(isRefused)) return;
     const pending = observing
-      .map((wish) => chargeAll([wish], context, asked))
+      .map((wish) => chargeAll([wish], context, asked, asked.trace))
       .filter((taken) => taken instanceof Promise);
     if (pending.length > 0) return Promise.all(pending).then(() => settle(judgement, observing));
     settle(judgement, observing);

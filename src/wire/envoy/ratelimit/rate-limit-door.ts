@@ -66,7 +66,7 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
     const mayOverride = ratelimit.overrides === "all" || (ratelimit.overrides === "clients" && mayGiveBack);
     const judgement = session.rateLimit({
       each: ratelimit.charge === "each",
-      deadlineMs: call.deadlineMs,
+      deadline: call,
       carrier: call,
     });
     if (mayBeKnown) forms.begin(view, offset, request);
