@@ -129,8 +129,9 @@ export function createReporter(options: ReporterOptions): Reporter {
       index.candidates(bag, visit);
       for (let i = 0; i < policyCount; i++) {
         const policy = policies[i]!;
-        for (const log of policy.logs) if (log.condition.applies(bag)) logs[logCount++] = log;
-        for (const span of policy.spans) if (span.condition.applies(bag)) trace(span, bag);
+        if (policy.logs.length > 0)
+          for (const log of policy.logs) if (log.condition.applies(bag)) logs[logCount++] = log;
+        if (policy.spans.length > 0) for (const span of policy.spans) if (span.condition.applies(bag)) trace(span, bag);
         for (const group of policy.metrics) if (group.condition.applies(bag)) groups[groupCount++] = group;
       }
       // Nothing of a record is done unless all of it can be: its caller may send it again.

@@ -17,6 +17,10 @@ export class SeriesFamily {
   readonly bounds: readonly number[];
   readonly table: LabelTable;
   help: string;
+  readonly #isHistogram: boolean;
+  readonly #isGauge: boolean;
+  /** How many counts a row has. */
+  readonly #width: number;
   /** How many recorders write to it; without any, the family is dropped. */
   recorders = 0;
   /** The row of the series that takes what has no room, or -1. */
@@ -43,6 +47,9 @@ export class SeriesFamily {
     this.name = name;
     this.kind = spec.kind;
     this.bounds = spec.kind === "histogram" ? [...(spec.buckets ?? [])] : [];
+    this.#isHistogram = spec.kind === "histogram";
+    this.#isGauge = spec.kind === "gauge";
+    this.#width = this.bounds.length + 1;
     this.table = table;
     this.help = spec.help;
     this.#seen = new Uint32Array(table.capacity);
@@ -72,18 +79,13 @@ export class SeriesFamily {
   /** Records one sample in a row that has a series. */
   record(row: number, value: number, tick: number): void {
     this.#seen[row] = tick;
-    if (this.kind === "gauge") {
-      this.#values[row] = value;
-      return;
-    }
+    if (this.#isHistogram) {
+      this.#values[row]! += value;
+      this.#counts[(Math.imul(row, this.#width) + bucketOf(this.bounds, value)) | 0]!++;
+      this.observed?.(row, value);
+    } else if (this.#isGauge) this.#values[row] = value;
     // A counter never goes back (OpenMetrics 1.0, "Counter").
-    if (this.kind === "counter") {
-      if (value > 0) this.#values[row]! += value;
-      return;
-    }
-    this.#values[row]! += value;
-    this.#counts[row * (this.bounds.length + 1) + bucketOf(this.bounds, value)]!++;
-    this.observed?.(row, value);
+    else if (value > 0) this.#values[row]! += value;
   }
 
   /** Keeps the trace that a sample is of, as the last one of its counter or bucket. */

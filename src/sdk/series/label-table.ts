@@ -62,16 +62,17 @@ export class LabelTable {
 
   /** The row of a tuple, or -1. `hash` is the sum of its {@link labelHash}es, as 32 bits. */
   find(tuple: Int32Array, hash: number): number {
-    const width = this.names.length;
-    const mask = this.#index.length - 1;
+    const width = tuple.length;
+    const index = this.#index;
+    const mask = index.length - 1;
     const tuples = this.#tuples;
     for (let at = spread(hash) & mask; ; at = (at + 1) & mask) {
-      const row = this.#index[at]! - 1;
+      const row = (index[at]! - 1) | 0;
       if (row < 0) return -1;
       if (this.#hashes[row] !== hash) continue;
-      const start = row * width;
+      const start = Math.imul(row, width);
       let i = 0;
-      while (i < width && tuples[start + i] === tuple[i]) i++;
+      while (i < width && tuples[(start + i) | 0] === tuple[i]) i = (i + 1) | 0;
       if (i === width) return row;
     }
   }

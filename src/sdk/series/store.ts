@@ -104,30 +104,35 @@ export class SeriesStore {
     this.#options.checkNames?.(group, prefix);
     const table = this.#table(group.labels);
     const families = group.metrics.map((spec) => this.#open(spec, prefix + spec.name, table));
-    const remembered = group.labels.map((): string | undefined => undefined);
+    // What the labels said last. All are texts from the start, since to compare texts with anything else costs more.
+    const remembered = group.labels.map(() => "");
     const interner = this.#interner;
     const width = group.labels.length;
     const tuple = new Int32Array(width);
     let hash = hashOf(tuple);
-    let version = interner.version;
+    // That of the interner when all labels were looked up: with another one none counts that is remembered.
+    let version = -1;
     let closed = false;
 
     return {
       record: (labels, values, exemplar) => {
-        if (version !== interner.version) {
-          remembered.fill(undefined);
-          version = interner.version;
-        }
+        const isVoid = version !== interner.version;
+        let sum = hash | 0;
         for (let i = 0; i < width; i++) {
           const text = labels[i]!;
-          if (text === remembered[i]) continue;
+          if (text === remembered[i] && !isVoid) continue;
           const id = interner.find(text);
-          if (id === undefined) return this.#recordNew(table, families, labels, values, exemplar);
+          if (id === undefined) {
+            hash = sum;
+            return this.#recordNew(table, families, labels, values, exemplar);
+          }
           remembered[i] = text;
-          hash = (hash - labelHash(i, tuple[i]!) + labelHash(i, id)) | 0;
+          sum = (((sum - labelHash(i, tuple[i]!)) | 0) + labelHash(i, id)) | 0;
           tuple[i] = id;
         }
-        const row = table.find(tuple, hash);
+        hash = sum;
+        if (isVoid) version = interner.version;
+        const row = table.find(tuple, sum);
         if (row < 0) return this.#recordNew(table, families, labels, values, exemplar);
         this.#recordIn(row, families, values, exemplar);
       },

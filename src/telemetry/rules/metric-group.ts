@@ -108,32 +108,29 @@ export function prepareMetrics(
 /** Evaluates the labels of a group into one array that is used again and again. */
 class LabelReader {
   readonly #texts: string[];
-  /** Labels that are attributes: their positions, and the slots in the same order. */
-  readonly #positions: Int32Array;
+  /** By label: the slot of the attribute that it is; -1 where it is none. */
   readonly #slots: Int32Array;
   readonly #computed: { readonly position: number; readonly value: Expression }[] = [];
   readonly #condition: Condition;
 
   constructor(labels: MetricRule["labels"], condition: Condition) {
     this.#condition = condition;
-    const attributes: { readonly position: number; readonly slot: number }[] = [];
     this.#texts = labels.map(({ value }, position) => {
       if (value.constant !== undefined) return labelText(value.constant.value);
       if (value.slot === undefined) this.#computed.push({ position, value });
-      else attributes.push({ position, slot: value.slot });
       return unknownLabel;
     });
-    this.#positions = Int32Array.from(attributes, ({ position }) => position);
-    this.#slots = Int32Array.from(attributes, ({ slot }) => slot);
+    this.#slots = Int32Array.from(labels, ({ value }) => (value.constant === undefined ? (value.slot ?? -1) : -1));
   }
 
   read(bag: Bag): readonly string[] {
     const texts = this.#texts;
-    const positions = this.#positions;
     const slots = this.#slots;
     for (let i = 0; i < slots.length; i++) {
-      const value = bag.peek(slots[i]!);
-      texts[positions[i]!] = typeof value === "string" ? value : this.#text(value);
+      const slot = slots[i]!;
+      if (slot < 0) continue;
+      const value = bag.peek(slot);
+      texts[i] = typeof value === "string" ? value : this.#text(value);
     }
     const computed = this.#computed;
     for (let i = 0; i < computed.length; i++) {
@@ -155,30 +152,42 @@ class LabelReader {
 /** Evaluates the value of one metric. */
 class ValueReader {
   readonly #rule: MetricRule;
+  readonly #expression: Expression | undefined;
   readonly #slot: number;
+  readonly #unit: "s" | "ms";
+  readonly #isCounter: boolean;
   readonly #observer: Observer;
 
   constructor(rule: MetricRule, observer: Observer) {
     this.#rule = rule;
+    this.#expression = rule.value;
     this.#slot = rule.value?.slot ?? -1;
+    this.#unit = rule.unit;
+    this.#isCounter = rule.type === "counter";
     this.#observer = observer;
   }
 
   /** The sample; `NaN` when there is none. While a request is not over, what is absent may yet come: that is not counted. */
   read(bag: Bag, isOver: boolean): number {
-    const expression = this.#rule.value;
+    const expression = this.#expression;
     if (expression === undefined) return 1;
     const value = this.#slot < 0 ? expression.evaluate(bag) : bag.peek(this.#slot);
+    const sample = sampleNumber(value, this.#unit);
+    // Only what is finite is left by itself. What is out of the ordinary is asked for last: it costs more than all before.
+    if (sample - sample === 0 && (sample >= 0 || !this.#isCounter)) return sample;
+    return this.#unusual(value, sample, isOver);
+  }
+
+  #unusual(value: unknown, sample: number, isOver: boolean): number {
     if (value === undefined && !isOver) return NaN;
     if (value === undefined || value instanceof Fault) {
       this.#observer.ruleFault(this.#rule.id, "value", value === undefined ? "absence" : "fault");
       return NaN;
     }
-    const sample = sampleNumber(value, this.#rule.unit);
     if (this.#rule.type === "gauge") return Number.isNaN(sample) ? this.#drop("not_a_number") : sample;
     // One infinity would stay in a sum for ever, and a counter never goes back.
     if (!Number.isFinite(sample)) return this.#drop("not_a_number");
-    return this.#rule.type === "counter" && sample < 0 ? this.#drop("negative") : sample;
+    return this.#drop("negative");
   }
 
   #drop(reason: string): number {

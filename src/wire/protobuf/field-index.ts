@@ -5,6 +5,9 @@ export const want = { nothing: 0, varint: 1, delimited: 2, repeated: 3 } as cons
 
 export type Want = (typeof want)[keyof typeof want];
 
+/** The same as numbers of this file, which the machine code of the walk holds; those of an object it looks up each time. */
+const { varint, delimited, repeated: each } = want;
+
 /** What is kept of a field, four numbers one after the other: what is wanted, in which message it came last, begin, end. */
 const fieldShift = 2;
 const round = 1;
@@ -65,45 +68,55 @@ export class FieldIndex {
     const places = this.#places;
     const message = this.#round;
     reader.end = to;
-    let pos = from;
-    while (pos < to) {
+    // `| 0` tells the compiler that no step overflows.
+    const last = to | 0;
+    let pos = from | 0;
+    while (pos < last) {
       // Tags and lengths of one byte and of two, and varints, are read here; all else, and what is wrong, by the reader.
-      let next = pos + 1;
+      let next = (pos + 1) | 0;
       let tag = buffer[pos]!;
-      if (tag > 0x7f && next < to) tag = (tag & 0x7f) | (buffer[next++]! << 7);
-      const at = (tag >>> 3) << fieldShift;
-      const isShort = tag > 7 && tag < 0x4000 && next < to;
-      if (isShort && (tag & 7) === 2) {
-        let length = buffer[next++]!;
-        if (length > 0x7f && next < to) length = (length & 0x7f) | (buffer[next++]! << 7);
-        const stop = next + length;
-        if (length < 0x4000 && stop <= to) {
-          if (at < places.length) {
-            const wanted = places[at]!;
-            if (wanted === want.delimited) {
+      if (tag > 0x7f && next < last) {
+        tag = (tag & 0x7f) | (buffer[next]! << 7);
+        next = (next + 1) | 0;
+      }
+      if (tag > 7 && tag < 0x4000 && next < last) {
+        const at = (tag >>> 3) << fieldShift;
+        if ((tag & 7) === 2) {
+          let length = buffer[next]!;
+          next = (next + 1) | 0;
+          if (length > 0x7f && next < last) {
+            length = (length & 0x7f) | (buffer[next]! << 7);
+            next = (next + 1) | 0;
+          }
+          const stop = (next + length) | 0;
+          if (length < 0x4000 && stop <= last) {
+            if (at < places.length) {
+              const wanted = places[at]!;
+              if (wanted === delimited) {
+                places[at + round] = message;
+                places[at + start] = next;
+                places[at + end] = stop;
+              } else if (wanted === each) this.#repeat(tag >>> 3, next, stop);
+            }
+            pos = stop;
+            continue;
+          }
+        } else if ((tag & 7) === 0) {
+          let stop = next;
+          while (stop < last && buffer[stop]! > 0x7f) stop = (stop + 1) | 0;
+          if (stop < last && stop - next < 10) {
+            if (at < places.length && places[at] === varint) {
               places[at + round] = message;
               places[at + start] = next;
-              places[at + end] = stop;
-            } else if (wanted === want.repeated) this.#repeat(tag >>> 3, next, stop);
+            }
+            pos = (stop + 1) | 0;
+            continue;
           }
-          pos = stop;
-          continue;
-        }
-      } else if (isShort && (tag & 7) === 0) {
-        let last = next;
-        while (last < to && buffer[last]! > 0x7f) last++;
-        if (last < to && last - next < 10) {
-          if (at < places.length && places[at] === want.varint) {
-            places[at + round] = message;
-            places[at + start] = next;
-          }
-          pos = last + 1;
-          continue;
         }
       }
       reader.pos = pos;
       this.#readField(reader);
-      pos = reader.pos;
+      pos = reader.pos | 0;
     }
     reader.pos = pos;
   }
@@ -115,7 +128,7 @@ export class FieldIndex {
     const places = this.#places;
     const wanted = at < places.length ? places[at]! : want.nothing;
     if ((tag & 7) !== 2) {
-      if (wanted === want.varint && (tag & 7) === 0) {
+      if (wanted === varint && (tag & 7) === 0) {
         places[at + round] = this.#round;
         places[at + start] = reader.pos;
       }
@@ -123,11 +136,11 @@ export class FieldIndex {
       return;
     }
     const stop = reader.delimited();
-    if (wanted === want.delimited) {
+    if (wanted === delimited) {
       places[at + round] = this.#round;
       places[at + start] = reader.pos;
       places[at + end] = stop;
-    } else if (wanted === want.repeated) this.#repeat(tag >>> 3, reader.pos, stop);
+    } else if (wanted === each) this.#repeat(tag >>> 3, reader.pos, stop);
     reader.pos = stop;
   }
 
