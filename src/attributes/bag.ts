@@ -168,7 +168,7 @@ export class Bag {
     const before = this.#values;
     this.#values = values;
     this.#number = this.#pending = -1;
-    if (this.#derived.length > 0) this.#derived.length = 0;
+    this.#clearDerived();
     this.clearReads();
     return before;
   }
@@ -196,7 +196,7 @@ export class Bag {
     const values = this.#values;
     for (let i = 0; i < values.length; i++) values[i] = undefined;
     this.#number = this.#pending = -1;
-    if (this.#derived.length > 0) this.#derived.length = 0;
+    this.#clearDerived();
     this.clearReads();
   }
 
@@ -221,6 +221,12 @@ export class Bag {
       this.#markRead(from);
       if (this.layout.isWhole(from) && this.#values[from] !== undefined) this.#markWhole(from);
     }
+  }
+
+  /** One by one: a list whose length is set gives its room back, and few are derived. */
+  #clearDerived(): void {
+    const derived = this.#derived;
+    while (derived.length > 0) derived.pop();
   }
 
   #forgetDerived(slot: number): void {
