@@ -6,6 +6,8 @@
  * machine, so its heap is kept nearer to what it needs; what that costs a check cannot be told from nothing. The space
  * for what is new, 32 MB, can be set only where Node is started: `npm start` and the image do so by
  * `--max-semi-space-size=4` (ARCHITECTURE.md, "Memory").
+ *
+ * What judges a request are many small functions. V8 may put twice as much of them into one another as it does by itself.
  */
 import { Command, CommanderError } from "commander";
 import { setFlagsFromString } from "node:v8";
@@ -13,6 +15,8 @@ import type { Io } from "./cli/io.ts";
 import { weirVersion } from "./util/version.ts";
 
 setFlagsFromString("--heap-growing-percent=30");
+setFlagsFromString("--max-inlined-bytecode-size=1000");
+setFlagsFromString("--max-inlined-bytecode-size-cumulative=2000");
 
 // What Node deprecates is news for developers, not for whoever runs a command.
 process.noDeprecation = true;

@@ -24,14 +24,25 @@ export function onPath(command: string): boolean {
 }
 
 /** What src/main.ts sets for itself and what `npm start` sets: the hub and what it is measured against run alike. */
-export const serverFlags = ["--use-largepages=silent", "--heap-growing-percent=30", "--max-semi-space-size=4"];
+const inlining = ["--max-inlined-bytecode-size=1000", "--max-inlined-bytecode-size-cumulative=2000"];
+export const serverFlags = [
+  "--use-largepages=silent",
+  "--heap-growing-percent=30",
+  "--max-semi-space-size=4",
+  ...inlining,
+];
 
 /**
  * For servers on plain @grpc/grpc-js. The hub keeps its heap small, which costs a transport that leaves little garbage
  * nothing, and one that leaves much of it a cleaning of the whole heap over and over. The new space has one size from the
  * start: left to itself, Node gives a server more of it the more it keeps, and two servers would not run alike.
  */
-export const grpcJsFlags = ["--use-largepages=silent", "--min-semi-space-size=16", "--max-semi-space-size=16"];
+export const grpcJsFlags = [
+  "--use-largepages=silent",
+  "--min-semi-space-size=16",
+  "--max-semi-space-size=16",
+  ...inlining,
+];
 
 /** A command line that keeps Node to one core, where that can be had. */
 function nodeOn(core: number | undefined, args: readonly string[]): [string, string[]] {
