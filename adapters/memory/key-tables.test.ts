@@ -1,17 +1,7 @@
 import test from "ava";
 import type { Limit } from "weir/sdk";
-import { calendar, fixedWindow } from "./fixed-window.ts";
 import { KeyTables } from "./key-tables.ts";
-import { concurrency, slidingWindow } from "./sliding-window.ts";
-import { tokenBucket } from "./token-bucket.ts";
-
-const counters = {
-  "token-bucket": tokenBucket,
-  "sliding-window": slidingWindow,
-  "fixed-window": fixedWindow,
-  calendar,
-  concurrency,
-};
+import { counters } from "./limiter.ts";
 
 function limit(id: string): Limit {
   return { id, algorithm: "fixed-window", amount: 5, windowMs: 1000, burst: 5 };

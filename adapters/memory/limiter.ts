@@ -22,7 +22,8 @@ import { steadyClock } from "./steady-clock.ts";
 import { tokenBucket } from "./token-bucket.ts";
 import { createUsage } from "./usage.ts";
 
-const counters: Readonly<Record<Algorithm, Counter>> = {
+/** How each algorithm counts. */
+export const counters: Readonly<Record<Algorithm, Counter>> = {
   "token-bucket": tokenBucket,
   "sliding-window": slidingWindow,
   "fixed-window": fixedWindow,

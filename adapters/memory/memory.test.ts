@@ -5,23 +5,15 @@ import type { Algorithm, Charge, Grant, Limit } from "weir/sdk";
 import { fakeCall, fakeHost, makeInstance, testAdapter } from "weir/sdk/testing";
 import type { FakeHost } from "weir/sdk/testing";
 import { parse } from "yaml";
-import { calendar, fixedWindow } from "./fixed-window.ts";
 import memory from "./index.ts";
-import { concurrency, slidingWindow } from "./sliding-window.ts";
-import { tokenBucket } from "./token-bucket.ts";
+import { counters } from "./limiter.ts";
+import { slidingWindow } from "./sliding-window.ts";
 
 testAdapter(test, memory, {
   config: {},
   refusedConfigs: [{ maxKeys: 0 }, { maxKeys: 1.5 }, { dedup: "soon" }, { dedup: 5 }],
 });
 
-const counters = {
-  "token-bucket": tokenBucket,
-  "sliding-window": slidingWindow,
-  "fixed-window": fixedWindow,
-  calendar,
-  concurrency,
-};
 const algorithms = Object.keys(counters) as Algorithm[];
 
 function limit(part: Partial<Limit> = {}): Limit {

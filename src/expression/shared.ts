@@ -1,4 +1,5 @@
 import type { Layout } from "../attributes/layout.ts";
+import { ownText } from "../util/own-texts.ts";
 import type { Part } from "./part.ts";
 import { PatternCache } from "./pattern.ts";
 
@@ -14,11 +15,11 @@ export class Shared {
   readonly reads = new Map<number, Part>();
   readonly #texts = new Map<string, string>();
 
-  /** The one string for a text. */
+  /** The one string for a text, in memory of its own: what was cut out of a file is slower to compare. */
   text(text: string): string {
-    const known = this.#texts.get(text);
-    if (known === undefined) this.#texts.set(text, text);
-    return known ?? text;
+    let own = this.#texts.get(text);
+    if (own === undefined) this.#texts.set((own = ownText(text)), own);
+    return own;
   }
 }
 

@@ -75,9 +75,7 @@ export class ConditionTable {
       const own = isCompact(textTest)
         ? [
             packed(textTest),
-            textTest.texts.length === 1
-              ? this.#texts.push(flat(textTest.texts[0]!)) - 1
-              : lists.push(textTest.texts) - 1,
+            textTest.texts.length === 1 ? this.#texts.push(textTest.texts[0]!) - 1 : lists.push(textTest.texts) - 1,
             placeOf(textTest.otherwise as Condition),
             hintOf(textTest),
           ]
@@ -155,12 +153,6 @@ function packed({ kind, negated, texts, slot }: TextTest): number {
 function hintOf({ kind, texts }: TextTest): number {
   if (texts.length > 1) return 0;
   return kind === "contains" ? pairsOf(texts[0]!) : sketchOf(texts[0]!);
-}
-
-/** The same text in one piece: what was cut out of a file holds on to the whole of it, and is slower to compare. */
-function flat(text: string): string {
-  const copy = Buffer.from(text).toString();
-  return copy === text ? copy : text;
 }
 
 /** A text's length, and of the characters in its middle and at its end the lower eight bits each. */

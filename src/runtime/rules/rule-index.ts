@@ -3,6 +3,7 @@ import { Fault } from "../../attributes/fault.ts";
 import type { Layout } from "../../attributes/layout.ts";
 import type { Equality } from "../../expression/expression.ts";
 import type { CheckRule } from "../../policy/snapshot.ts";
+import { ownText } from "../../util/own-texts.ts";
 
 /** Tests of a slot against a text, one of which must hold for each rule that stands under it. */
 interface SlotIndex {
@@ -76,7 +77,8 @@ export class RuleIndex {
       .sort(([a], [b]) => a - b)
       .map(([slot, ordinals]) => {
         const all = lists.push([...ordinals.values()].flat().sort((a, b) => a - b)) - 1;
-        const byValue = new Map([...ordinals].map(([value, own]) => [sideBySide(value), lists.push(own) - 1]));
+        // Copies that are made one after the other lie side by side, so that looking them up brings less memory.
+        const byValue = new Map([...ordinals].map(([value, own]) => [ownText(value), lists.push(own) - 1]));
         const texts = numbered?.slot === slot ? numbered.texts : none;
         return { slot, byValue, byNumber: Int32Array.from(texts, (text) => byValue.get(text) ?? -1), all };
       });
@@ -135,12 +137,6 @@ function merged(a: readonly number[], b: readonly number[]): readonly number[] {
   while (i < a.length) both.push(a[i++]!);
   while (k < b.length) both.push(b[k++]!);
   return both;
-}
-
-/** A copy of a text: those that are made one after the other lie side by side, so that looking them up brings less memory. */
-function sideBySide(text: string): string {
-  const copy = Buffer.from(text).toString();
-  return copy === text ? copy : text;
 }
 
 /** The equality tests that must all hold for a rule to apply. */
