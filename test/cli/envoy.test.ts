@@ -51,6 +51,15 @@ test("the whole is a listener before the service, with the hub in a cluster of i
   );
 });
 
+test("connections to the hub are kept alive, and its health is asked for", async (t) => {
+  const [hub] = clusters(await config(t, [deny('request.path == "/x"')]));
+  const { explicit_http_config: http } =
+    hub.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+  t.deepEqual(http.http2_protocol_options.connection_keepalive, { interval: "30s", timeout: "5s" });
+  t.is(hub.health_checks.length, 1);
+  t.like(hub.health_checks[0], { grpc_health_check: {}, interval: "5s", timeout: "1s" });
+});
+
 test("a hub that does not answer refuses by 503, or lets pass where that is asked for", async (t) => {
   const rules = [deny('request.path == "/x"'), limit("source.ip").replace("it", "other")];
   const [closedAuthz, closedLimit] = filters(await config(t, rules));

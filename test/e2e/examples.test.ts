@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { cpSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { metric, post } from "./clients.ts";
-import { mainFile, projectRoot, runWeir, startHub, type Hub } from "./hub.ts";
+import { mainFile, projectRoot, runWeir, startHub, writeFolder, type Hub } from "./hub.ts";
 import { leashed } from "./leash.ts";
 
 const config = join(projectRoot, "policies/weir.yaml");
@@ -16,9 +17,29 @@ test.before(async () => {
 
 test.after.always(() => hub?.dispose());
 
-test("npm start serves the example policies, as the process that gets the signals", (t) => {
-  const { scripts } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as any;
-  t.regex(scripts.start, /build.*&& exec node .*dist\/src\/main\.js serve --config policies\/weir\.yaml$/);
+test("npm start builds a clone that was never built, serves the example policies and hands on the signals", async (t) => {
+  t.timeout(300_000);
+  const clone = await writeFolder({});
+  t.teardown(() => rmSync(clone, { recursive: true, force: true }));
+  for (const name of readdirSync(projectRoot).filter(
+    (each) => !["dist", "node_modules", ".cache", ".git"].includes(each),
+  ))
+    cpSync(join(projectRoot, name), join(clone, name), { recursive: true });
+  symlinkSync(join(projectRoot, "node_modules"), join(clone, "node_modules"));
+  const free = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+  const npm = spawn(...leashed("npm", ["start", "--", ...free], "TERM"), { cwd: clone });
+  t.teardown(() => npm.kill("SIGTERM"));
+  const ended = once(npm, "close");
+  let out = "";
+  for await (const chunk of npm.stdout) {
+    out += String(chunk);
+    if (out.includes("-> refused")) break;
+  }
+  const [allow, deny] = [...out.matchAll(/npx weir (check .*)/g)].map((found) => found[1]!.split(" "));
+  t.is((await runWeir(allow!)).code, 0, out);
+  t.is((await runWeir(deny!)).code, 2);
+  npm.kill("SIGTERM");
+  t.deepEqual(await ended, [0, null]);
 });
 
 test("every policy has its tests", (t) => {

@@ -79,7 +79,8 @@ test.serial("TLS 1.2 and 1.3 are spoken, older ones are not; gRPC is HTTP/2, the
   t.is((await https(hub.admin, "/readyz")).status, 200);
   // OpenSSL speaks TLS 1.1 only when it is asked to lower its guard.
   const old = { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" } as const;
-  await t.throwsAsync(handshake(hub.grpc, old), { message: /protocol version|unsupported protocol/i });
+  for (const address of [hub.grpc, hub.http, hub.admin])
+    await t.throwsAsync(handshake(address, old), { message: /protocol version|unsupported protocol/i }, address);
   await t.throwsAsync(handshake(hub.grpc, { ALPNProtocols: ["spdy/3"] }), { message: /no application protocol/i });
 });
 

@@ -404,6 +404,19 @@ test("whatever is thrown within a check becomes a refusal that says nothing of i
   t.is(lines.at(-1)!.level, "error");
 });
 
+test("an expression that takes more steps than weir.yaml lets it is a fault", async (t) => {
+  const policy = `policy: p\ncheck: [{ name: a, deny: aborted, when: 'request.headers.exists(key, key == "x")' }]`;
+  const headers = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`k${i}`, "v"]));
+  for (const [config, allowed] of [
+    ["limits: { cost: 100 }", false],
+    ["limits: { cost: 100000 }", true],
+  ] as const) {
+    const { checkNow, told } = await world(policy, [], { config });
+    t.is(checkNow({ "request.headers": headers }).allowed, allowed, config);
+    t.is(told.includes("fault p/a when"), !allowed, config);
+  }
+});
+
 test("an ask follows its adapter's verdict", async (t) => {
   let verdict: object = { allow: true };
   const asked: unknown[] = [];
