@@ -66,3 +66,21 @@ test("bytes that are no request fail the call, and the next call is answered", a
   t.is(answer.code, 0);
   t.is(CheckResponse.decode(answer.bytes).status!.code, 0);
 });
+
+test("a body is read as far as weir.yaml lets rules, and a larger one is an error where it is read", async (t) => {
+  const hub = await hubFor(t, {
+    "weir.yaml": "doors: { body: 8B }\n",
+    "policies/body.yaml":
+      "policy: body\ncheck: [{ name: r, deny: invalid_argument, when: request.body.contains('secret') }]\n",
+  });
+  const client = connect(hub.grpc);
+  t.teardown(() => client.close());
+  const codeOf = async (body: string) => {
+    const http = { method: "POST", path: "/", body };
+    const message = CheckRequest.encode(CheckRequest.fromPartial({ attributes: { request: { http } } })).finish();
+    const { bytes } = await unary(client, "/envoy.service.auth.v3.Authorization/Check", message);
+    return CheckResponse.decode(bytes).status!.code;
+  };
+  t.is(await codeOf("8 bytes."), 0);
+  t.is(await codeOf("9 bytes.."), 3);
+});

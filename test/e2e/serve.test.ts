@@ -76,6 +76,19 @@ test("says where it listens, what it has loaded, and two commands to paste whose
   t.is((await runWeir(commands[1]!)).code, 2);
 });
 
+test("with --json-ready the first line is where it listens, and nothing else; it serves by then", async (t) => {
+  const folder = await writeFolder({ "policies/readme.txt": "" });
+  t.teardown(() => rm(folder, { recursive: true }));
+  const free = ["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+  const child = spawn(...leashed(process.execPath, [mainFile, "serve", ...free, "--json-ready"]), { cwd: folder });
+  t.teardown(() => child.kill("SIGKILL"));
+  const [first] = (await once(child.stdout, "data")) as [Buffer];
+  t.regex(String(first), /^\{"grpc":"127\.0\.0\.1:\d+","http":"127\.0\.0\.1:\d+","admin":"127\.0\.0\.1:\d+"\}\n$/);
+  const { http, admin } = JSON.parse(String(first)) as Record<string, string>;
+  t.is((await fetch(`http://${admin}/readyz`)).status, 200);
+  t.is((await fetch(`http://${http}/openapi.json`)).status, 200);
+});
+
 test("names a few of many policies, and where the others are shown", async (t) => {
   const many = Array.from({ length: 25 }, (_, i) => `policy: p${i}\nreport: [{ log: access }]\n`).join("---\n");
   const folder = await writeFolder({ "policies/many.yaml": many });
