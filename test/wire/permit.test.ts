@@ -2,6 +2,7 @@ import test from "ava";
 import { WeirError } from "../../src/util/weir-error.ts";
 import type { Call } from "../../src/wire/call.ts";
 import type { Client } from "../../src/wire/client.ts";
+import { createAuthzDoor } from "../../src/wire/authz/authz-door.ts";
 import { createHttpDoor } from "../../src/wire/http/http-door.ts";
 import { CheckRequest, ReportRequest } from "../../src/wire/gen/istio/mixer/v1/mixer.ts";
 import * as stream from "../../src/wire/gen/weir/v1/weir.ts";
@@ -160,6 +161,37 @@ for (const way of Object.keys(ways().ask)) {
     t.is(await ask[way]!({ "source.workload.name": "web" }, client), "OK");
   });
 }
+
+test("authz: a proxy's address sets the attributes that its client speaks for and no others, whether a rule reads them or not", async (t) => {
+  let judged = 0;
+  const hub = fakeHub({
+    check() {
+      judged++;
+      return allowed();
+    },
+  });
+  const observer = recordingObserver();
+  const door = createAuthzDoor({ open: hub.open, observer, log: recordingLog(), now: () => 0 });
+  const rawHeaders = ["x-forwarded-method", "GET", "x-forwarded-uri", "/x", "x-forwarded-for", "203.0.113.7"];
+  const ask = async (query: string, by: Client | undefined) => {
+    const route = door.routes.find(({ path }) => path === "/v1/authz")!;
+    const call = { ...callBy(by), peer: "127.0.0.1" };
+    const asked = { method: "GET", path: "/v1/authz", query, rawHeaders, body: Buffer.alloc(0), call };
+    return Promise.resolve()
+      .then(() => route.handle(asked))
+      .then(
+        ({ status }) => status,
+        (error: WeirError) => error.code,
+      );
+  };
+  t.is(await ask("request.scheme=https", client), 200);
+  for (const attribute of ["source.namespace", "source.workload.name"])
+    t.is(await ask(`request.scheme=https&${attribute}=admin`, client), "WEIR_NOT_PERMITTED", attribute);
+  t.is(judged, 1);
+  t.deepEqual(observer.drops, ["caller authz attribute", "caller authz attribute"]);
+  t.is(await ask("source.namespace=admin", undefined), 200);
+  t.is(hub.live, 0);
+});
 
 test("a key of a map is as its map", async (t) => {
   const { ask } = ways();

@@ -56,6 +56,12 @@ const cases: {
     },
   },
   {
+    title: "of several limits that refuse, the one that asks to wait the longest says when to come again",
+    limits: [perDay, { ...perSecond, allowed: false, retryAfterMs: 300 }],
+    style: "none",
+    fields: { "retry-after": "87" },
+  },
+  {
     title: "the older fields tell of the limit that refuses",
     limits: [perSecond, perDay],
     style: "legacy",
