@@ -177,6 +177,7 @@ export const errorCodes = {
   WEIR_INTERNAL: { summary: "a fault in Weir; the log has the cause", grpc: 14, http: 503, retry: true },
   // The process and the command line.
   WEIR_LISTEN: { summary: "an address could not be listened on", grpc: 9, http: 500, retry: false },
+  WEIR_BUFFER_FOLDER: { summary: "the folder of the buffer cannot be used", grpc: 9, http: 500, retry: false },
   WEIR_BUFFER_IN_USE: { summary: "the folder of the buffer is another hub's", grpc: 9, http: 500, retry: false },
   WEIR_PUSH: { summary: "policies that could not be pushed or taken back", grpc: 9, http: 500, retry: false },
   WEIR_USAGE: { summary: "a command line that makes no sense", grpc: 3, http: 400, retry: false },

@@ -70,3 +70,17 @@ export function whyUnreadable(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return reasons[code ?? ""] ?? String(message ?? error);
 }
+
+/** Why a file or folder could not be made or written, in words for people. */
+export function whyUnusable(error: unknown): string {
+  return unusable[(error as NodeJS.ErrnoException).code ?? ""] ?? whyUnreadable(error);
+}
+
+const unusable: Readonly<Record<string, string>> = {
+  EACCES: "its permissions do not allow it to be written",
+  EPERM: "its permissions do not allow it to be written",
+  EROFS: "it is on a disk that can only be read",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EEXIST: "a file stands where a folder is expected",
+};

@@ -264,6 +264,19 @@ test("places that cannot be read let readers begin anew", async (t) => {
   await again.close();
 });
 
+test("a folder that cannot be used is named, with what is wrong with it", async (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, "file"), "");
+  for (const [path, reason] of [
+    ["file", "a file stands where a folder is expected"],
+    ["file/within", "a file stands where a folder is expected"],
+    ["x".repeat(300), "its name is too long"],
+  ] as const) {
+    const error = await t.throwsAsync(made(join(folder, path)).opening, { code: "WEIR_BUFFER_FOLDER" } as object);
+    t.is(error.message, `the folder ${join(folder, path)} of the buffer cannot be used: ${reason}`);
+  }
+});
+
 test("two processes do not write one folder", async (t) => {
   const folder = folderOf(t);
   writeFileSync(join(folder, "lock"), String(process.ppid));
@@ -324,4 +337,66 @@ for (const [code, refusal] of [
       await again.close();
     });
   }
+}
+
+/** A disk with room for so many bytes. A file that was deleted takes its room until nobody has it open. */
+function smallDisk(folder: string, capacity: number): typeof openFile {
+  const files = new Map<number, { size: number; open: number }>();
+  const inUse = (): number => {
+    const named = new Set(readdirSync(folder).map((name) => statSync(join(folder, name)).ino));
+    return [...files].reduce((sum, [ino, { size, open }]) => sum + (open > 0 || named.has(ino) ? size : 0), 0);
+  };
+  return async (path, flags) => {
+    const handle = await openFile(path, flags);
+    const { ino } = await handle.stat();
+    const file = files.get(ino) ?? { size: 0, open: 0 };
+    files.set(ino, file);
+    file.open++;
+    const { truncate, close } = handle;
+    const write = handle.write.bind(handle) as (...args: unknown[]) => Promise<{ bytesWritten: number }>;
+    return Object.assign(handle, {
+      async write(bytes: Buffer, from: number, length: number, at: number): Promise<{ bytesWritten: number }> {
+        if (inUse() - file.size + at + length > capacity)
+          throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+        file.size = Math.max(file.size, at + length);
+        return await write(bytes, from, length, at);
+      },
+      async truncate(size: number): Promise<void> {
+        file.size = size;
+        await truncate.call(handle, size);
+      },
+      async close(): Promise<void> {
+        file.open--;
+        await close.call(handle);
+      },
+    }) as FileHandle;
+  };
+}
+
+for (const when of ["before", "after"] as const) {
+  test(`a disk that is full before a segment is gives room again, its readers done ${when} that`, async (t) => {
+    const folder = folderOf(t);
+    const { journal, time } = await opened(folder, { open: smallDisk(folder, 100_000) });
+    const controller = new AbortController();
+    const taken: StoredBatch[] = [];
+    const reading = (async () => {
+      for await (const batch of journal.read("a", controller.signal)) taken.push(batch);
+    })();
+    const store = (bytes: number): Promise<string> => journal.append(new Uint8Array(bytes), "id");
+    for (let i = 0; i < 9; i++) t.is(await store(10_000), "stored");
+    while (taken.length < 9) await setImmediate();
+    if (when === "after") t.is(await store(10_000), "full");
+    for (const batch of taken) batch.done();
+    if (when === "before") t.is(await store(10_000), "full");
+    // The file is deleted, and closed by who reads it, in the background.
+    for (let i = 0; i < 9;) {
+      time.advance(1000);
+      await setImmediate();
+      if ((await store(10_000)) === "stored") i++;
+    }
+    t.is(await store(10_000), "full");
+    controller.abort();
+    await reading;
+    await journal.close();
+  });
 }

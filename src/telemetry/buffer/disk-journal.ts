@@ -3,6 +3,8 @@ import { join } from "node:path";
 import type { Journal, JournalRefusal, JournalState, Log, StoredBatch } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Timers } from "../../util/timers.ts";
+import { whyUnusable } from "../../util/text-file.ts";
+import { WeirError } from "../../util/weir-error.ts";
 import { DiskWriter } from "./disk-writer.ts";
 import { lock } from "./lock-file.ts";
 import { Places } from "./places.ts";
@@ -45,15 +47,12 @@ const ageMs = 10_000;
 
 /**
  * Opens the journal in a folder, with what is in it. Records are written in segments; one that every reader has done
- * with is deleted. Throws WEIR_BUFFER_IN_USE, or what the file system throws.
+ * with is deleted. Throws WEIR_BUFFER_IN_USE, and WEIR_BUFFER_FOLDER for what the file system says.
  */
 export async function openDiskJournal(options: DiskJournalOptions): Promise<DiskJournal> {
   const { folder, maxBytes, maxAgeMs, sync, observer, log, now, timers, open = openFile } = options;
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const held = await lock(join(folder, "lock"), `the folder ${folder}`);
-  const { segments, torn } = await findSegments(folder);
+  const { held, segments, torn, places, problem } = await openFolder(folder);
   if (torn > 0) log.info({ folder, bytes: torn }, "the last record of the buffer was not whole, and is left out");
-  const { places, problem } = await Places.read(folder);
   if (problem !== undefined)
     log.warn({ folder, err: problem }, "how far readers of the buffer had come cannot be read: they begin anew");
 
@@ -73,7 +72,10 @@ export async function openDiskJournal(options: DiskJournalOptions): Promise<Disk
         segments.push(segment);
         countSettled();
       },
-      ended: () => countSettled(),
+      ended() {
+        countSettled();
+        clear();
+      },
       grew: () => grown.ring(),
     },
     start,
@@ -101,6 +103,8 @@ export async function openDiskJournal(options: DiskJournalOptions): Promise<Disk
     segments.splice(segments.indexOf(segment), 1);
     countSettled();
     unlink(segment.path).catch((error: unknown) => log.warn({ err: error }, "a segment could not be deleted"));
+    // A reader that waits for more of it holds the file open, and with it the room that it takes.
+    grown.ring();
   };
   /** Deletes the segments that no reader waits for. */
   const clear = (): void => {
@@ -209,6 +213,23 @@ export async function openDiskJournal(options: DiskJournalOptions): Promise<Disk
       await held.release();
     },
   };
+}
+
+async function openFolder(folder: string) {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const held = await lock(join(folder, "lock"), `the folder ${folder}`);
+    try {
+      return { held, ...(await findSegments(folder)), ...(await Places.read(folder)) };
+    } catch (error) {
+      await held.release();
+      throw error;
+    }
+  } catch (error) {
+    if (error instanceof WeirError) throw error;
+    const message = `the folder ${folder} of the buffer cannot be used: ${whyUnusable(error)}`;
+    throw new WeirError("WEIR_BUFFER_FOLDER", message, { cause: error });
+  }
 }
 
 /** Wakes those who wait for more. */

@@ -145,8 +145,9 @@ export class DiskWriter {
   }
 
   /**
-   * What a failed write left behind is cut off, or written over by the next one. After a failed sync nobody knows what the
-   * disk has, so the segment ends there: what was read of it meanwhile stays true.
+   * What a failed write left behind is cut off, or written over by the next one. The segment ends there: after a failed sync
+   * nobody knows what the disk has, and what was read of it meanwhile stays true; and on a full disk its room must come back
+   * as soon as every reader has done with it, since it will not grow to the size at which another one follows.
    */
   async #fail(error: unknown): Promise<JournalRefusal> {
     const { code } = error as NodeJS.ErrnoException;
@@ -161,7 +162,7 @@ export class DiskWriter {
     } catch {
       // It is written over, or found torn at the next start.
     }
-    if (refusal === "away" && current.segment.records > 0) {
+    if (current.segment.records > 0) {
       await current.file.close().catch(() => undefined);
       this.#current = undefined;
       this.#options.ended();
