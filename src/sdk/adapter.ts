@@ -105,7 +105,7 @@ export type Instance<
    * How long the hub waits for the answer to one call, in milliseconds, where that is less than `check.adapterTimeout` of
    * weir.yaml. An answer that comes later is still of use: what it says was taken is given back, or counted as taken.
    */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /**
    * For `quota`: how many hubs share the store, this one included, as it was last seen; `undefined` before it was. A
    * limit with `onError: local` is counted by one over that many while the store is away. Called for decisions: it must
@@ -151,9 +151,9 @@ export type Instance<
 export interface ConfigIssue {
   readonly message: string;
   /** Where in the configuration it is said, such as `["file"]`. */
-  readonly path?: readonly PropertyKey[];
+  readonly path?: readonly PropertyKey[] | undefined;
   /** Where in a file it is: then that is shown in place of the configuration. */
-  readonly at?: FilePlace;
+  readonly at?: FilePlace | undefined;
 }
 
 /** A place in a file: line and column from 1, in UTF-16 code units. */
@@ -163,9 +163,9 @@ export interface FilePlace {
   readonly line: number;
   readonly column: number;
   /** How many characters are meant. Default 1. */
-  readonly length?: number;
+  readonly length?: number | undefined;
   /** The whole line, to be shown. */
-  readonly text?: string;
+  readonly text?: string | undefined;
 }
 
 /**

@@ -6,6 +6,7 @@ export type { CalendarPeriod, CalendarUnit, CalendarWindow } from "./calendar.ts
 export type { Hold, HoldChange, HoldOutcome } from "./hold.ts";
 export type { Host, Log } from "./host.ts";
 export type { Journal, JournalRefusal, JournalState, StoredBatch } from "./journal.ts";
+export { inputTypes } from "./input.ts";
 export type { Inputs, InputType, InputTypeMap, InputTypes } from "./input.ts";
 export { outputTypes } from "./output.ts";
 export type { Outputs, OutputType, OutputTypes } from "./output.ts";

@@ -1,3 +1,5 @@
+import { outputTypes } from "./output.ts";
+
 /** The types an adapter's declared input can have, and what each is in TypeScript. */
 export interface InputTypeMap {
   string: string;
@@ -18,6 +20,9 @@ export interface InputTypeMap {
 }
 
 export type InputType = keyof InputTypeMap;
+
+/** The types that an adapter's declared input can have. */
+export const inputTypes = [...outputTypes, "any"] as const satisfies readonly InputType[];
 
 /** Names of inputs and their types. A name ending in `?` is optional for the policy author and `undefined` when left out. */
 export type Inputs = Readonly<Record<string, InputType>>;

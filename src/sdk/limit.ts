@@ -94,7 +94,7 @@ export interface Grant {
    * For a refusal: milliseconds until the wanted amount could be there; `undefined` when it never will (it exceeds the
    * limit). For `concurrency` until enough leases have run out, if none is given back before.
    */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
   /** How long the granted units may be used, in milliseconds. */
   readonly validForMs: number;
   /** Set when this is the answer of an earlier charge with the same `dedupId`: nothing was spent now. */

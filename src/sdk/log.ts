@@ -24,5 +24,5 @@ export type Exported = void | {
    * For `retry`: the backend asks not to be offered the rest before so many milliseconds have passed. The hub waits at
    * least its own pause and at most 5 minutes.
    */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs?: number | undefined;
 };

@@ -3,7 +3,7 @@ import { maxAmount, parseRate, rateExpected, type Rate } from "./rate.ts";
 /** The limit of one key, as a table says it. */
 export interface TableRow extends Rate {
   /** For `token-bucket`. Left out: the amount. */
-  readonly burst?: number;
+  readonly burst?: number | undefined;
 }
 
 /** Reads what a table says of a key: `1000/s`, or with a burst `1000/s 2000`. Answers what is wrong as a text. */

@@ -26,17 +26,17 @@ export type Verdict = Allowed | Refused;
 export interface Allowed {
   readonly allow: true;
   /** How long the verdict may be kept, in milliseconds; left out: the rule's `cache:` or the hub's default. */
-  readonly validForMs?: number;
+  readonly validForMs?: number | undefined;
   /** How many uses the verdict is good for; left out: the hub's default. */
-  readonly validUses?: number;
+  readonly validUses?: number | undefined;
 }
 
 export interface Refused {
   readonly allow: false;
   /** Default `permission_denied`. */
-  readonly code?: RefusalCode;
+  readonly code?: RefusalCode | undefined;
   /** For the caller. A rule's own `message:` wins over it. */
-  readonly message?: string;
-  readonly validForMs?: number;
-  readonly validUses?: number;
+  readonly message?: string | undefined;
+  readonly validForMs?: number | undefined;
+  readonly validUses?: number | undefined;
 }

@@ -238,6 +238,10 @@ test("a module that is no adapter says what it lacks", async (t) => {
     "config.mjs": [adapterModule("x", ", config: {}"), "config is no Standard Schema"],
     "create.mjs": [adapterModule("x", ", create: 1"), "create is no function"],
     "input.mjs": [adapterModule("x", ", input: 1"), "input is no object"],
+    "type.mjs": [
+      adapterModule("x", ', input: { "user?": "strnig" }'),
+      'its input "user?" has the type "strnig", which is none; known are string, int64, double, bool, timestamp, duration, ip, bytes, string_map, any',
+    ],
   };
   const entries = Object.keys(cases).map((file, i) => `  a${i}: { adapter: ./${file} }\n`);
   const cwd = await folderWith(t, {
@@ -252,9 +256,43 @@ test("a module that is no adapter says what it lacks", async (t) => {
       ([file, [, flaw]], i) =>
         `weir.yaml:${i + 2}:18 WEIR_ADAPTER_LOAD "./${file}" does not export an adapter: ${flaw}`,
     ),
-    'weir.yaml:10:17 WEIR_ADAPTER_LOAD the module "./throws.mjs" could not be imported: boom',
-    "weir.yaml:11:3 WEIR_ADAPTER_CONFIG the adapter's check of its configuration failed: bang",
+    'weir.yaml:11:17 WEIR_ADAPTER_LOAD the module "./throws.mjs" could not be imported: boom',
+    "weir.yaml:12:3 WEIR_ADAPTER_CONFIG the adapter's check of its configuration failed: bang",
   ]);
+});
+
+test("a module that cannot be imported says where, and what may be meant", async (t) => {
+  const cases: readonly (readonly [specifier: string, hint: RegExp])[] = [
+    ["./throws.mjs", /^at \.\/throws\.mjs:2$/],
+    ["./inner.mjs", /^at \.\/lib\/inner\.mjs:1$/],
+    ["./syntax.mjs", /^node \/.*\/syntax\.mjs shows where$/],
+    ["./named.mjs", /^at \.\/named\.mjs:1$/],
+    ["./needs.mjs", /^\.\/lib\/needs\.mjs finds packages in a folder node_modules .*: npm install not-there there$/],
+    ["./billing", /^did you mean \.\/billing\.js\?$/],
+    ["./lib", /^did you mean \.\/lib\/index\.js\?$/],
+    ["billing.js", /^did you mean \.\/billing\.js\?$/],
+    ["billing", /^did you mean \.\/billing\.js\?$/],
+    ["lisst", /^did you mean "list"\?$/],
+    ["nowhere", /^built in are /],
+  ];
+  const cwd = await folderWith(t, {
+    "throws.mjs": '\nthrow new Error("boom");',
+    "inner.mjs": 'import "./lib/inner.mjs";',
+    "lib/inner.mjs": 'throw new Error("inside");',
+    "lib/needs.mjs": 'import "not-there";',
+    "lib/index.js": "",
+    "syntax.mjs": "export default {",
+    "named.mjs": 'import { nothing } from "./lib/index.js";',
+    "needs.mjs": 'import "./lib/needs.mjs";',
+    "billing.js": "",
+    "weir.yaml": `adapters:\n${cases.map(([specifier], i) => `  a${i}: { adapter: ${specifier} }\n`).join("")}`,
+    "policies/a.yaml": policy("a"),
+  });
+  const loaded = await load(cwd);
+  t.true("problems" in loaded);
+  if (!("problems" in loaded)) return;
+  t.is(loaded.problems.length, cases.length);
+  for (const [i, [, hint]] of cases.entries()) t.regex(loaded.problems[i]!.hint ?? "", hint);
 });
 
 test("a file that is replaced by a rename is read anew", async (t) => {

@@ -206,6 +206,53 @@ test("testAdapter: check adapters that break the contract fail", async (t) => {
   }
 });
 
+test("testAdapter: what was declared wrongly fails, and says what", async (t) => {
+  const config = z.strictObject({});
+  const check = () => ({ allow: true }) as const;
+  const wrong: readonly (readonly [adapter: object, message: RegExp])[] = [
+    [
+      { provides: ["check", "logs"], create: () => ({ check }) },
+      /it provides logs, and the instance has no such method/,
+    ],
+    [{ provides: ["check"], create: () => ({ check, logs() {} }) }, /has a method logs, which is not among/],
+    [{ provides: ["check"], create: () => null }, /create answered null/],
+    [{ provides: ["check"], input: { user: "strnig" }, create: () => ({ check }) }, /input user has the type strnig/],
+    [{ provides: ["check"], create: () => ({ check: () => undefined }) }, /no verdict: undefined/],
+    [{ provides: ["attributes"], create: () => ({ attributes: () => ({}) }) }, /attributes without outputs/],
+    [
+      { provides: ["attributes"], outputs: { a: "text" }, create: () => ({ attributes: () => ({}) }) },
+      /output a has the type text/,
+    ],
+    [{ provides: ["table"], create: () => ({ table: () => "10/s" }) }, /no row, but 10\/s/],
+    [{ provides: ["table"], create: () => ({ table: async () => undefined }) }, /no row, but \[object Promise\]/],
+    [{ provides: ["table"], create: () => ({ table: () => ({ amount: NaN, windowMs: 1 }) }) }, /amount is NaN/],
+  ];
+  for (const [adapter, message] of wrong) {
+    const messages: string[] = [];
+    const runs: (() => Promise<void>)[] = [];
+    testAdapter(
+      (_title, run) => runs.push(() => run(undefined)),
+      { name: "wrong", config, ...adapter } as never,
+      {
+        config: {},
+        checks: [{ input: {}, allow: true }],
+        attributes: [{ input: {}, outputs: {} }],
+        logs: { delivered: () => [] },
+      } as never,
+    );
+    for (const run of runs) await run().catch((error: unknown) => messages.push(String(error)));
+    t.true(
+      messages.some((text) => message.test(text)),
+      `${message}: ${messages.join("\n")}`,
+    );
+  }
+});
+
+test("testAdapter: how deliveries are seen is asked for where the types did not", (t) => {
+  const sink = { name: "sink", provides: ["logs"], config: z.strictObject({}), create: () => ({ logs() {} }) } as never;
+  t.throws(() => testAdapter(() => undefined, sink, { config: {} } as never), { message: /needs the option logs/ });
+});
+
 test("testAdapter: a schema that takes unknown keys, a bad name and a missing method fail", async (t) => {
   const loose = defineAdapter({
     name: "Loose Name",

@@ -2,7 +2,7 @@ import test from "ava";
 import { z } from "zod";
 import { defineAdapter } from "../../src/sdk/index.ts";
 import type { Adapter } from "../../src/sdk/index.ts";
-import { testAdapter } from "../../src/sdk/testing.ts";
+import { makeInstance, testAdapter } from "../../src/sdk/testing.ts";
 
 const config = z.strictObject({ limit: z.int().default(5) });
 const allow = { allow: true } as const;
@@ -137,6 +137,31 @@ const undeclared = (): void => {
   // @ts-expect-error an input that is required is missing
   testAdapter(test, good, { config: {}, checks: [{ input: { user: "a" }, allow: true }] });
 };
+
+defineAdapter({
+  name: "writes-undefined-for-nothing",
+  provides: ["check", "quota", "logs"],
+  config,
+  create: () => ({
+    check: () => ({ allow: false, code: undefined, message: undefined, validForMs: undefined, validUses: undefined }),
+    quota: () => [{ allowed: false, granted: 0, remaining: 0, resetMs: 0, retryAfterMs: undefined, validForMs: 0 }],
+    logs: () => ({ delivered: 0, retry: true, reason: "away", retryAfterMs: undefined }),
+  }),
+});
+
+test("an instance for tests answers outputs of their declared types", async (t) => {
+  const teams = defineAdapter({
+    name: "teams",
+    provides: ["attributes"],
+    input: { account: "string" },
+    outputs: { team: "string" },
+    config,
+    create: () => ({ attributes: ({ account }) => ({ team: account.toUpperCase() }) }),
+  });
+  const known = (await makeInstance(teams, {})).attributes({ account: "a" });
+  const team: string | undefined = known?.team;
+  t.is(team, "A");
+});
 
 test("an adapter as it should be compiles, and is an adapter among others", (t) => {
   const any: Adapter = good;

@@ -1,4 +1,4 @@
-import { capabilities, outputTypes } from "../../sdk/index.ts";
+import { capabilities, inputTypes, outputTypes } from "../../sdk/index.ts";
 import type { Adapter, FilePlace } from "../../sdk/index.ts";
 import { nearest } from "../../util/nearest.ts";
 import { systemTimers, type Timers } from "../../util/timers.ts";
@@ -11,6 +11,7 @@ import type { AdapterEntry, Place } from "../snapshot.ts";
 import { keyNode, valueOf } from "../yaml/node.ts";
 import type { MapNode, Node, ScalarNode } from "../yaml/node.ts";
 import { lineShown, placeAt, problemOfFile, sourceOf } from "../yaml/source.ts";
+import { importHint, isPath } from "./import-hint.ts";
 
 /**
  * Imports a module that `adapter:` names, a path or a package, as seen from a folder. `version` tells a module that has
@@ -90,7 +91,11 @@ async function readEntry(
     return reading.tell(key, { code: "WEIR_POLICY_SHAPE", message });
   }
   const node: Node = value.kind === "scalar" && value.value === null ? { ...value, kind: "map", entries: [] } : value;
-  if (node.kind !== "map") return reading.mismatch(node, "a map with the adapter's configuration");
+  if (node.kind !== "map") {
+    const isText = node.kind === "scalar" && typeof node.value === "string";
+    const hint = isText ? `{ adapter: ${node.text} }` : undefined;
+    return reading.mismatch(node, "a map with the adapter's configuration", "WEIR_POLICY_SHAPE", hint);
+  }
   const kind = valueOf(node, "adapter");
   if (kind !== undefined && (kind.kind !== "scalar" || typeof kind.value !== "string" || kind.text === ""))
     return reading.mismatch(kind, "the name of an adapter, or the path or package of one of your own");
@@ -176,9 +181,10 @@ async function findDefinition(
   try {
     ({ exports, version } = await inTime(importAdapter(specifier, folder), timers));
   } catch (error) {
-    const isPath = /^[./]/.test(specifier);
-    const message = `${isPath ? "the module" : "the package"} "${specifier}" could not be imported: ${textOf(error)}`;
-    return reading.tell(node, { code: "WEIR_ADAPTER_LOAD", message, hint: isPath ? undefined : hint });
+    const what = isPath(specifier) ? "the module" : "the package";
+    const message = `${what} "${specifier}" could not be imported: ${textOf(error)}`;
+    const help = (await importHint(error, specifier, folder)) ?? (isPath(specifier) ? undefined : hint);
+    return reading.tell(node, { code: "WEIR_ADAPTER_LOAD", message, hint: help });
   }
   const definition =
     exports !== null && typeof exports === "object" ? (exports as { default?: unknown }).default : undefined;
@@ -201,14 +207,20 @@ function flawOf(value: unknown): string | undefined {
   const standard = (config as { "~standard"?: { validate?: unknown } } | undefined)?.["~standard"];
   if (typeof standard?.validate !== "function") return "config is no Standard Schema";
   if (typeof create !== "function") return "create is no function";
-  if (input !== undefined && (typeof input !== "object" || input === null)) return "input is no object";
-  return provides.includes("attributes") ? outputsFlaw(outputs) : undefined;
+  const inputsFlaw = input === undefined ? undefined : typesFlaw("input", input, inputTypes);
+  if (inputsFlaw !== undefined) return inputsFlaw;
+  return provides.includes("attributes") ? typesFlaw("output", outputs, outputTypes) : undefined;
 }
 
-function outputsFlaw(outputs: unknown): string | undefined {
-  if (typeof outputs !== "object" || outputs === null) return "outputs is no object";
-  const strange = Object.entries(outputs).find(([, type]) => !(outputTypes as readonly unknown[]).includes(type));
-  return strange && `its output "${strange[0]}" has the type "${String(strange[1])}", which is none`;
+/** What is wrong with declared inputs or outputs, or `undefined`. */
+function typesFlaw(what: "input" | "output", declared: unknown, known: readonly unknown[]): string | undefined {
+  const all = what === "input" ? "input" : "outputs";
+  if (typeof declared !== "object" || declared === null) return `${all} is no object`;
+  const strange = Object.entries(declared).find(([, type]) => !known.includes(type));
+  return (
+    strange &&
+    `its ${what} "${strange[0]}" has the type "${String(strange[1])}", which is none; known are ${known.join(", ")}`
+  );
 }
 
 /** An issue of a Standard Schema, shown where its path leads in the file. */

@@ -3,13 +3,14 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ImportAdapter } from "./adapter-entries.ts";
+import { isPath } from "./import-hint.ts";
 
 /**
  * Imports a module by a path, or by a package's name as Node would find it from the folder. Node remembers for good what
  * it has imported, and what it failed to import; so a file that has changed since is imported by another URL.
  */
 export const importAdapter: ImportAdapter = async (specifier, folder) => {
-  const path = /^\.{0,2}\//.test(specifier) ? resolve(folder, specifier) : await findPackage(specifier, folder);
+  const path = isPath(specifier) ? resolve(folder, specifier) : await findPackage(specifier, folder);
   const version = String((await stat(path).catch(() => undefined))?.mtimeMs ?? 0);
   const url = pathToFileURL(path);
   url.searchParams.set("version", version);

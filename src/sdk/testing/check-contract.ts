@@ -20,6 +20,7 @@ export function checkContract(cases: readonly CheckCase[]): ContractTest[] {
         assert.ok(cases.length > 0, "name at least one input under `checks`");
         for (const { input, allow } of cases) {
           const verdict = await instance.check!(input, call);
+          assertVerdict(verdict);
           assert.equal(verdict.allow, allow, `${JSON.stringify(input)}: ${JSON.stringify(verdict)}`);
         }
       },
@@ -43,6 +44,7 @@ export function checkContract(cases: readonly CheckCase[]): ContractTest[] {
       async run({ instance, call }) {
         const many = Array.from({ length: 50 }, () => cases).flat();
         const verdicts = await Promise.all(many.map(({ input }) => instance.check!(input, call)));
+        for (const verdict of verdicts) assertVerdict(verdict);
         assert.deepEqual(
           verdicts.map((verdict) => verdict.allow),
           many.map(({ allow }) => allow),
@@ -54,6 +56,7 @@ export function checkContract(cases: readonly CheckCase[]): ContractTest[] {
       async run({ instance }) {
         const controller = new AbortController();
         controller.abort();
+        assert.ok(cases.length > 0, "name at least one input under `checks`");
         const { input } = cases[0]!;
         const answer = await Promise.resolve()
           .then(() => instance.check!(input, fakeCall(controller)))
@@ -65,7 +68,7 @@ export function checkContract(cases: readonly CheckCase[]): ContractTest[] {
 }
 
 function assertVerdict(verdict: Verdict): void {
-  assert.equal(typeof verdict.allow, "boolean");
+  assert.equal(typeof (verdict as Verdict | undefined)?.allow, "boolean", `no verdict: ${JSON.stringify(verdict)}`);
   for (const number of [verdict.validForMs, verdict.validUses]) {
     if (number !== undefined) assert.ok(Number.isFinite(number) && number >= 0, `${number} is no validity`);
   }

@@ -1,8 +1,12 @@
 import { strict as assert } from "node:assert";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { systemTimers } from "../../util/timers.ts";
+import { late, within } from "../../util/within.ts";
 import type { Adapter, Call, Capability, Instance } from "../adapter.ts";
 import { capabilities } from "../adapter.ts";
+import { inputTypes } from "../input.ts";
 import type { Inputs } from "../input.ts";
+import { outputTypes } from "../output.ts";
 import type { Outputs } from "../output.ts";
 import { attributesContract, type AttributesCase } from "./attributes-contract.ts";
 import { checkContract } from "./check-contract.ts";
@@ -18,6 +22,7 @@ import { quotaContract } from "./quota-contract.ts";
 import type { QuotaOptions } from "./quota-contract.ts";
 import { spansContract } from "./spans-contract.ts";
 import type { SpansOptions } from "./spans-contract.ts";
+import { tableContract } from "./table-contract.ts";
 
 /** How a test runner declares a test: `test` of ava, node:test, vitest and others. */
 export type TestFunction = (title: string, run: (context: unknown) => Promise<void>) => unknown;
@@ -59,6 +64,9 @@ export type ContractOptions<
   ("logs" extends P ? { readonly logs: LogsOptions } : unknown) &
   ("spans" extends P ? { readonly spans: SpansOptions } : unknown);
 
+/** How long one test may take: a promise that nobody resolves is told as such, whatever the runner does about it. */
+const patienceMs = 60_000;
+
 /**
  * Declares the tests that every adapter has to pass, for the capabilities that it declares. Run it under the runner you
  * like: `testAdapter(test, adapter, { config: {} })`. Each test makes an instance of its own, with a {@link fakeHost}.
@@ -69,9 +77,11 @@ export function testAdapter<
   C extends StandardSchemaV1,
   const O extends Outputs,
 >(test: TestFunction, adapter: Adapter<P, I, C, O>, options: ContractOptions<P, I, C, O>): void {
+  const provides: readonly Capability[] = adapter.provides;
   const declare = (title: string, run: () => void | Promise<void>): void => {
     test(`${options.title ?? adapter.name}: ${title}`, async (context) => {
-      await run();
+      const result = await within(Promise.resolve(run()), patienceMs, systemTimers);
+      if (result === late) assert.fail(`it did not end within ${patienceMs / 1000} s: some promise is never resolved`);
       (context as { pass?: () => void } | undefined)?.pass?.();
     });
   };
@@ -81,7 +91,16 @@ export function testAdapter<
   declare("says what it is", () => {
     assert.match(adapter.name, /^[a-z][a-z0-9-]*$/);
     assert.ok(adapter.provides.length > 0, "it provides nothing");
-    for (const capability of adapter.provides) assert.ok(capabilities.includes(capability), capability);
+    for (const capability of adapter.provides)
+      assert.ok(capabilities.includes(capability), `${capability} is no capability`);
+    for (const [name, type] of Object.entries(adapter.input ?? {}))
+      assert.ok(inputTypes.includes(type), `the input ${name} has the type ${String(type)}, which is none`);
+    assert.ok(
+      adapter.outputs !== undefined || !provides.includes("attributes"),
+      "it provides attributes without outputs",
+    );
+    for (const [name, type] of Object.entries(adapter.outputs ?? {}))
+      assert.ok(outputTypes.includes(type), `the output ${name} has the type ${String(type)}, which is none`);
   });
 
   declare("refuses configurations that are not valid", async () => {
@@ -96,7 +115,12 @@ export function testAdapter<
     const host = fakeHost();
     const instance = (await makeInstance(adapter, config(), host)) as Instance;
     try {
-      for (const capability of adapter.provides) assert.equal(typeof instance[capability], "function", capability);
+      for (const capability of capabilities) {
+        const has = typeof instance[capability] === "function";
+        const declares = provides.includes(capability);
+        assert.ok(has || !declares, `it provides ${capability}, and the instance has no such method`);
+        assert.ok(declares || !has, `the instance has a method ${capability}, which is not among what it provides`);
+      }
     } finally {
       await instance.close?.();
       host.close();
@@ -123,7 +147,6 @@ export function testAdapter<
     two.close();
   });
 
-  const provides: readonly Capability[] = adapter.provides;
   const given = options as CommonOptions<C> & {
     checks?: readonly CheckCase[];
     attributes?: readonly AttributesCase[];
@@ -137,8 +160,9 @@ export function testAdapter<
     ...(provides.includes("quota") ? quotaContract(given.quota ?? {}, provides.includes("holds")) : []),
     ...(provides.includes("holds") ? holdsContract(given.quota ?? {}) : []),
     ...(provides.includes("metrics") ? metricsContract() : []),
-    ...(provides.includes("logs") && given.logs !== undefined ? logsContract(given.logs) : []),
-    ...(provides.includes("spans") && given.spans !== undefined ? spansContract(given.spans) : []),
+    ...(provides.includes("logs") ? logsContract(needed(given.logs, "logs")) : []),
+    ...(provides.includes("spans") ? spansContract(needed(given.spans, "spans")) : []),
+    ...(provides.includes("table") ? tableContract() : []),
   ];
   for (const { title, run } of contract) {
     declare(title, async () => {
@@ -153,4 +177,11 @@ export function testAdapter<
       }
     });
   }
+}
+
+/** What the types ask for and plain JavaScript may forget. */
+function needed<T>(option: T | undefined, name: string): T {
+  if (option === undefined)
+    throw new TypeError(`testAdapter needs the option ${name}: how tests see what was delivered`);
+  return option;
 }
