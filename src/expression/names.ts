@@ -3,7 +3,7 @@ import type { Attribute } from "../attributes/vocabulary.ts";
 import { nearest } from "../util/nearest.ts";
 import { type Compilation, type Variable, useKey } from "./compilation.ts";
 import { TypeValue, none, Optional, box, celTypeName } from "./dynamic.ts";
-import type { NameNode, Node, SelectNode } from "./node.ts";
+import { dottedName, type NameNode, type Node, type SelectNode } from "./node.ts";
 import { type Part, type Run, constantPart, isMissing, unboxed } from "./part.ts";
 import { optionalOf, types } from "./typing.ts";
 import { isWellKnown } from "./well-known.ts";
@@ -22,22 +22,9 @@ type Meaning =
   | { readonly kind: "type"; readonly name: string }
   | { readonly kind: "enum"; readonly value: number };
 
-/** `a.b.c` as its parts, or `undefined` when the node is anything else. */
-function dotted(node: Node): { readonly parts: readonly string[]; readonly absolute: boolean } | undefined {
-  const parts: string[] = [];
-  let at = node;
-  while (at.kind === "select" && !at.optional) {
-    parts.push(at.field);
-    at = at.operand;
-  }
-  if (at.kind !== "name") return undefined;
-  parts.push(at.name);
-  return { parts: parts.reverse(), absolute: at.absolute };
-}
-
 /** The name that a node spells, when it does and it does not begin with a macro's variable. */
 export function globalName(c: Compilation, node: Node): string | undefined {
-  const name = dotted(node);
+  const name = dottedName(node);
   if (name === undefined || (!name.absolute && c.local(name.parts[0]!) !== undefined)) return undefined;
   return name.parts.join(".");
 }
@@ -52,7 +39,7 @@ export function candidates(c: Compilation, name: string, absolute: boolean): str
 
 /** What the whole of a dotted node means, and nothing less of it. */
 function meaningOf(c: Compilation, node: Node): Meaning | undefined {
-  const chain = dotted(node);
+  const chain = dottedName(node);
   if (chain === undefined || (!chain.absolute && c.local(chain.parts[0]!) !== undefined)) return undefined;
   for (const name of candidates(c, chain.parts.join("."), chain.absolute)) {
     const variable = c.extras.variables?.get(name);
@@ -128,7 +115,7 @@ export function isUnknownName(c: Compilation, node: Node): boolean {
 }
 
 function unknownName(c: Compilation, node: NameNode | SelectNode): Part {
-  const name = dotted(node)!.parts.join(".");
+  const name = dottedName(node)!.parts.join(".");
   const longer = [...c.vocabulary.keys()].filter((known) => known.startsWith(`${name}.`));
   const message =
     longer.length > 0

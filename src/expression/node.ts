@@ -102,3 +102,16 @@ export type Node =
   | ListNode
   | MapNode
   | MessageNode;
+
+/** `a.b.c` as its parts, or `undefined` when the node is anything else. */
+export function dottedName(node: Node): { readonly parts: readonly string[]; readonly absolute: boolean } | undefined {
+  const parts: string[] = [];
+  let at = node;
+  while (at.kind === "select" && !at.optional) {
+    parts.push(at.field);
+    at = at.operand;
+  }
+  if (at.kind !== "name") return undefined;
+  parts.push(at.name);
+  return { parts: parts.reverse(), absolute: at.absolute };
+}
