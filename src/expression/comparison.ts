@@ -1,24 +1,23 @@
 import type { Duration } from "../attributes/duration.ts";
-import { Fault } from "../attributes/fault.ts";
+import type { Fault } from "../attributes/fault.ts";
 import { type Ip, compareBytes } from "../attributes/ip.ts";
 import type { Timestamp } from "../attributes/timestamp.ts";
 import type { Compilation } from "./compilation.ts";
-import { type Dynamic, isList, isMap, lookup, dynamicTypeName } from "./dynamic.ts";
+import type { Dynamic } from "./dynamic.ts";
 import { compareNumbers, compareText, dynamicCompare, dynamicEquals } from "./equality.ts";
 import type { TextTest } from "./expression.ts";
 import { negated } from "./logic.ts";
-import { keyInAttribute, mapAttributeOf } from "./names.ts";
 import { type NamedText, sameNamedText } from "./named-text.ts";
 import type { BinaryNode } from "./node.ts";
-import { type Part, type Run, boxed, coerced, isMissing } from "./part.ts";
+import { type Part, type Run, boxed, isMissing } from "./part.ts";
 import type { Type } from "./type.ts";
-import { asMap, assignable, isNamedText, typeName, types } from "./typing.ts";
+import { assignable, isNamedText, typeName, types } from "./typing.ts";
 
 /** Tests two values as their static type holds them. */
-type Test = (a: never, b: never) => boolean | Fault;
+export type Test = (a: never, b: never) => boolean | Fault;
 
 /** Evaluates both sides in order and tests them. */
-function both(left: Run, right: Run, test: Test): Run {
+export function both(left: Run, right: Run, test: Test): Run {
   const compare = test as (a: unknown, b: unknown) => boolean | Fault;
   return (bag) => {
     const a = left(bag);
@@ -60,12 +59,14 @@ export function compileEquality(c: Compilation, node: BinaryNode): Part {
   return { type: types.bool, run: not(run), textTest: negated(test) };
 }
 
-function comparable(a: Type, b: Type): boolean {
+/** Whether values of two static types may be compared. */
+export function comparable(a: Type, b: Type): boolean {
   if (assignable(a, b) || assignable(b, a)) return true;
   return a.kind === b.kind && (a.kind === "list" || a.kind === "map" || a.kind === "optional");
 }
 
-function castHint(a: Type, b: Type): string {
+/** What to write instead, where one side is a constant of another type. */
+export function castHint(a: Type, b: Type): string {
   const other = a.kind === "string" ? b : b.kind === "string" ? a : undefined;
   const castable = ["ip", "timestamp", "duration"].includes(other?.kind ?? "");
   return castable ? `; write ${other!.kind}("...") for a constant` : "";
@@ -203,75 +204,4 @@ function slotOrder(slot: number, bound: number, operator: keyof typeof outcomes)
         return isMissing(value) ? value : (value as number) >= bound;
       };
   }
-}
-
-/** `in`: an element of a list, a key of a map, an address of a range. */
-export function compileIn(c: Compilation, node: BinaryNode): Part {
-  const left = c.part(node.left);
-  const attribute = mapAttributeOf(c, node.right);
-  if (attribute !== undefined && typeof left.constant?.value === "string" && left.type.kind === "string")
-    return keyInAttribute(c, attribute, left.constant.value, node);
-  const right = c.part(node.right);
-  const holder = right.type.kind === "list" ? right.type.element : asMap(right.type)?.key;
-  if (right.type.kind === "cidr" && assignable(left.type, types.ip)) {
-    const test = (ip: Ip, range: { contains(ip: Ip): boolean }): boolean => range.contains(ip);
-    return { type: types.bool, run: both(coerced(left, types.ip), right.run, test as Test) };
-  }
-  if (holder === undefined && right.type.kind !== "dyn")
-    return c.problem(node.right, `expected a list, a map or a cidr after "in", found ${typeName(right.type)}`);
-  if (holder !== undefined && !comparable(left.type, holder))
-    return c.problem(
-      node,
-      `expected ${typeName(holder)} before "in", found ${typeName(left.type)}${castHint(left.type, holder)}`,
-    );
-  const run = inConstants(left, right) ?? both(boxed(left), boxed(right), memberTest(c, left.type, holder) as Test);
-  return { type: types.bool, run, textTest: isOneOf(left, right) };
-}
-
-/** A slot of texts among constant ones. */
-function isOneOf({ slot, type, run }: Part, right: Part): TextTest | undefined {
-  const items = right.constant?.value;
-  if (slot === undefined || type.kind !== "string" || right.type.kind !== "list" || !isList(items)) return undefined;
-  if (!items.every((item) => typeof item === "string")) return undefined;
-  return { kind: "equals", slot, texts: items, negated: false, otherwise: run };
-}
-
-/** A slot among constants: `source.namespace in ["a", "b"]`. */
-function inConstants(left: Part, right: Part): Run | undefined {
-  const items = right.constant?.value;
-  if (right.type.kind !== "list" || !isList(items) || left.type.kind !== right.type.element.kind) return undefined;
-  if (left.type.kind !== "string" && left.type.kind !== "int64") return undefined;
-  const set = new Set<unknown>(items);
-  const { run, slot } = left;
-  if (slot !== undefined && left.type.kind === "string")
-    return (bag) => {
-      const value = bag.get(slot);
-      return typeof value === "string" ? set.has(value) : run(bag);
-    };
-  return (bag) => {
-    const value = run(bag);
-    return isMissing(value) ? value : set.has(value);
-  };
-}
-
-function memberTest(
-  c: Compilation,
-  item: Type,
-  holder: Type | undefined,
-): (item: Dynamic, all: Dynamic) => boolean | Fault {
-  const { meter } = c;
-  const named = isNamedText(item) ? item : holder !== undefined && isNamedText(holder) ? holder : undefined;
-  const same =
-    named === undefined
-      ? (a: Dynamic, b: Dynamic): boolean | Fault => dynamicEquals(a, b, meter)
-      : (sameNamedText(named.kind as NamedText) as (a: unknown, b: unknown) => boolean | Fault);
-  return (value, all) => {
-    if (isMap(all)) return lookup(all, value) !== undefined;
-    if (!isList(all)) return new Fault(`no such overload: ${dynamicTypeName(value)} in ${dynamicTypeName(all)}`);
-    for (const element of all) {
-      const found = same(value, element);
-      if (found !== false) return found;
-    }
-    return false;
-  };
 }

@@ -1,9 +1,10 @@
 import { compileIndex, compileSelect } from "./access.ts";
 import { compileList, compileMap, compileMessage } from "./aggregate.ts";
 import { compileCall, compileOperator } from "./call.ts";
-import { compileEquality, compileIn, compileOrder } from "./comparison.ts";
+import { compileEquality, compileOrder } from "./comparison.ts";
 import type { Compilation } from "./compilation.ts";
 import { compileLogic, compileNot, compileTernary } from "./logic.ts";
+import { compileIn } from "./membership.ts";
 import { compileName } from "./names.ts";
 import type { BinaryNode, Node } from "./node.ts";
 import { type Part, constantPart } from "./part.ts";

@@ -14,8 +14,8 @@ import { decisionIds, lazyDecisionIds } from "./decision-id.ts";
 import { optionalInputs } from "./prepared-rule.ts";
 import { producerOf } from "./produce.ts";
 import { createHolds } from "./limits/holds.ts";
-import { createInstance } from "./instance.ts";
 import type { InstanceEnvironment, ManagedInstance } from "./instance.ts";
+import { createFallback, InstancePool } from "./instance-pool.ts";
 import { LocalLimits } from "./limits/local-limits.ts";
 import { problemOf, unprepared } from "./load-problem.ts";
 import { createQuotaLimits } from "./quota/bucket-limits.ts";
@@ -97,8 +97,6 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
   const nextId = decisionIds(options.random);
   const nextLazyId = lazyDecisionIds(options.random);
   const traceIds = createTraceIds(options.random);
-  /** How many snapshots use an instance; one that none uses is closed. */
-  const users = new Map<ManagedInstance, number>();
   /** Snapshots that serve, or on which there are still requests. */
   const holdings = new Set<Holding<T>>();
   const endings = new Set<Promise<void>>();
@@ -121,33 +119,23 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     ...(options.maxWaiting === undefined ? {} : { maxWaiting: options.maxWaiting }),
     ...(options.breaker === undefined ? {} : { breaker: options.breaker }),
   };
+  const pool = new InstancePool(environment);
 
-  function use(instance: ManagedInstance): void {
-    users.set(instance, (users.get(instance) ?? 0) + 1);
-  }
-
-  /** One user fewer. Those that nobody uses any more are closed. */
+  /** What a snapshot used is let go. */
   async function drop(instances: readonly ManagedInstance[], deadlineMs: number): Promise<void> {
-    const unused = instances.filter((instance) => {
-      const left = (users.get(instance) ?? 0) - 1;
-      if (left > 0) users.set(instance, left);
-      // An instance that is not there was closed by force.
-      return left === 0 && users.delete(instance);
-    });
-    await Promise.all(unused.map((instance) => instance.close(deadlineMs)));
-    for (const { calls } of unused) localLimits?.forget(calls);
+    for (const { calls } of await pool.drop(instances, deadlineMs)) localLimits?.forget(calls);
   }
 
   async function activate(snapshot: Snapshot): Promise<readonly Problem[]> {
     refuseWhenClosing();
     const { folder, shutdown } = snapshot.settings;
-    const local = (fallback ??= await createInstance(await fallbackEntry(options.fallback), folder, environment));
+    const local = (fallback ??= await createFallback(options.fallback, folder, environment));
     localLimits ??= new LocalLimits({ ...local, observer, log, now, monotonic, timers, nextId });
     const problems: Problem[] = [];
     const obtained = await Promise.all(
       [...snapshot.adapters.values()].map(async (entry) => {
         try {
-          return await obtain(entry, folder);
+          return await pool.obtain(entry, folder);
         } catch (error) {
           log.error({ adapter: entry.name, err: error }, "the adapter could not be made");
           problems.push(problemOf(entry, error));
@@ -171,18 +159,6 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
     }
     await drop(held, shutdown.deadlineMs);
     return problems.sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line));
-  }
-
-  /** The instance of an entry, in use from now on: one that is there with the same configuration, or a new one. */
-  async function obtain(entry: AdapterEntry, folder: string): Promise<ManagedInstance> {
-    for (const known of users.keys()) {
-      if (known.entry.name !== entry.name || known.entry.fingerprint !== entry.fingerprint) continue;
-      use(known);
-      return known;
-    }
-    const made = await createInstance(entry, folder, environment);
-    use(made);
-    return made;
   }
 
   function refuseWhenClosing(): void {
@@ -297,17 +273,9 @@ export function createRuntime<T>(options: RuntimeOptions<T>): Runtime<T> {
       for (const holding of holdings) holding.force();
       // Each of these ends by itself in the time that is left.
       await Promise.all(endings);
-      await Promise.all([...users.keys()].map((instance) => instance.close(left())));
-      users.clear();
+      await pool.close(left());
       localLimits?.close();
       await fallback?.close(left());
     },
   };
-}
-
-async function fallbackEntry(adapter: Adapter): Promise<AdapterEntry> {
-  const config = await adapter.config["~standard"].validate({});
-  if (config.issues) throw new WeirError("WEIR_ADAPTER_CONFIG", `${adapter.name} cannot be made without configuration`);
-  const place = { file: "", line: 1, column: 1 };
-  return { name: "local", adapter, config: config.value, required: false, fingerprint: "", place };
 }

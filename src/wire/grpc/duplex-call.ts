@@ -1,5 +1,6 @@
 import type { Incoming, Outgoing } from "../call.ts";
-import { ServedCall, type Caller, type CallOwner, type OpenStream } from "./call.ts";
+import { ServedCall } from "./call.ts";
+import type { Caller, CallOwner, OpenStream } from "./call-owner.ts";
 import type { GrpcHead, Method } from "./head.ts";
 import type { Stream } from "../http2/stream.ts";
 import { statusOf } from "../status.ts";

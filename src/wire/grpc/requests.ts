@@ -1,5 +1,5 @@
 import type { Guest } from "../../listen/gate.ts";
-import type { Caller, CallOwner } from "./call.ts";
+import type { Caller, CallOwner } from "./call-owner.ts";
 import { DuplexCall } from "./duplex-call.ts";
 import { readHead, type GrpcHead, type Method } from "./head.ts";
 import { statusFrame } from "./status.ts";

@@ -7,7 +7,7 @@ import type { Observer } from "../../util/observer.ts";
 import { systemTimers, type Timers } from "../../util/timers.ts";
 import type { GrpcDoor } from "../call.ts";
 import { Deadlines } from "../deadlines.ts";
-import type { CallOwner, OpenStream } from "./call.ts";
+import type { CallOwner, OpenStream } from "./call-owner.ts";
 import type { GrpcHead, Method } from "./head.ts";
 import { GrpcRequests } from "./requests.ts";
 import { createHealth } from "../health.ts";
