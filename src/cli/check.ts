@@ -137,6 +137,7 @@ function shown(result: CheckResult): [title: string, text: string][] {
       ? ["allowed", result.message]
       : ["refused", `${codeName(result.code)}${result.message === "" ? "" : `: ${result.message}`}`],
     ["rules", result.rules.join(", ")],
+    ...(result.degraded ?? []).map((rule): [string, string] => ["degraded", `${rule}: its store did not answer`]),
     ["answer", http === undefined ? "" : `${http.status} ${http.body}`],
     ["request", result.requestHeaders.map(headerText).join("; ")],
     ["response", result.responseHeaders.map(headerText).join("; ")],

@@ -21,9 +21,17 @@ interface Refusal {
   readonly code: string;
   readonly message?: string;
   readonly rules: readonly string[];
-  readonly limits?: readonly { readonly rule: string; readonly allowed: boolean; readonly reset_ms: number }[];
+  readonly limits?: readonly Standing[];
   readonly attributes: Attributes | readonly Attributes[];
   readonly version: string;
+}
+
+interface Standing {
+  readonly rule: string;
+  readonly allowed: boolean;
+  readonly reset_ms: number;
+  /** Whether its store did not answer. */
+  readonly degraded?: boolean;
 }
 
 export function addWhyCommand(program: Command, io: Io): void {
@@ -76,14 +84,20 @@ function refusalText(refusal: Refusal): string {
     `${time}  ${id}  door ${door}${from}`,
     `    refused     ${code}${message === undefined ? "" : `: ${message}`}`,
     `    rules       ${rules.join(", ")}`,
-    ...limits
-      .filter(({ allowed }) => !allowed)
-      .map(({ rule, reset_ms }) => `    limit       ${rule}: whole again in ${reset_ms / 1000} s`),
+    ...limits.filter(({ allowed }) => !allowed).map((limit) => `    limit       ${limit.rule}: ${limitText(limit)}`),
     ...attributeLines(attributes),
     `    policies    ${version}`,
   ];
   // Attributes come from callers: they must not steer the terminal.
   return `${lines.map((line) => line.replaceAll(/\p{Cc}/gu, "?")).join("\n")}\n`;
+}
+
+function limitText({ reset_ms, degraded }: Standing): string {
+  if (degraded !== true) return `whole again in ${reset_ms / 1000} s`;
+  // Where nobody counted, nothing is known of the limit.
+  return reset_ms > 0
+    ? `its store did not answer; by the count of this hub whole again in ${reset_ms / 1000} s`
+    : "its store did not answer";
 }
 
 /** A line for each attribute and each key of a map. A rate limit door's decision rests on several descriptors. */

@@ -30,6 +30,7 @@ export function decisionResult(decision: Decision, hub: HubWords, asked: ReturnT
     ...overall({ code, message }, quotas, asked),
     rules: decision.rules,
     ...(directResponse && { http: { status: directResponse.status, body: directResponse.body } }),
+    degraded: decision.limits.filter(({ degraded }) => degraded).map(({ rule }) => rule),
     requestHeaders: decision.requestHeaders.map(headerOf),
     responseHeaders: decision.responseHeaders.map(headerOf),
     quotas,

@@ -11,6 +11,8 @@ export interface CheckResult {
   readonly rules: readonly string[];
   /** What to answer in place of the service, where the rule says so. */
   readonly http?: { readonly status: number; readonly body: string };
+  /** `policy/rule` of each limit whose store did not answer, so that its `onError` did. Not known over the Mixer door. */
+  readonly degraded?: readonly string[];
   readonly requestHeaders: readonly HeaderOperation[];
   readonly responseHeaders: readonly HeaderOperation[];
   /** By the name that was asked for. */

@@ -19,6 +19,7 @@ export function describeStatus(hub: HubView, nowMs: number, person: string | und
     listeners: hub.listeners(),
     credentials: describeCredentials(hub, nowMs),
     ledger: describeLedger(hub),
+    adapters_not_ready: describeUnready(hub),
     policies: loaded && {
       version: loaded.version,
       policies: loaded.policies.length,
@@ -27,6 +28,15 @@ export function describeStatus(hub: HubView, nowMs: number, person: string | und
     },
     last_reload: reload && { ok: reload.ok, time: new Date(reload.timeMs).toISOString(), problems: reload.problems },
   };
+}
+
+/** Which adapters cannot serve, and why, whether or not the hub needs them to be ready; left out where all can. */
+function describeUnready(hub: HubView): Described | undefined {
+  const unready = hub.adapters().flatMap((adapter): [string, string][] => {
+    const reason = unreadyReason(adapter);
+    return reason === undefined ? [] : [[adapter.entry.name, reason]];
+  });
+  return unready.length === 0 ? undefined : Object.fromEntries(unready);
 }
 
 /** How the process before this one ended, and what it took with it at most. */

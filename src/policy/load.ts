@@ -17,7 +17,7 @@ import { Reading } from "./shape/shape.ts";
 import type { AdapterEntry } from "./snapshot.ts";
 import { tryCredentials } from "./config/try-credentials.ts";
 import { readYaml } from "./yaml/read-yaml.ts";
-import { readShipped } from "./shipped.ts";
+import { ownPart, readShipped } from "./shipped.ts";
 import { problemOfFile, sourceOf } from "./yaml/source.ts";
 
 export interface LoadOptions {
@@ -141,7 +141,12 @@ export async function loadPolicies(options: LoadOptions): Promise<Loaded> {
     problems,
     await readShipped(config),
   );
-  return { ...compiled, config: reading && configPath, files: [...configs, policies] };
+  const loaded = { config: reading && configPath, files: [...configs, policies] };
+  if (files.length === 0 || "problems" in compiled || ownPart(compiled.snapshot).policies.length > 0)
+    return { ...compiled, ...loaded };
+  const message = "no file of the folder has a policy: every request passes";
+  const warning = problemOfFile(show(policies), { code: "WEIR_POLICY_NO_RULES", message, severity: "warning" });
+  return { ...compiled, warnings: [warning, ...compiled.warnings], ...loaded };
 }
 
 async function setOfCopy({ copy }: PushedStore): Promise<PushedSet | Unreadable> {

@@ -12,6 +12,7 @@ import type {
 } from "../sdk/index.ts";
 import { Members, type Placed } from "../util/members.ts";
 import type { Observer } from "../util/observer.ts";
+import { seldom } from "../util/seldom.ts";
 import type { Timers } from "../util/timers.ts";
 import type { CallTrace } from "./call-trace.ts";
 import { apportioning, charging, checking, holding, judged, refunding, type Use } from "./capability-use.ts";
@@ -88,12 +89,15 @@ export class AdapterCalls {
   readonly #breaker: CircuitBreaker;
   readonly #waiting = new Members<LazyCall>();
   readonly #whenIdle: (() => void)[] = [];
+  readonly #mayTell: ReturnType<typeof seldom>;
+  /** Whether the log says that it fails. */
   #failing = false;
 
   constructor(options: AdapterCallOptions) {
     this.#options = options;
     this.#maxWaiting = options.maxWaiting ?? 1000;
     this.#breaker = new CircuitBreaker(options.monotonic, options.breaker);
+    this.#mayTell = seldom(options.monotonic);
   }
 
   get name(): string {
@@ -271,11 +275,18 @@ export class AdapterCalls {
       return result;
     }
     observer.adapterCall(name, capability, result.kind, ms);
-    // One line for each time that it begins to fail, not one for each request.
-    if (!this.#failing) {
+    // One line for each time that it begins to fail, not one for each request, and few of one that fails now and then.
+    const notLogged = this.#failing ? undefined : this.#mayTell("failing");
+    if (notLogged !== undefined) {
       this.#failing = true;
       const { kind: failure, error: err } = result;
-      log.warn({ code: "WEIR_ADAPTER_FAILED", adapter: name, capability, failure, err }, "the adapter does not answer");
+      log.warn(
+        {
+          ...{ code: "WEIR_ADAPTER_FAILED", adapter: name, capability, failure, err },
+          ...(notLogged > 0 && { notLogged }),
+        },
+        "the adapter does not answer",
+      );
     }
     return result;
   }

@@ -21,7 +21,7 @@ export function listen(server: Server, address: string): Promise<string> {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another process listens there",
+  EADDRINUSE: "something listens there already",
   EADDRNOTAVAIL: "it is no address of this machine",
   EACCES: "the process may not listen there",
   ENOTFOUND: "no host has this name",

@@ -354,6 +354,13 @@ test("status tells what serves and why the last reload was refused", async (t) =
   t.deepEqual((await ask("/version")).json(), { version: "1.2.3" });
 });
 
+test("status tells which adapters cannot serve, needed or not", async (t) => {
+  const redis: AdapterView = { ...exposing("redis", []), instance: { unready: () => "no connection" } };
+  const optional = { ...redis, entry: { ...redis.entry, required: false } };
+  const { ask } = await start(t, { adapters: () => [exposing("prometheus", []), optional] });
+  t.like((await ask("/status")).json(), { ready: true, adapters_not_ready: { redis: "no connection" } });
+});
+
 test("policies shows every rule with what it was written as", async (t) => {
   const snapshot = await snapshotOf(policies);
   const { ask } = await start(t, { loaded: () => snapshot });

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import test from "ava";
+import { addCheckCommand } from "../../src/cli/check.ts";
 import { addWhyCommand } from "../../src/cli/why.ts";
 import { RateLimitRequest } from "../../src/wire/gen/envoy/service/ratelimit/v3/rls.ts";
 import { runCommand } from "../cli/run-command.ts";
@@ -116,6 +117,32 @@ test("weir why shows the last refusals, by rule and by id, without a log of deci
   const none = await why("f".repeat(32));
   t.is(none.err, `no such refusal among the last 2 that ${hub.admin} keeps\n`);
   t.is(none.exitCode, 1);
+});
+
+test("weir check and weir why say which limits were judged without their store", async (t) => {
+  const hub = await hubFor(t, {
+    "weir.yaml": 'adapters: { redis: { url: "redis://127.0.0.1:1" } }\n',
+    "policies/p.yaml": `
+policy: p
+check:
+  - { name: strict, limit: 1/d, via: redis, onError: deny, when: request.path == "/strict" }
+  - { name: local, limit: 1/d, via: redis, onError: local, unless: request.path == "/strict" }
+`,
+  });
+  const check = (path: string) =>
+    runCommand(addCheckCommand, ["check", "--address", hub.grpc, `request.path=${path}`, "--json"]);
+  const text = (path: string) => runCommand(addCheckCommand, ["check", "--address", hub.grpc, `request.path=${path}`]);
+  t.deepEqual(JSON.parse((await check("/strict")).out).degraded, ["p/strict"]);
+  t.regex((await text("/strict")).out, /\nrules {7}p\/strict\ndegraded {4}p\/strict: its store did not answer\n/);
+  t.regex((await text("/")).out, /^allowed\ndegraded {4}p\/local: its store did not answer\n/);
+  t.false((await text("/")).out.startsWith("allowed"));
+  const why = async (rule: string) =>
+    (await runCommand(addWhyCommand, ["why", "--admin", hub.admin, "--rule", rule])).out;
+  t.regex(await why("p/strict"), /\n {4}limit {7}p\/strict: its store did not answer\n/);
+  t.regex(
+    await why("p/local"),
+    / {4}limit {7}p\/local: its store did not answer; by the count of this hub whole again in \d+/,
+  );
 });
 
 test("an adapter that takes no logs is a mistake in weir.yaml", async (t) => {

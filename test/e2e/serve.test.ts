@@ -138,7 +138,7 @@ test("refuses to start on an address that is taken, and says which", async (t) =
 test("drains on SIGTERM: not ready, calls in flight end, exit status 0", async (t) => {
   const hub = await hubFor(t, {
     "policies/slow.yaml": "policy: slow\ncheck:\n  - name: ask\n    ask: slow\n    with: { gate: request.path }\n",
-    "weir.yaml": "policies: ./policies\nadapters:\n  slow: { adapter: ./slow.mjs }\n",
+    "weir.yaml": "policies: ./policies\ncheck: { adapterTimeout: 60s }\nadapters:\n  slow: { adapter: ./slow.mjs }\n",
     // Answers when the file that the request names is there.
     "slow.mjs": `
       import { existsSync } from "node:fs";

@@ -172,6 +172,14 @@ test("an empty folder is warned of", async (t) => {
   ]);
 });
 
+test("files without a policy in any of them are warned of", async (t) => {
+  const cwd = await folderWith(t, { "policies/a.yaml": "", "policies/b.yaml": "# nothing yet\n" });
+  const expected = ["policies:1:1 WEIR_POLICY_NO_RULES no file of the folder has a policy: every request passes"];
+  t.deepEqual(problemsOf(await load(cwd)), expected);
+  await writeFile(join(cwd, "policies/c.yaml"), policy("c"));
+  t.deepEqual(problemsOf(await load(cwd)), []);
+});
+
 test("a weir.yaml that is named must be there; one that is not named need not be, but must be readable", async (t) => {
   const cwd = await folderWith(t, { "policies/a.yaml": policy("a") });
   t.deepEqual(problemsOf(await load(cwd)), []);

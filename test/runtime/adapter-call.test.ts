@@ -169,6 +169,31 @@ test("after failures in a row the adapter is left alone, then tried once, and an
   );
 });
 
+test("an adapter that fails now and then is logged seldom, and an outage that began meanwhile is", async (t) => {
+  let fails = false;
+  const { calls, clock, kindOf, lines } = calling({
+    check() {
+      if (fails) throw new Error("off");
+      return allow;
+    },
+  });
+  const ask = async (failing: boolean): Promise<void> => {
+    fails = failing;
+    t.is(await kindOf(calls.check({})), failing ? "fault" : "ok");
+  };
+  const told = (): readonly string[] =>
+    lines.splice(0).map(({ message, fields }) => `${message} ${(fields as { notLogged?: number }).notLogged ?? 0}`);
+  for (let i = 0; i < 100; i++) await ask(i % 2 === 0);
+  t.deepEqual(told(), ["the adapter does not answer 0", "the adapter answers again 0"]);
+  await ask(true);
+  t.deepEqual(told(), []);
+  await clock.advance(10_000);
+  for (let i = 0; i < 3; i++) await ask(true);
+  t.deepEqual(told(), ["the adapter does not answer 50"]);
+  await ask(false);
+  t.deepEqual(told(), ["the adapter answers again 0"]);
+});
+
 test("what is thrown at once is a fault of one request and does not leave the adapter alone", async (t) => {
   const { calls, kindOf } = calling({
     check: () => {

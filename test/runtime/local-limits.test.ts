@@ -136,6 +136,26 @@ test("an outage goes on from what was spent, and what was let through in it is n
   }
 });
 
+test("the log says that a store was charged only where it was", async (t) => {
+  const charged = ({ lines }: World): number => lines.filter(({ message }) => /was charged/.test(message)).length;
+  const { state, pass, hub } = await tried("limit: 10/s");
+  state.how = "refuses connections";
+  await pass();
+  await hub.clock.advance(1000);
+  await settled();
+  t.is(charged(hub), 0, "a second later the bucket is as full as if nothing had been let through");
+  const monthly = await tried("limit: 10/month");
+  monthly.state.how = "refuses connections";
+  await monthly.pass();
+  await monthly.hub.clock.advance(1000);
+  await settled();
+  t.is(charged(monthly.hub), 0, "it is away still");
+  monthly.state.how = "answers";
+  await monthly.hub.clock.advance(1000);
+  await settled();
+  t.is(charged(monthly.hub), 1);
+});
+
 test("a request that comes before the store was told of an outage is charged after it", async (t) => {
   const { state, pass, remaining } = await tried("limit: 5/h, algorithm: fixed-window");
   await pass();

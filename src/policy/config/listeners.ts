@@ -54,11 +54,31 @@ export function listenersOf(
       message: "without tls, tokens can be read on the way",
     });
   }
-  return {
+  const listeners = {
     grpc: listener(raw?.grpc, listen?.grpc, "127.0.0.1:9091"),
     http: listener(raw?.http as RawListener | undefined, listen?.http, "127.0.0.1:9092"),
     admin: settings,
   };
+  if (reading !== undefined) tellSharedAddresses(listeners, raw, reading);
+  return listeners;
+}
+
+/** Tells of addresses in the file that another listener has, there or by default. Port 0 is another one each time. */
+function tellSharedAddresses(listeners: Listeners, raw: RawListen | undefined, reading: Reading): void {
+  const names = ["grpc", "http", "admin"] as const;
+  const said = (name: keyof Listeners) => raw?.[name]?.address;
+  const taken = new Map<string, keyof Listeners>();
+  for (const name of [...names.filter((each) => !said(each)), ...names.filter(said)]) {
+    const { address } = listeners[name];
+    const other = taken.get(address);
+    taken.set(address, name);
+    if (other === undefined || address.endsWith(":0") || said(name)?.value !== address) continue;
+    reading.tell(said(name)!.node, {
+      code: "WEIR_POLICY_DUPLICATE",
+      message: `the listener ${other} has the address ${address} already`,
+      hint: "give each listener an address of its own",
+    });
+  }
 }
 
 function tlsOf({ cert, key, ca, clientAuth, minVersion }: RawTls, folder: string): TlsSettings | undefined {

@@ -29,6 +29,9 @@ const atOnce = 50;
 /** How many payments of one count may be without an answer. Beyond that, a store is not asked for that count. */
 const maxUnanswered = 4;
 
+/** What became of a debt: charged, of no account any more when it was looked at, or owed still. */
+type Paid = "charged" | "nothing" | "owed";
+
 /** What a store is owed of one count, the earliest first. Only the last may still grow. */
 interface Account {
   readonly key: string;
@@ -132,8 +135,8 @@ export class LocalPayments {
         for (let at = 0, many = 1; at < accounts.length; at += many, many = atOnce) {
           const some = accounts.slice(at, at + many).filter(({ debts }) => debts.length > 0);
           const done = await Promise.all(some.map((account) => this.#pay(calls, account)));
-          paid += done.filter(Boolean).length;
-          if (done.includes(false)) break;
+          paid += done.filter((each) => each === "charged").length;
+          if (done.includes("owed")) break;
         }
         const log = this.#options.log;
         if (paid > 0)
@@ -142,12 +145,12 @@ export class LocalPayments {
     );
   }
 
-  /** Charges a store what it is owed of one count, in one call. `false` when it is owed some of that still. */
-  #pay(calls: AdapterCalls, account: Account): boolean | Promise<boolean> {
+  /** Charges a store what it is owed of one count, in one call. */
+  #pay(calls: AdapterCalls, account: Account): Paid | Promise<Paid> {
     this.#reckon(calls, account);
     let sent = account.debts.filter(({ isSent }) => isSent).length;
     const debts = account.debts.filter((debt) => !debt.isUnderWay && (debt.isSent || sent++ < maxUnanswered));
-    if (debts.length === 0) return account.debts.length === 0;
+    if (debts.length === 0) return account.debts.length === 0 ? "nothing" : "owed";
     const answer = calls.quota(debts.map(paymentOf));
     if (!(answer instanceof Promise)) return this.#heard(calls, account, debts, answer);
     for (const debt of debts) debt.isSent = debt.isUnderWay = true;
@@ -167,15 +170,10 @@ export class LocalPayments {
     }
   }
 
-  #heard(
-    calls: AdapterCalls,
-    account: Account,
-    debts: readonly LocalDebt[],
-    given: readonly Grant[] | Failure,
-  ): boolean {
+  #heard(calls: AdapterCalls, account: Account, debts: readonly LocalDebt[], given: readonly Grant[] | Failure): Paid {
     if (!(given instanceof Failure)) {
       for (const debt of debts) this.#drop(calls, account, debt);
-      return account.debts.length === 0;
+      return account.debts.length === 0 ? "charged" : "owed";
     }
     // A store that is slow may have counted them all the same, and is not sent them again before that is known.
     const late = given.late as Promise<readonly Grant[] | Failure> | undefined;
@@ -186,7 +184,7 @@ export class LocalPayments {
     }
     void late?.then((answer) => this.#heard(calls, account, debts, answer));
     if (this.#owed.get(calls)?.get(account.key) === account) this.#tryLater();
-    return false;
+    return "owed";
   }
 
   #open(calls: AdapterCalls, key: string): Account {

@@ -182,7 +182,11 @@ export const hubMetricNames = {
     labels: [],
     help: "1 while pushed policies can be had from their store, 0 while not; what serves goes on then. Left out where none are pushed.",
   },
-  weir_policies: { type: "gauge", labels: [], help: "Policies of the set that serves." },
+  weir_policies: {
+    type: "gauge",
+    labels: [],
+    help: "Policies of the set that serves, with those that ship with Weir.",
+  },
   weir_rules: { type: "gauge", labels: ["kind"], help: "Rules of the set that serves, by kind." },
 } as const satisfies Record<string, HubMetric>;
 
