@@ -23,10 +23,6 @@ const lasting = 4;
 /** Windows shorter than that are over before a lease is of use: such limits ask Redis each time. */
 const shortestMs = 200;
 
-/** The shortest time for which Redis is left alone after it had nothing; and the longest, while nobody can return units. */
-const backOffMs = 10;
-const maxBackOffMs = 1000;
-
 /**
  * Limits of `consistency: bounded`: answers charges from units that this hub has leased, and asks Redis for more before
  * they run out, one message at a time for each count. What does not fit into the units in hand is judged by Redis, which
@@ -121,7 +117,7 @@ export class Leases {
     const now = this.#options.clock();
     for (const slice of this.#slices.values()) {
       if (slice.flight !== undefined) continue;
-      const isIdle = slice.look() >= 2;
+      const isIdle = slice.demand.look(slice.usedInAll, slice.waiting.length > 0) >= 2;
       if (slice.isDone || (isIdle && now >= slice.until)) slice.end();
       if (isIdle && slice.number === 0 && slice.back === 0) {
         if (now >= slice.retryAt) this.#slices.delete(slice.key);
@@ -165,7 +161,7 @@ export class Leases {
 
   #release(slice: Slice): void {
     slice.giveUp();
-    slice.size = 0;
+    slice.demand.size = 0;
   }
 
   #sliceOf({ key, limit }: Charge): Slice | undefined {
@@ -206,34 +202,24 @@ export class Leases {
     const { limit } = slice;
     // Redis is to judge by everything that is free, the units in hand too.
     if (first !== undefined) slice.giveUp();
-    if (slice.idle < 2) slice.resize(sentAt, aheadMs);
+    const { demand } = slice;
+    if (demand.idle < 2) demand.resize(slice.usedInAll, sentAt, aheadMs);
     const isShort =
       limit.windowMs < shortestMs && (limit.algorithm === "fixed-window" || limit.algorithm === "calendar");
-    let share = this.#closing || isShort || slice.size < 2 ? 0 : slice.size - slice.units;
+    let share = this.#closing || isShort || demand.size < 2 ? 0 : demand.size - slice.units;
     if (slice.waiting.length > 0 && !isShort) share = Math.max(share, sumOf(slice.waiting));
     share = Math.max(0, Math.floor(share));
     if (share > 0 && slice.number === 0) slice.number = nextNumber();
-    const message: Draw = {
-      ...(first === undefined ? question : wishOf(first.charge)),
-      back: slice.back,
-      lease: slice.number,
-      used: slice.used,
-      usedKnown: slice.known,
-      returned: slice.returned,
-      share,
-      lastsMs: aheadMs * lasting,
-    };
-    slice.told = message.used;
-    slice.back = 0;
-    slice.low = -1;
-    slice.sentAt = sentAt;
+    const wish = first === undefined ? question : wishOf(first.charge);
+    const message = slice.tell({ ...wish, share, lastsMs: aheadMs * lasting }, sentAt);
     slice.flight = draw(limit, slice.key, message).then(
       (drawn) => {
         slice.flight = undefined;
         const now = clock();
         slice.hear(drawn, message, sentAt, now);
         if (slice.limit !== limit) slice.giveUp();
-        this.#note(slice, message, drawn, now);
+        if (slice.isDone) slice.end();
+        slice.pace(message, drawn, now, aheadMs);
         if (first !== undefined) first.resolve(this.#answer(slice, first.charge, drawn, now));
         this.#serve(slice, now, undefined);
       },
@@ -246,23 +232,6 @@ export class Leases {
         this.#serve(slice, now, { error });
       },
     );
-  }
-
-  /** When to ask again, where there was not enough. */
-  #note(slice: Slice, message: Draw, { allowed, waitMs, others, leased }: Drawn, now: number): void {
-    const { aheadMs } = this.#options;
-    if (slice.isDone) slice.end();
-    const longest = others > 0 ? Math.max(backOffMs, aheadMs / 4) : maxBackOffMs;
-    const pause = Math.min(Math.max(waitMs, backOffMs), longest);
-    const gotNone = message.share > 0 && leased <= message.used + message.returned;
-    slice.low = gotNone ? -1 : Math.min(slice.size, slice.units) / 2;
-    if (gotNone) slice.aheadAt = now + pause;
-    if (allowed || waitMs < 0) slice.retryAt = -Infinity;
-    else {
-      slice.retryAt = now + pause;
-      slice.waitAt = now + Math.max(waitMs, pause);
-      slice.refused = message.how === "some" ? Math.min(1, message.needed) : message.needed;
-    }
   }
 
   #answer(slice: Slice, charge: Charge, drawn: Drawn, now: number): Grant {

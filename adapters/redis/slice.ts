@@ -1,6 +1,14 @@
 import type { Charge, Grant, Limit } from "weir/sdk";
+import { Demand } from "./demand.ts";
 import type { Draw, Drawn } from "./draw.ts";
 import { unnoticedMs } from "./lease-clock.ts";
+
+/** The shortest time for which Redis is left alone after it had nothing; and the longest, while nobody can return units. */
+const backOffMs = 10;
+const maxBackOffMs = 1000;
+
+/** What is asked of Redis in a message, beside how the lease stands. */
+type Asked = Pick<Draw, "amount" | "needed" | "how" | "dedupId" | "share" | "lastsMs">;
 
 /** A charge that waits for Redis. */
 export interface Waiting {
@@ -53,14 +61,9 @@ export class Slice {
   sentAt = -Infinity;
   readonly waiting: Waiting[] = [];
 
-  /** For how large a lease there is demand. */
-  size = 0;
-  #sizedAt = -Infinity;
-  #sizedUsed = 0;
+  readonly demand = new Demand();
+  /** Units that were used before the lease began. */
   #usedBefore = 0;
-  /** Sweeps that found nothing used. */
-  idle = 0;
-  #seenUsed = 0;
 
   constructor(key: string, limit: Limit) {
     this.key = key;
@@ -106,26 +109,19 @@ export class Slice {
     return number !== 0 && units === 0 && known === used && returned === returnedKnown;
   }
 
-  /**
-   * Reckons the size of the lease from what was used: what callers take in `aheadMs`. It grows at once, eightfold at
-   * most, and shrinks by half, after a quarter of that time has been looked at.
-   */
-  resize(now: number, aheadMs: number): void {
-    const used = this.#usedBefore + this.used;
-    const sinceMs = now - this.#sizedAt;
-    const wanted = ((used - this.#sizedUsed) * aheadMs) / Math.max(sinceMs, aheadMs / 4);
-    this.size = Math.min(Math.max(wanted, this.size / 2), this.size * 8 + 8);
-    if (sinceMs < aheadMs / 4) return;
-    this.#sizedAt = now;
-    this.#sizedUsed = used;
+  /** Units that were used since anything is kept of the count. */
+  get usedInAll(): number {
+    return this.#usedBefore + this.used;
   }
 
-  /** Looks whether something was used since the last look; answers for how many looks nothing was. */
-  look(): number {
-    const used = this.#usedBefore + this.used;
-    this.idle = used === this.#seenUsed && this.waiting.length === 0 ? this.idle + 1 : 0;
-    this.#seenUsed = used;
-    return this.idle;
+  /** The next message: what is asked, and how the lease stands. It is then under way. */
+  tell(asked: Asked, sentAt: number): Draw {
+    const { number: lease, used, known: usedKnown, returned, back } = this;
+    this.told = used;
+    this.back = 0;
+    this.low = -1;
+    this.sentAt = sentAt;
+    return { ...asked, back, lease, used, usedKnown, returned };
   }
 
   /** Notes what Redis said to a message. `sentAt`: when it was asked, which is before the time of its answer. */
@@ -141,6 +137,24 @@ export class Slice {
     this.free = Math.max(0, drawn.free);
     this.others = drawn.others;
     this.resetAt = now + drawn.resetMs;
+  }
+
+  /**
+   * Notes when to ask again, where there was not enough: when Redis says, within bounds. Hubs that hold units may return
+   * some at any time, so while there are such the longest pause is a quarter of `aheadMs`.
+   */
+  pace(message: Draw, { allowed, waitMs, others, leased }: Drawn, now: number, aheadMs: number): void {
+    const longest = others > 0 ? Math.max(backOffMs, aheadMs / 4) : maxBackOffMs;
+    const pause = Math.min(Math.max(waitMs, backOffMs), longest);
+    const gotNone = message.share > 0 && leased <= message.used + message.returned;
+    this.low = gotNone ? -1 : Math.min(this.demand.size, this.units) / 2;
+    if (gotNone) this.aheadAt = now + pause;
+    if (allowed || waitMs < 0) this.retryAt = -Infinity;
+    else {
+      this.retryAt = now + pause;
+      this.waitAt = now + Math.max(waitMs, pause);
+      this.refused = message.how === "some" ? Math.min(1, message.needed) : message.needed;
+    }
   }
 
   granted(units: number, now: number): Grant {
