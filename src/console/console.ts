@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import type { Log } from "../sdk/index.ts";
 import type { TokenCheck } from "../listen/credentials.ts";
 import { openGate, type Gate } from "../listen/gate.ts";
-import { gatedHttpServer, rememberGuests } from "../listen/http-server.ts";
+import { boundPipelines, connectionsCheckingInterval, gatedHttpServer, rememberGuests } from "../listen/http-server.ts";
 import { errorCodes, type ErrorCode } from "../util/error-codes.ts";
 import { createScrapeTest } from "../util/exposition.ts";
 import { listen } from "../util/listen.ts";
@@ -46,8 +46,10 @@ export function createConsole(options: ConsoleOptions): Console {
   const longAnswers = new Map<Page, number>();
   const scrapeTest = createScrapeTest();
 
-  const limits = { maxHeaderSize: 16 * 1024, headersTimeout: 10_000, requestTimeout: 10_000 };
-  const server = gatedHttpServer(gate, limits, (request, response) => {
+  const mayServe = boundPipelines(() => log.debug({}, "a connection of the console had too many requests under way"));
+  const times = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval };
+  const server = gatedHttpServer(gate, { maxHeaderSize: 16 * 1024, ...times }, (request, response) => {
+    if (!mayServe(request, response)) return;
     answer(request, response).catch((error: unknown) => {
       if (error instanceof WeirError) return sendError(response, error.code, error.message);
       log.error({ err: error, path: request.url }, "the console failed to answer");

@@ -14,10 +14,15 @@ export async function readJsonBody(request: IncomingMessage): Promise<Readonly<R
   if (type !== "application/json") throw new WeirError("WEIR_MEDIA_TYPE", "the body must come as application/json");
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) throw new WeirError("WEIR_REQUEST_TOO_LARGE", `the body is larger than ${maxBytes} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > maxBytes) throw new WeirError("WEIR_REQUEST_TOO_LARGE", `the body is larger than ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof WeirError) throw error;
+    throw new WeirError("WEIR_REQUEST_MALFORMED", "the request ended within its body");
   }
   let json: unknown;
   try {

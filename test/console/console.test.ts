@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { request } from "node:http";
@@ -481,6 +482,29 @@ test("bytes that are no HTTP, and headers without end, are refused and the conso
     });
     t.regex(answer, /^HTTP\/1\.1 4\d\d /);
   }
+  t.is((await ask("/healthz")).status, 200);
+});
+
+test("who goes away within a body is no fault of the console's", async (t) => {
+  const { address, ask, log } = await start(t);
+  const socket = connect(Number(address.split(":")[1]), "127.0.0.1");
+  socket.on("error", () => undefined).resume();
+  const head = "POST /limits/a/b/reset HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 9\r\n";
+  socket.write(`${head}expect: 100-continue\r\n\r\n`);
+  // It asks for the body when it reads it.
+  await once(socket, "data");
+  socket.destroy();
+  await once(socket, "close");
+  t.is((await ask("/healthz")).status, 200);
+  t.deepEqual(log.lines, []);
+});
+
+test("a connection of too many requests before their answers is ended", async (t) => {
+  const { address, ask } = await start(t);
+  const socket = connect(Number(address.split(":")[1]), "127.0.0.1");
+  socket.on("error", () => undefined).resume();
+  socket.write("GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n".repeat(1000));
+  await once(socket, "close");
   t.is((await ask("/healthz")).status, 200);
 });
 

@@ -1,6 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { openGate, type Gate } from "../../listen/gate.ts";
-import { gatedHttpServer, rememberGuests } from "../../listen/http-server.ts";
+import {
+  boundPipelines,
+  connectionsCheckingInterval,
+  gatedHttpServer,
+  rememberGuests,
+} from "../../listen/http-server.ts";
 import type { Log } from "../../sdk/index.ts";
 import { listen } from "../../util/listen.ts";
 import type { Observer } from "../../util/observer.ts";
@@ -11,6 +16,7 @@ import type { Client } from "../client.ts";
 import { HttpCall } from "./http-call.ts";
 import { readBody } from "./body.ts";
 import type { HttpAnswer, HttpDoor, HttpRoute } from "./route.ts";
+import { UnreadAnswers } from "./unread-answers.ts";
 
 export interface HttpServerOptions {
   /** Who comes in. Default: everybody, in plain text. */
@@ -40,8 +46,12 @@ const maxHeaderBytes = 64 * 1024;
 /** A caller has this long to send its headers, and this long to send all of its request. */
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
+/** The most bytes of answers that callers do not take, over all connections. */
+const maxUnreadBytes = 64 * 1024 * 1024;
 /** How long an idle connection is kept: longer than the minute after which common load balancers let go of theirs. */
 const keepAliveMs = 65_000;
+/** A peer that neither sends nor takes bytes for so long while it is to be answered is gone. */
+const stillMs = 60_000;
 
 /** What is served at a path, by method. */
 type Methods = Map<string, { readonly door: string; readonly route: HttpRoute }>;
@@ -66,7 +76,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   const guestOf = rememberGuests(gate);
 
-  const send = (response: ServerResponse, { status, headers, json, body: given }: HttpAnswer): void => {
+  const unread = new UnreadAnswers(maxUnreadBytes, () => observer.dropped("connection", "answers_unread", 1));
+  const mayServe = boundPipelines(() => observer.dropped("connection", "flood", 1));
+
+  const send = (request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void => {
+    const { status, headers, json, body: given } = answer;
     const body = Buffer.from(given ?? JSON.stringify(json));
     response.writeHead(status, {
       ...(given === undefined && { "content-type": "application/json" }),
@@ -76,6 +90,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       ...headers,
     });
     response.end(body);
+    unread.wrote(response, request.socket, body.length);
   };
 
   const answer = async (
@@ -122,7 +137,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       monotonic() - startedMs,
     );
     try {
-      if (!response.destroyed) send(response, result);
+      if (!response.destroyed) send(request, response, result);
     } catch (error) {
       log.error({ err: error, path: found?.route.path }, "an answer could not be written");
       response.destroy();
@@ -136,11 +151,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       headersTimeout: headersTimeoutMs,
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: keepAliveMs,
+      connectionsCheckingInterval,
       noDelay: true,
     },
-    (request, response) => void serve(request, response),
+    (request, response) => {
+      if (mayServe(request, response)) void serve(request, response);
+    },
   );
   server.maxConnections = maxConnections;
+  server.setTimeout(stillMs);
   // Node would leave out the headers beyond a count in silence: a rule must see them all, and the size bounds them.
   server.maxHeadersCount = 0;
   server.on("drop", () => observer.dropped("connection", "too_many", 1));

@@ -4,8 +4,9 @@ import { WeirError } from "../../util/weir-error.ts";
 const maxDepth = 32;
 
 /**
- * Reads a body as JSON. Bytes that are not UTF-8, text that is not JSON, and nesting beyond 32 throw
- * WEIR_REQUEST_MALFORMED with line and column.
+ * Reads a body as JSON. Bytes that are not UTF-8, text that is not JSON, nesting beyond 32 and an object that has a name
+ * twice throw WEIR_REQUEST_MALFORMED. Of two values of one name each reader takes another (RFC 8259, 4): what looked at a
+ * body before must have seen what is judged.
  */
 export function parseJson(body: Uint8Array): unknown {
   let text: string;
@@ -14,15 +15,28 @@ export function parseJson(body: Uint8Array): unknown {
   } catch {
     throw new WeirError("WEIR_REQUEST_MALFORMED", "the body is not UTF-8");
   }
-  const tooDeep = nestingBeyond(text, maxDepth);
-  if (tooDeep >= 0) throw problem(text, tooDeep, `arrays and objects lie more than ${maxDepth} deep`);
+  const { tooDeep, colons } = survey(text, maxDepth);
+  if (tooDeep !== undefined) throw problem(text, tooDeep, `arrays and objects lie more than ${maxDepth} deep`);
+  let json: unknown;
   try {
-    return JSON.parse(text);
+    json = JSON.parse(text);
   } catch {
     const [offset, expected] = firstMistake(text);
     const got = offset >= text.length ? "the body ended" : `got ${JSON.stringify(text[offset])}`;
     throw problem(text, offset, `expected ${expected}, and ${got}`);
   }
+  // Each name has a colon: there are more of them than names when one came twice.
+  if (namesIn(json) !== colons) throw new WeirError("WEIR_REQUEST_MALFORMED", "an object of the body has a name twice");
+  return json;
+}
+
+/** How many names all objects of a JSON value have. */
+function namesIn(json: unknown): number {
+  if (typeof json !== "object" || json === null) return 0;
+  const values: readonly unknown[] = Array.isArray(json) ? json : Object.values(json);
+  let names = values === json ? 0 : values.length;
+  for (const value of values) if (typeof value === "object") names += namesIn(value);
+  return names;
 }
 
 /** Whether a JSON value is an object, in the sense of a map of names. */
@@ -30,18 +44,20 @@ export function isObject(json: unknown): json is Readonly<Record<string, unknown
   return typeof json === "object" && json !== null && !Array.isArray(json);
 }
 
-/** The offset of the first bracket that lies deeper than `limit`, or -1. */
-function nestingBeyond(text: string, limit: number): number {
+/** The offset of the first bracket that lies deeper than `limit`, and else how many colons stand outside of texts. */
+function survey(text: string, limit: number): { readonly tooDeep?: number; readonly colons: number } {
   let depth = 0;
+  let colons = 0;
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
     if (c === 0x22) {
       for (i++; i < text.length && text.charCodeAt(i) !== 0x22; i++) if (text.charCodeAt(i) === 0x5c) i++;
     } else if (c === 0x5b || c === 0x7b) {
-      if (++depth > limit) return i;
+      if (++depth > limit) return { tooDeep: i, colons };
     } else if (c === 0x5d || c === 0x7d) depth--;
+    else if (c === 0x3a) colons++;
   }
-  return -1;
+  return { colons };
 }
 
 function problem(text: string, offset: number, what: string): WeirError {
