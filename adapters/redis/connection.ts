@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import calculateSlot from "cluster-key-slot";
 import { Cluster, Redis } from "ioredis";
 import type { Host } from "weir/sdk";
-import { readSecret, readTls } from "weir/sdk/zod";
+import { createClient } from "./client.ts";
 import type { RedisConfig } from "./config.ts";
 import { drawScript } from "./draw-script.ts";
 import { grantLeasesScript } from "./lease-grant-script.ts";
@@ -63,12 +63,6 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** The longest pause before the next attempt to connect. */
-const maxPauseMs = 2000;
-
-/** How long a connection may owe an answer before it is made anew, at least: a host that is gone closes nothing. */
-const leastSilenceMs = 1000;
-
 /** How long a hub that starts waits for a server that neither is ready nor fails, such as one that reads its data set. */
 const firstAttemptMs = 3000;
 
@@ -78,10 +72,8 @@ const firstAttemptMs = 3000;
  * ever sent twice: it might have charged.
  */
 export async function connect(config: RedisConfig, host: Host): Promise<Store> {
-  const client = await open(config, host);
+  const client = await createClient(config, host);
   const isCluster = client instanceof Cluster;
-  if (isCluster) client.on("+node", stopTimerOnClose);
-  else stopTimerOnClose(client);
   let down = false;
   let lastError = "";
   client.on("error", (error: Error) => {
@@ -197,14 +189,6 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   };
 }
 
-/** ioredis lets the timer of a connection that broke while it owed an answer run on, and ends the next one by it. */
-function stopTimerOnClose(client: Redis): void {
-  client.on("close", () => {
-    clearTimeout(client["socketTimeoutTimer"]);
-    client["socketTimeoutTimer"] = undefined;
-  });
-}
-
 /** Lets what is written in this turn go out in one write: a write of its own for each decision costs more than the rest. */
 function writeAtOnce(stream: Redis["stream"]): void {
   if (stream.writableCorked > 0) return;
@@ -231,50 +215,6 @@ const draw = scriptOf(drawScript);
 
 function scriptOf(lua: string): Script {
   return { lua, sha: createHash("sha1").update(lua).digest("hex") };
-}
-
-async function open(config: RedisConfig, host: Host): Promise<Redis | Cluster> {
-  const { url, sentinels, master, cluster, timeout } = config;
-  const password = config.password === undefined ? url?.password : await readSecret(config.password, host.folder);
-  const username = config.username ?? url?.username;
-  const tls = config.tls !== undefined || url?.tls === true ? await readTls(config.tls, host.folder) : undefined;
-  const pause = (times: number): number => Math.min(maxPauseMs, 50 * 2 ** Math.min(times, 10));
-  const common = {
-    ...(username ? { username } : {}),
-    ...(password ? { password } : {}),
-    ...(tls === undefined ? {} : { tls }),
-    db: url?.database ?? 0,
-    connectionName: "weir",
-    connectTimeout: 5000,
-    socketTimeout: Math.max(leastSilenceMs, 4 * timeout),
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    // A master that has become a replica: the next connection finds the new one, where Sentinels or DNS tell it.
-    reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
-  };
-  if (cluster !== undefined) {
-    return new Cluster([...cluster], {
-      redisOptions: common,
-      enableOfflineQueue: false,
-      clusterRetryStrategy: pause,
-      // A call that finds its node gone fails rather than waiting: the rule's onError answers, the next one finds the new node.
-      retryDelayOnFailover: 0,
-      retryDelayOnClusterDown: 0,
-      maxRedirections: 4,
-      slotsRefreshTimeout: Math.max(1000, timeout),
-    });
-  }
-  const options = { ...common, enableOfflineQueue: false, retryStrategy: pause };
-  if (sentinels !== undefined) {
-    return new Redis({
-      ...options,
-      sentinels: [...sentinels],
-      name: master!,
-      ...(tls === undefined ? {} : { sentinelTLS: tls, enableTLSForSentinelMode: true }),
-      sentinelRetryStrategy: pause,
-    });
-  }
-  return new Redis({ ...options, host: url!.host, port: url!.port });
 }
 
 /** Warns when Redis may throw counters away for want of memory: a forgotten counter is a limit that starts anew. */

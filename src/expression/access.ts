@@ -1,4 +1,5 @@
 import { Fault } from "../attributes/fault.ts";
+import { readComputedKey, readKey, readOptional, testPresence } from "./attribute-reads.ts";
 import type { Compilation } from "./compilation.ts";
 import {
   Double,
@@ -12,16 +13,7 @@ import {
   lookup,
   none,
 } from "./dynamic.ts";
-import {
-  attributeOf,
-  compileName,
-  isUnknownName,
-  mapAttributeOf,
-  readComputedKey,
-  readKey,
-  readOptional,
-  testPresence,
-} from "./names.ts";
+import { attributeOf, compileName, isUnknownName, mapAttributeOf } from "./names.ts";
 import type { IndexNode, Node, SelectNode } from "./node.ts";
 import { type Part, boxed, coerced, isMissing, unboxed } from "./part.ts";
 import type { Type } from "./type.ts";

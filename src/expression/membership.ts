@@ -1,11 +1,12 @@
 import { Fault } from "../attributes/fault.ts";
 import type { Ip } from "../attributes/ip.ts";
+import { keyInAttribute } from "./attribute-reads.ts";
 import { both, castHint, comparable, type Test } from "./comparison.ts";
 import type { Compilation } from "./compilation.ts";
 import { type Dynamic, dynamicTypeName, isList, isMap, lookup } from "./dynamic.ts";
 import { dynamicEquals } from "./equality.ts";
 import type { TextTest } from "./expression.ts";
-import { keyInAttribute, mapAttributeOf } from "./names.ts";
+import { mapAttributeOf } from "./names.ts";
 import { type NamedText, sameNamedText } from "./named-text.ts";
 import type { BinaryNode } from "./node.ts";
 import { boxed, coerced, isMissing, type Part, type Run } from "./part.ts";

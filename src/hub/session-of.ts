@@ -15,7 +15,6 @@ export function sessionOn(serving: Serving<Reporter>, door: string, monotonic: (
     layout: snapshot.layout,
     reportLayout: snapshot.reportLayout,
     vocabulary: snapshot.vocabulary,
-    version: snapshot.version,
     doors: snapshot.settings.doors,
     check,
     rateLimit,

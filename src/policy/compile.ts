@@ -1,6 +1,6 @@
 import { Layout } from "../attributes/layout.ts";
 import type { Adapter } from "../sdk/index.ts";
-import type { ImportAdapter } from "./config/adapter-entries.ts";
+import type { ImportAdapter } from "./config/adapter-definition.ts";
 import { ContentHash } from "./canonical.ts";
 import { compilePolicy } from "./compile/policy.ts";
 import { ProducedAttributes } from "./compile/produced.ts";

@@ -2,7 +2,7 @@ import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import type { Adapter } from "../sdk/index.ts";
 import { readTextFile, Unreadable } from "../util/text-file.ts";
 import type { Timers } from "../util/timers.ts";
-import type { ImportAdapter } from "./config/adapter-entries.ts";
+import type { ImportAdapter } from "./config/adapter-definition.ts";
 import { compileFiles, tooLarge } from "./compile.ts";
 import type { Compiled, PolicyFile } from "./compile.ts";
 import { defaultPolicyBytes, readConfig } from "./config/config.ts";

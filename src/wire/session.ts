@@ -18,7 +18,6 @@ export interface Session {
   /** Of the bags that {@link Session.report} takes. */
   readonly reportLayout: Layout;
   readonly vocabulary: Vocabulary;
-  readonly version: string;
   /** `doors:` of weir.yaml. */
   readonly doors: DoorSettings;
   /** Judges a request. Answers at once unless an adapter has to be waited for. Never throws, never rejects. */

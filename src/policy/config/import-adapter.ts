@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { ImportAdapter } from "./adapter-entries.ts";
+import type { ImportAdapter } from "./adapter-definition.ts";
 import { isPath } from "./import-hint.ts";
 
 /**

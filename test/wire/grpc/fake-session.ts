@@ -56,7 +56,6 @@ export function fakeHub(behaviour: {
         reportLayout: layout,
         vocabulary: standardVocabulary,
         doors: { ...doorSettings(undefined), ...behaviour.doors },
-        version: "v1",
         rateLimit: () => {
           throw new Error("this hub has no limits");
         },
