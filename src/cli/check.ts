@@ -12,7 +12,7 @@ import { WeirError } from "../util/weir-error.ts";
 import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts";
 import { addHubOptions, readTls, type HubOptions } from "./hub-options.ts";
 import type { Io } from "./io.ts";
-import { percentiles, readCount, repeat } from "./repeat.ts";
+import { percentiles, percentilesText, readCount, repeat } from "./repeat.ts";
 import { tellingFaults } from "./telling-faults.ts";
 
 interface CheckCommandOptions extends HubOptions {
@@ -44,7 +44,7 @@ export function addCheckCommand(program: Command, io: Io, now: () => number = ()
         .choices(["stream", "mixer"])
         .default("stream"),
     )
-    .option("--json", "print one JSON object")
+    .option("--json", "print one JSON object; latencies are in milliseconds")
     .addHelpText(
       "after",
       `
@@ -123,7 +123,7 @@ async function check(given: readonly string[], options: CheckCommandOptions, io:
     for (const [title, text] of shown(last)) io.out(`${title.padEnd(11)} ${text}`.trimEnd() + "\n");
     if (options.repeat === 1) return;
     io.out(`checks      ${counts.checks}: ${counts.allowed} allowed, ${refused} refused, ${failed} failed\n`);
-    io.out(`latency     ${percentiles(timings)}\n`);
+    io.out(`latency     ${percentilesText(timings)}\n`);
   } finally {
     client.close();
   }

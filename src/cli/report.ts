@@ -3,7 +3,7 @@ import { createStreamClient } from "../client/index.ts";
 import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts";
 import { addHubOptions, readTls, type HubOptions } from "./hub-options.ts";
 import type { Io } from "./io.ts";
-import { percentiles, readCount, repeat } from "./repeat.ts";
+import { percentiles, percentilesText, readCount, repeat } from "./repeat.ts";
 import { tellingFaults } from "./telling-faults.ts";
 
 interface ReportCommandOptions extends HubOptions {
@@ -22,7 +22,7 @@ export function addReportCommand(program: Command, io: Io, now: () => number = (
     .option("--repeat <n>", "report so many records, all alike", readCount, 1)
     .option("--batch <n>", "put so many records into one message", readCount, 100)
     .option("--concurrency <n>", "send so many messages at the same time", readCount, 1)
-    .option("--json", "print one JSON object")
+    .option("--json", "print one JSON object; latencies are in milliseconds")
     .addHelpText(
       "after",
       `
@@ -75,7 +75,7 @@ async function report(
     }
     io.out(`taken       ${taken}\n`);
     if (notTaken > 0) io.out(`not taken   ${notTaken}: ${[...reasons].join("; ")}\n`);
-    if (messages > 1) io.out(`latency     ${percentiles(timings)} for ${messages} messages\n`);
+    if (messages > 1) io.out(`latency     ${percentilesText(timings)} for ${messages} messages\n`);
   } finally {
     client.close();
   }

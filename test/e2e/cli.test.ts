@@ -106,7 +106,8 @@ test("check takes quotas by name and amount, and repeats with latency percentile
   t.regex(many.stdout, /^latency +p50 [\d.]+ ms, p90 [\d.]+ ms, p99 [\d.]+ ms, max [\d.]+ ms$/m);
   const json = JSON.parse((await check(...bob, "--json")).stdout);
   t.like(json.counts, { checks: 30, allowed: 0, refused: 30, failed: 0 });
-  t.truthy(json.latency);
+  t.deepEqual(Object.keys(json.latency), ["p50", "p90", "p99", "max"]);
+  t.true(json.latency.p50 > 0 && json.latency.p50 <= json.latency.max);
 });
 
 const faults: readonly { title: string; args: readonly string[]; says: RegExp }[] = [
