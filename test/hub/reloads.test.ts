@@ -32,8 +32,8 @@ async function setUp(activate: (next: Snapshot) => readonly Problem[] = () => []
     log,
     now: () => 0,
   });
-  const loaded = async (name: string): Promise<Loaded> => ({
-    snapshot: await compiled(policy(name)),
+  const loaded = async (name: string, config?: string): Promise<Loaded> => ({
+    snapshot: await compiled(policy(name), [], config),
     warnings: [],
     files: [],
     config: undefined,
@@ -91,3 +91,26 @@ test("once stopped, nothing is loaded any more, not even what waited for its tur
   t.deepEqual(await reloads.reload("late"), []);
   t.is(loads.length, 1);
 });
+
+const begun: readonly (readonly [config: string, told: string | undefined])[] = [
+  ["limits: { message: 2MiB }", "addresses, tls or limits of listeners changed"],
+  ["limits: { streams: 9 }", "addresses, tls or limits of listeners changed"],
+  ["listen: { http: 127.0.0.1:1 }", "addresses, tls or limits of listeners changed"],
+  ["telemetry: { buffer: disk, ledger: none }", "telemetry.buffer changed"],
+  ["telemetry: { ledger: ledger }", "telemetry.ledger changed"],
+  ["limits: { cost: 700 }", undefined],
+];
+
+for (const [config, told] of begun) {
+  test(`a reload to ${config} ${told === undefined ? "holds at once" : "says that it waits for the next start"}`, async (t) => {
+    const { reloads, loads, loaded, lines } = await setUp();
+    const reloading = reloads.reload("config");
+    await turns();
+    loads[0]!.resolve(await loaded("first", config));
+    t.deepEqual(await reloading, []);
+    const warnings = lines.filter(({ level }) => level === "warn").map(({ message }) => message);
+    t.is(warnings.length, told === undefined ? 0 : 1, warnings.join("\n"));
+    if (told !== undefined)
+      t.true(warnings[0]!.startsWith(told) && warnings[0]!.includes("started again"), warnings[0]);
+  });
+}
