@@ -13,6 +13,7 @@ import { attributeHelp, readAttributeArguments } from "./attribute-arguments.ts"
 import { addHubOptions, readTls, type HubOptions } from "./hub-options.ts";
 import type { Io } from "./io.ts";
 import { percentiles, percentilesText, readCount, repeat } from "./repeat.ts";
+import { printable } from "./table-text.ts";
 import { tellingFaults } from "./telling-faults.ts";
 
 interface CheckCommandOptions extends HubOptions {
@@ -120,7 +121,8 @@ async function check(given: readonly string[], options: CheckCommandOptions, io:
       );
       return;
     }
-    for (const [title, text] of shown(last)) io.out(`${title.padEnd(11)} ${text}`.trimEnd() + "\n");
+    // What an adapter's backend says, and headers made of the request, are nobody's that may steer the terminal.
+    for (const [title, text] of shown(last)) io.out(`${title.padEnd(11)} ${printable(text)}`.trimEnd() + "\n");
     if (options.repeat === 1) return;
     io.out(`checks      ${counts.checks}: ${counts.allowed} allowed, ${refused} refused, ${failed} failed\n`);
     io.out(`latency     ${percentilesText(timings)}\n`);

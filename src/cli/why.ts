@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { addConsoleOptions, askConsole, type ConsoleOptions } from "./console-client.ts";
 import { readCount } from "./repeat.ts";
+import { printable } from "./table-text.ts";
 import type { Io } from "./io.ts";
 import { tellingFaults } from "./telling-faults.ts";
 
@@ -89,7 +90,7 @@ function refusalText(refusal: Refusal): string {
     `    policies    ${version}`,
   ];
   // Attributes come from callers: they must not steer the terminal.
-  return `${lines.map((line) => line.replaceAll(/\p{Cc}/gu, "?")).join("\n")}\n`;
+  return `${lines.map(printable).join("\n")}\n`;
 }
 
 function limitText({ reset_ms, degraded }: Standing): string {

@@ -34,9 +34,9 @@ test("hubs whose latencies are cut in other ways are not added", (t) => {
 
 test("a table names both ends, and control characters of names do not reach the terminal", (t) => {
   t.is(
-    tableText(mergeGraphs([graph(30, 3, { to: "c\u001B[31mart" })])),
-    "from      to         protocol  requests  failed  p50     p99\n" +
-      "web.shop  c?[31mart  http      3/s       10 %    1.5 ms  1.99 ms\n",
+    tableText(mergeGraphs([graph(30, 3, { to: "c\u001B[31ma\u202Ert" })])),
+    "from      to                      protocol  requests  failed  p50     p99\n" +
+      "web.shop  c\\u{1b}[31ma\\u{202e}rt  http      3/s       10 %    1.5 ms  1.99 ms\n",
   );
 });
 

@@ -1,5 +1,5 @@
 import type { Edge, Node } from "./merged.ts";
-import { columnsText } from "../table-text.ts";
+import { columnsText, printable } from "../table-text.ts";
 
 /** From which share of failed requests on an edge is drawn as failing. */
 const failingShare = 0.05;
@@ -92,7 +92,7 @@ function labelOf({ rate, errorShare, p99Ms }: Edge): string {
 
 function nodeText({ namespace, name }: Node): string {
   // Names come from whoever reports: they must not steer the terminal.
-  return (namespace === "" ? name : `${name}.${namespace}`).replaceAll(/\p{Cc}/gu, "?");
+  return printable(namespace === "" ? name : `${name}.${namespace}`);
 }
 
 /** Three digits, without an exponent. */

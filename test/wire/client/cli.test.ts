@@ -72,6 +72,13 @@ for (const door of ["stream", "mixer"]) {
   });
 }
 
+test("check: what the hub says stays on its line and does not steer the terminal", async (t) => {
+  const { out } = await run(t, ["check", "request.path=/"], {
+    check: () => refused({ message: "no\u001B[2J\nallowed" }),
+  });
+  t.regex(out, /^refused {5}permission_denied: no\\u\{1b\}\[2J\\u\{a\}allowed\n/);
+});
+
 test("check: --quota, --best-effort and --dedup reach the hub; a quota that was not granted is status 2", async (t) => {
   let asked: Asked = {};
   const { status, out } = await run(
