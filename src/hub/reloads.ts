@@ -79,7 +79,12 @@ export function createReloads(options: ReloadsOptions): Reloads {
     last: () => last,
     reload(why) {
       const done = turn.then(() => (isStopped ? [] : reloadOnce(why)));
-      turn = done.catch((error: unknown) => log.error({ err: error, why }, "a reload failed; the old policies go on"));
+      turn = done.catch((error: unknown) => {
+        const { version } = snapshot;
+        last = { ok: false, timeMs: now(), problems: ["the reload failed within the hub, whose log says why"] };
+        observer.reload(false, version);
+        log.error({ err: error, why, version }, "a reload failed: the policies of this version serve");
+      });
       return done;
     },
     stop() {

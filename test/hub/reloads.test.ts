@@ -74,6 +74,11 @@ test("a reload that is refused, or fails, changes nothing, is counted, and the n
   await turns();
   loads[1]!.reject(new Error("EMFILE"));
   await t.throwsAsync(failed);
+  await turns();
+  t.is(reloads.snapshot, first);
+  t.like(reloads.last(), { ok: false, problems: ["the reload failed within the hub, whose log says why"] });
+  t.is(reloaded.length, 2);
+  t.false(JSON.stringify(reloads.last()).includes("EMFILE"), "what went wrong within is for the log");
   void reloads.reload("next");
   await turns();
   t.is(loads.length, 3);
