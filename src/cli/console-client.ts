@@ -2,6 +2,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { whyUnreachable } from "../client/failure.ts";
 import { type ErrorCode, errorCodes } from "../util/error-codes.ts";
 import { readTextFile } from "../util/text-file.ts";
 import { WeirError } from "../util/weir-error.ts";
@@ -75,13 +76,15 @@ export async function askConsole(
     request.once("response", (response) => void read(response).then(answer, fail));
     request.end(sent);
   }).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = whyUnreachable(error instanceof Error ? error.message : String(error));
     throw new WeirError("WEIR_UNREACHABLE", `cannot ask the hub at ${admin}: ${why}`, { cause: error });
   });
   const json = jsonOf(text);
   if (status === 200 && json !== undefined) return json;
   const { code, message } = (json as { error?: { code?: string; message?: string } } | undefined)?.error ?? {};
-  if (code !== undefined && code in errorCodes) throw new WeirError(code as ErrorCode, message ?? code);
+  // The HTTP listener of a hub knows none of these paths.
+  const isElsewhere = code === "WEIR_NOT_FOUND" && /nothing at this path/.test(message ?? "");
+  if (code !== undefined && code in errorCodes && !isElsewhere) throw new WeirError(code as ErrorCode, message ?? code);
   throw new WeirError("WEIR_UNREACHABLE", `${admin} answered ${status}: is it the admin listener of a hub?`);
 }
 

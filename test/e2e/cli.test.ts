@@ -133,6 +133,27 @@ for (const { title, args, says } of faults) {
   });
 }
 
+test("a listener that is another one than the command asks is told so", async (t) => {
+  for (const [args, says] of [
+    [["check", "--address", hub.http], "it does not speak gRPC there; is this its gRPC listener?"],
+    [["check", "--address", hub.grpc, "--tls"], "it does not speak TLS there"],
+    [["why", "--admin", hub.grpc], "it does not speak HTTP/1.1 there; is this its admin listener?"],
+    [["why", "--admin", hub.http], "answered 404: is it the admin listener of a hub?"],
+    [["limits", "--admin", hub.http, "limits/hourly"], "answered 404: is it the admin listener of a hub?"],
+    [["why", "--admin", hub.admin, "--tls"], "it does not speak TLS there"],
+  ] as const) {
+    const { code, stderr } = await runWeir(args);
+    t.is(code, 1);
+    t.true(stderr.endsWith(`${says}\n`), stderr);
+  }
+});
+
+test("a folder of policies without its option is told which option", async (t) => {
+  const { code, stderr } = await runWeir(["validate", "policies"]);
+  t.is(code, 1);
+  t.regex(stderr, /too many arguments for 'validate'.*\n\(--policies FOLDER says where the policies are/);
+});
+
 test("report sends records, which are then counted", async (t) => {
   const args = ["report", "--address", hub.grpc, "request.path=/cli", "response.code=201"];
   const one = await runWeir(args);

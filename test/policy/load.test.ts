@@ -357,3 +357,23 @@ test("files that adapters read are checked where they are, and left to their ins
   t.true("problems" in loaded && loaded.problems[0]!.text === "globex: 0/s" && loaded.problems[0]!.length === 3);
   t.false("problems" in (await load(cwd, { ...options, namedFiles: "leave" })));
 });
+
+test("what is wrong with an adapter's configuration is said in the words of other mistakes", async (t) => {
+  const lines = [
+    ["otlp: {}", '3 the adapter "otlp" needs the key "endpoint": a text'],
+    ["memory: { maxKeys: -5 }", "22 expected a number above 0, got -5"],
+    ["log: { compression: zip }", '23 expected one of gzip, none, got "zip"'],
+    ["log: { maxFiles: many }", "20 expected a number, got a text"],
+    ["otlp: { endpoint: 'http://x', resource: [a] }", "43 expected a map, got a list"],
+    ["otlp: { endpoint: 'http://x', timeout: 5 }", "42 expected a duration of 1ms to 1m, got 5"],
+    ["nats: { servers: [] }", "20 expected a list that is not empty, got an empty list"],
+    ["nats: { servers: 5 }", "20 expected a text or a list, got a number"],
+    // Nobody sees a password for want of quotes.
+    ["redis: { url: 'redis://h', password: 123456 }", "40 expected a text, or { file: PATH }"],
+  ] as const;
+  for (const [entry, expected] of lines) {
+    const cwd = await folderWith(t, { "weir.yaml": `adapters:\n  ${entry}\n`, "policies/a.yaml": policy("a") });
+    const [first] = problemsOf(await load(cwd, { adapters: builtinAdapters }));
+    t.is(first, `weir.yaml:2:${expected.replace(" ", " WEIR_ADAPTER_CONFIG ")}`, entry);
+  }
+});

@@ -106,6 +106,8 @@ function tell(reading: Reading, text: ExpressionText, problem: ExpressionProblem
 /** The nearest name, or what YAML did to the text before it came to us. */
 function hintFor(reading: Reading, { node, text }: ExpressionText, problem: ExpressionProblem): string | undefined {
   if (problem.suggestion !== undefined) return `did you mean "${problem.suggestion}"?`;
+  const habit = habitHint(text, problem);
+  if (habit !== undefined) return habit;
   if (problem.code === "WEIR_EXPRESSION_REPORT_ATTRIBUTE")
     return "a check happens before the request; report rules may read it";
   if (problem.code === "WEIR_EXPRESSION_UNKNOWN_ATTRIBUTE" && node.style !== "block" && /^[\w.-]+$/.test(text))
@@ -113,6 +115,26 @@ function hintFor(reading: Reading, { node, text }: ExpressionText, problem: Expr
   const rest = reading.source.text.slice(node.end, node.end + 3);
   if (problem.code === "WEIR_EXPRESSION_SYNTAX" && node.style === "plain" && /^[ \t]+#/.test(rest))
     return `" #" begins a comment in YAML: put the expression in quotes`;
+  return undefined;
+}
+
+/** How that is written here which other languages write otherwise. */
+function habitHint(text: string, { code, span }: ExpressionProblem): string | undefined {
+  const before = text.slice(0, span.offset);
+  const found = text.slice(span.offset, span.offset + span.length);
+  if (code === "WEIR_EXPRESSION_SYNTAX") {
+    const operator = found === "and" ? "&&" : found === "or" ? "||" : undefined;
+    if (operator !== undefined) return `"${found}" is written ${operator}`;
+    if (/(^|[^\w.])not\s+$/.test(before)) return `"not" is written !`;
+    const amount = /(?<![\w.])\d+$/.exec(before)?.[0];
+    if (amount !== undefined && /^(ms|s|m|h|d)$/.test(found))
+      return `a duration is written duration("${amount}${found}")`;
+  }
+  if (code === "WEIR_EXPRESSION_TYPE" || code === "WEIR_EXPRESSION_UNKNOWN_ATTRIBUTE") {
+    const isRest = code === "WEIR_EXPRESSION_UNKNOWN_ATTRIBUTE";
+    const [, map, key] = /([\w.]+\.headers)\.(\w+(?:-\w+)+)$/.exec(isRest ? before + found : found) ?? [];
+    if (key !== undefined) return `a header is written ${map}["${key}"]`;
+  }
   return undefined;
 }
 

@@ -10,6 +10,7 @@ import type { MapNode, Node, ScalarNode } from "../yaml/node.ts";
 import { lineShown, placeAt, problemOfFile, sourceOf } from "../yaml/source.ts";
 import { type DefinitionSources, findDefinition } from "./adapter-definition.ts";
 import { inTime, textOf } from "./foreign-code.ts";
+import { expectedBy, foundBy, hasOwnWords, isOfShape, type SchemaIssue } from "./schema-issue.ts";
 
 export interface AdapterOptions extends DefinitionSources {
   /**
@@ -130,13 +131,7 @@ function entryOf({ name, adapter, module, input, config }: EntrySource, place: P
 }
 
 /** An issue of a Standard Schema, shown where its path leads in the file. */
-function tellIssue(
-  issue: { readonly message: string; readonly path?: readonly unknown[] | undefined },
-  name: ScalarNode,
-  config: MapNode,
-  adapter: Adapter,
-  reading: Reading,
-): void {
+function tellIssue(issue: SchemaIssue, name: ScalarNode, config: MapNode, adapter: Adapter, reading: Reading): void {
   let node: Node = config;
   let key: ScalarNode = name;
   let missing: string | undefined;
@@ -169,8 +164,18 @@ function tellIssue(
     }
     return;
   }
-  const subject = missing === undefined ? "" : `${missing}: `;
+  const expected = expectedBy(issue);
+  if (missing !== undefined && isOfShape(issue)) {
+    const subject = node === config ? `the adapter "${adapter.name}"` : `"${key.text}"`;
+    const what = expected === undefined ? "" : `: ${expected}`;
+    return reading.tell(key, { code: "WEIR_ADAPTER_CONFIG", message: `${subject} needs the key "${missing}"${what}` });
+  }
   const at = missing !== undefined || node === config ? key : node;
+  if (expected !== undefined && at === node && !hasOwnWords(issue)) {
+    const message = `expected ${expected}, got ${foundBy(issue, node)}`;
+    return reading.tell(node, { code: "WEIR_ADAPTER_CONFIG", message });
+  }
+  const subject = missing === undefined ? "" : `${missing}: `;
   reading.tell(at, { code: "WEIR_ADAPTER_CONFIG", message: `${subject}${issue.message.slice(0, 500)}` });
 }
 

@@ -117,7 +117,7 @@ function explain(error: YAMLError, source: Source): Finding {
       const line = /^[^\r\n]*/.exec(source.text.slice(error.pos[0], error.pos[0] + 60))![0];
       return syntax(
         `a value that begins with "!" is a YAML tag, which has no meaning here`,
-        `put it in quotes: '${line}'`,
+        `put it in quotes: '${upToItsEnd(line)}'`,
       );
     }
     case "BLOCK_AS_IMPLICIT_KEY":
@@ -141,6 +141,17 @@ function explain(error: YAMLError, source: Source): Finding {
       return syntax("values are nested too deeply");
   }
   return syntax(`not YAML: ${error.message.slice(0, 200)}`);
+}
+
+/** What belongs to a value of a line: up to a comma, or a bracket that it has not opened. */
+function upToItsEnd(line: string): string {
+  let open = 0;
+  for (let i = 0; i < line.length; i++) {
+    if ("([{".includes(line[i]!)) open++;
+    else if (open === 0 && ",)]}".includes(line[i]!)) return line.slice(0, i).trimEnd();
+    else if (")]}".includes(line[i]!)) open--;
+  }
+  return line.trimEnd();
 }
 
 /** Makes a tree of ours from one document of the library's. */
