@@ -1,6 +1,7 @@
 import type { Exemplar, MetricSpec } from "../metric.ts";
 import { Exemplars, type SeriesExemplar } from "./exemplars.ts";
 import type { LabelTable } from "./label-table.ts";
+import { SeriesRows } from "./rows.ts";
 
 /** What was recorded in one series from `startMs` on: a sum or value, and a histogram's buckets, not cumulated. */
 export interface SeriesPart {
@@ -19,8 +20,6 @@ export class SeriesFamily {
   help: string;
   readonly #isHistogram: boolean;
   readonly #isGauge: boolean;
-  /** How many counts a row has. */
-  readonly #width: number;
   /** How many recorders write to it; without any, the family is dropped. */
   recorders = 0;
   /** The row of the series that takes what has no room, or -1. */
@@ -30,12 +29,8 @@ export class SeriesFamily {
   /** Told of each observation of a histogram, for who sends them one by one. */
   observed: ((row: number, value: number) => void) | undefined;
 
-  /** When a row was last written, in ticks from 1 on; 0: the family has no series there. */
-  #seen: Uint32Array;
-  /** A counter's or gauge's value, a histogram's sum. */
-  #values: Float64Array;
-  /** A histogram's observations by bucket, not cumulated; the last of each row is +Inf. */
-  #counts: Float64Array;
+  /** A counter's or gauge's value, a histogram's sum and its observations by bucket, not cumulated; the last is +Inf. */
+  readonly #rows: SeriesRows;
   /** Since when a row's series counts, in milliseconds since 1970. */
   #starts: Float64Array;
   #series = 0;
@@ -49,12 +44,9 @@ export class SeriesFamily {
     this.bounds = spec.kind === "histogram" ? [...(spec.buckets ?? [])] : [];
     this.#isHistogram = spec.kind === "histogram";
     this.#isGauge = spec.kind === "gauge";
-    this.#width = this.bounds.length + 1;
     this.table = table;
     this.help = spec.help;
-    this.#seen = new Uint32Array(table.capacity);
-    this.#values = new Float64Array(table.capacity);
-    this.#counts = new Float64Array(this.kind === "histogram" ? table.capacity * (this.bounds.length + 1) : 0);
+    this.#rows = new SeriesRows(table.capacity, this.#isHistogram ? this.bounds.length + 1 : 0);
     this.#starts = new Float64Array(table.capacity);
     this.#stopGrowing = table.onGrow((capacity) => this.#grow(capacity));
   }
@@ -65,12 +57,12 @@ export class SeriesFamily {
   }
 
   has(row: number): boolean {
-    return this.#seen[row] !== 0;
+    return this.#rows.seen(row) !== 0;
   }
 
   /** Begins a series in a row where there is none. */
   admit(row: number, tick: number, nowMs: number): void {
-    this.#seen[row] = tick;
+    this.#rows.setSeen(row, tick);
     this.#starts[row] = nowMs;
     this.#series++;
     this.table.use(row);
@@ -78,14 +70,15 @@ export class SeriesFamily {
 
   /** Records one sample in a row that has a series. */
   record(row: number, value: number, tick: number): void {
-    this.#seen[row] = tick;
+    const rows = this.#rows;
+    rows.setSeen(row, tick);
     if (this.#isHistogram) {
-      this.#values[row]! += value;
-      this.#counts[(Math.imul(row, this.#width) + bucketOf(this.bounds, value)) | 0]!++;
+      rows.addValue(row, value);
+      rows.increment(row, bucketOf(this.bounds, value));
       this.observed?.(row, value);
-    } else if (this.#isGauge) this.#values[row] = value;
+    } else if (this.#isGauge) rows.setValue(row, value);
     // A counter never goes back (OpenMetrics 1.0, "Counter").
-    else if (value > 0) this.#values[row]! += value;
+    else if (value > 0) rows.addValue(row, value);
   }
 
   /** Keeps the trace that a sample is of, as the last one of its counter or bucket. */
@@ -107,12 +100,12 @@ export class SeriesFamily {
 
   /** A counter's or gauge's value, a histogram's sum. */
   value(row: number): number {
-    return this.#values[row]!;
+    return this.#rows.value(row);
   }
 
   /** How many observations fell into one bucket alone. */
   count(row: number, bucket: number): number {
-    return this.#counts[row * (this.bounds.length + 1) + bucket]!;
+    return this.#rows.count(row, bucket);
   }
 
   /** Since when a series counts, in milliseconds since 1970: when it began, or was last taken. */
@@ -122,16 +115,9 @@ export class SeriesFamily {
 
   /** Takes what a counter or histogram has recorded out of it: the series counts anew from now on. */
   take(row: number, nowMs: number): SeriesPart {
-    const width = this.bounds.length + 1;
-    const begin = row * width;
-    const histogram = this.kind === "histogram";
-    const part = {
-      startMs: this.#starts[row]!,
-      value: this.#values[row]!,
-      counts: histogram ? [...this.#counts.subarray(begin, begin + width)] : [],
-    };
-    this.#values[row] = 0;
-    if (histogram) this.#counts.fill(0, begin, begin + width);
+    const rows = this.#rows;
+    const part = { startMs: this.#starts[row]!, value: rows.value(row), counts: rows.counts(row) };
+    rows.clear(row);
     this.#starts[row] = nowMs;
     return part;
   }
@@ -142,23 +128,23 @@ export class SeriesFamily {
    */
   giveBack(row: number, part: SeriesPart, takenMs: number): boolean {
     if (!this.has(row) || this.#starts[row] !== takenMs) return false;
-    this.#values[row]! += part.value;
-    for (const [i, count] of part.counts.entries()) this.#counts[row * (this.bounds.length + 1) + i]! += count;
+    this.#rows.addValue(row, part.value);
+    for (const [i, count] of part.counts.entries()) this.#rows.addCount(row, i, count);
     this.#starts[row] = part.startMs;
     return true;
   }
 
   /** Drops every series that was last written before a tick. Returns how many. */
   dropBefore(tick: number): number {
-    const seen = this.#seen;
-    const rows = this.table.rows;
+    const numbers = this.#rows;
+    const width = this.bounds.length + 1;
+    const { rows } = this.table;
     let dropped = 0;
     for (let row = 0; row < rows; row++) {
-      if (seen[row] === 0 || seen[row]! >= tick) continue;
-      seen[row] = 0;
-      this.#values[row] = 0;
-      const width = this.bounds.length + 1;
-      if (this.kind === "histogram") this.#counts.fill(0, row * width, (row + 1) * width);
+      const seen = numbers.seen(row);
+      if (seen === 0 || seen >= tick) continue;
+      numbers.setSeen(row, 0);
+      numbers.clear(row);
       if (this.#exemplars !== undefined) for (let i = 0; i < width; i++) this.#exemplars.delete(row * width + i);
       if (row === this.overflowRow) this.overflowRow = -1;
       this.table.release(row);
@@ -175,12 +161,10 @@ export class SeriesFamily {
   }
 
   #grow(capacity: number): void {
-    const seen = new Uint32Array(capacity);
-    seen.set(this.#seen);
-    this.#seen = seen;
-    this.#values = grown(this.#values, capacity);
-    this.#starts = grown(this.#starts, capacity);
-    if (this.kind === "histogram") this.#counts = grown(this.#counts, capacity * (this.bounds.length + 1));
+    this.#rows.grow(capacity);
+    const starts = new Float64Array(capacity);
+    starts.set(this.#starts);
+    this.#starts = starts;
   }
 }
 
@@ -195,10 +179,4 @@ function bucketOf(bounds: readonly number[], value: number): number {
   }
   while (low < high && bounds[low]! < value) low++;
   return low;
-}
-
-function grown(array: Float64Array, length: number): Float64Array<ArrayBuffer> {
-  const larger = new Float64Array(length);
-  larger.set(array);
-  return larger;
 }
