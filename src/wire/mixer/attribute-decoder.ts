@@ -92,7 +92,7 @@ export class AttributeDecoder {
     }
     this.#words = own.count > 0 || shared === undefined ? own : shared;
     this.#words.bind(table);
-    this.#staged.reset(layout.size);
+    this.#staged.reset(layout.size, this.#isChange);
     this.#number = -1;
     if (this.#attributes(table, reader, false)) return;
 
@@ -105,7 +105,7 @@ export class AttributeDecoder {
     }
     own.bind(table);
     this.#words = own;
-    this.#staged.reset(layout.size);
+    this.#staged.reset(layout.size, this.#isChange);
     this.#number = -1;
     this.#attributes(table, reader.reset(buffer, start, end), true);
   }

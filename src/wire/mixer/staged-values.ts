@@ -8,23 +8,34 @@ const unstaged = 255;
 
 /** What an element brings, held back until the whole of it is known to be good. */
 export class StagedValues {
-  /** By slot; `undefined` for what is not staged. */
+  /** By slot; `undefined` for what is not staged. Where an element is laid over others, what is not staged may be anything. */
   #values: (Value | Fault | undefined)[] = [];
   #ranks = new Uint8Array(0);
+  /** The slots that are staged, where an element is laid over others: most of those bring little. */
+  #touched = new Int32Array(0);
+  #count = 0;
+  #isChange = false;
 
-  /** Begins an element, for a layout of `size` slots. */
-  reset(size: number): void {
+  /** Begins an element, for a layout of `size` slots. `isChange`: it is to be laid over what a bag holds. */
+  reset(size: number, isChange: boolean): void {
     if (this.#ranks.length !== size) {
       this.#values = new Array<Value | Fault | undefined>(size).fill(undefined);
       this.#ranks = new Uint8Array(size).fill(unstaged);
-      return;
+      this.#touched = new Int32Array(size);
+    } else if (isChange && this.#isChange) {
+      const ranks = this.#ranks;
+      const touched = this.#touched;
+      for (let i = 0; i < this.#count; i++) ranks[touched[i]!] = unstaged;
+    } else {
+      const values = this.#values;
+      const ranks = this.#ranks;
+      for (let slot = 0; slot < size; slot++) {
+        values[slot] = undefined;
+        ranks[slot] = unstaged;
+      }
     }
-    const values = this.#values;
-    const ranks = this.#ranks;
-    for (let slot = 0; slot < size; slot++) {
-      values[slot] = undefined;
-      ranks[slot] = unstaged;
-    }
+    this.#count = 0;
+    this.#isChange = isChange;
   }
 
   isStaged(slot: number): boolean {
@@ -42,6 +53,7 @@ export class StagedValues {
   }
 
   put(slot: number, rank: Rank, value: Value | Fault | undefined): void {
+    if (this.#isChange && this.#ranks[slot] === unstaged) this.#touched[this.#count++] = slot;
     this.#ranks[slot] = rank;
     this.#values[slot] = value;
   }
@@ -54,7 +66,10 @@ export class StagedValues {
   /** Lays what is staged over what a bag of the layout holds. */
   commit(bag: Bag): void {
     const values = this.#values;
-    const ranks = this.#ranks;
-    for (let slot = 0; slot < ranks.length; slot++) if (ranks[slot] !== unstaged) bag.set(slot, values[slot]);
+    const touched = this.#touched;
+    for (let i = 0; i < this.#count; i++) {
+      const slot = touched[i]!;
+      bag.set(slot, values[slot]);
+    }
   }
 }
