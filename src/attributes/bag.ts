@@ -50,6 +50,11 @@ export class Bag {
   readonly #whole: number[] = [];
   /** The slots of attributes that were not brought, and what they hold was made of another one; of most requests none. */
   readonly #derived: number[] = [];
+  /**
+   * By slot, the turn in which it was last set; behind them the turn at hand, and that in which all were set. Doubles: a
+   * bag may see more than 2^31 turns.
+   */
+  readonly #turns: Float64Array;
   /** What {@link Bag.reads} answered last. A bag is filled again and again, and most requests read what the last one read. */
   #lastReads: Reads | undefined;
 
@@ -60,11 +65,13 @@ export class Bag {
     this.#texts = texts;
     this.#values = new Array<Value | Fault | undefined>(layout.size).fill(undefined);
     this.#read = new Uint32Array((layout.size + 31) >>> 5);
+    this.#turns = new Float64Array(layout.size + 2);
   }
 
   /** Puts a value into a slot, without a trace in what was read. */
   set(slot: number, value: Value | Fault | undefined): void {
     this.#values[slot] = value;
+    this.#turns[slot] = this.#turns[this.#turns.length - 2]!;
     if (slot === this.#numberedSlot) this.#number = this.#pending = -1;
     if (this.#derived.length > 0) this.#forgetDerived(slot);
   }
@@ -74,6 +81,23 @@ export class Bag {
     this.set(this.#numberedSlot, undefined);
     this.#number = number;
     this.#pending = this.#numberedSlot;
+  }
+
+  /** Ends a turn and answers its number, for who wants to know later what was set since: above 0, and ever larger. */
+  endTurn(): number {
+    const turns = this.#turns;
+    const at = turns.length - 2;
+    return turns[at]!++ + 1;
+  }
+
+  /** Whether all slots may hold something else than they did when a turn ended. */
+  isRefilledSince(turn: number): boolean {
+    return this.#turns[this.#turns.length - 1]! >= turn;
+  }
+
+  /** Whether a slot of a bag that was not refilled may hold something else than it did when a turn ended. */
+  isSetSince(slot: number, turn: number): boolean {
+    return this.#turns[slot]! >= turn;
   }
 
   /** Reads the number of the text in a slot; -1 where it has none, or that is not known. */
@@ -167,6 +191,7 @@ export class Bag {
   refill(values: (Value | Fault | undefined)[]): (Value | Fault | undefined)[] {
     const before = this.#values;
     this.#values = values;
+    this.#setAll();
     this.#number = this.#pending = -1;
     this.#clearDerived();
     this.clearReads();
@@ -195,6 +220,7 @@ export class Bag {
     // A loop, since `fill` costs more than a bag of usual size.
     const values = this.#values;
     for (let i = 0; i < values.length; i++) values[i] = undefined;
+    this.#setAll();
     this.#number = this.#pending = -1;
     this.#clearDerived();
     this.clearReads();
@@ -206,6 +232,11 @@ export class Bag {
     for (let i = 0; i < read.length; i++) read[i] = 0;
     if (this.#dynamic.length > 0) this.#dynamic.length = 0;
     if (this.#whole.length > 0) this.#whole.length = 0;
+  }
+
+  #setAll(): void {
+    const turns = this.#turns;
+    turns[turns.length - 1] = turns[turns.length - 2]!;
   }
 
   #layText(): string {

@@ -33,8 +33,11 @@ export interface MetricRecorder {
    * Records one sample for each metric of the group: a counter adds the value, a gauge takes it on, a histogram
    * observes it. `NaN` stands for "no sample of this metric". Called on the hot path: it must return at once and may
    * not keep the arrays. `exemplar` names the trace that the samples are of, where one is known and wanted.
+   *
+   * `changed` is a hint that spares comparing: where its bit i is 0 (1 is the lowest), and `labels` is the array of the
+   * call before, label i says what it said then. Labels from the 33rd on may always have changed; left out: all may.
    */
-  record(labels: readonly string[], values: readonly number[], exemplar?: Exemplar): void;
+  record(labels: readonly string[], values: readonly number[], exemplar?: Exemplar, changed?: number): void;
   /** Called when no policy set uses the recorder any more. */
   close?(): void;
 }

@@ -131,12 +131,12 @@ test("a counter and each bucket keep the last trace that fed them, until their s
 });
 
 /** A store of counters with so many labels, and what it counted by the labels' values. */
-function counters(width: number) {
+function counters(width: number, maxSeries = 10_000) {
   const host = fakeHost({ now: 1000 });
   const count = host.count.bind(host);
   const options = {
-    maxSeries: 10_000,
-    maxLabelLength: 100,
+    maxSeries,
+    maxLabelLength: 20,
     prefix: "",
     linger: true,
     log: host.log,
@@ -190,6 +190,53 @@ test("records count by the values of all their labels in order, whoever records 
     }),
     { numRuns: fuzzRuns(200) },
   );
+});
+
+test("a hint of which labels changed counts what comparing all of them does", (t) => {
+  const change = fc.tuple(fc.nat(39), fc.constantFrom("a", "b", "c", "d", "a text that is too long", "\ud800"));
+  const step = fc.record({
+    changes: fc.array(change, { maxLength: 4 }),
+    more: fc.integer(),
+    isAnotherArray: fc.constantFrom(true, false, false, false),
+    sweep: fc.constantFrom(true, false, false, false),
+  });
+  fc.assert(
+    fc.property(fc.constantFrom(3, 32, 40), fc.array(step, { maxLength: 100 }), (width, steps) => {
+      const [hinted, compared] = [counters(width, 5), counters(width, 5)];
+      const [one, other] = [hinted.recorder(), compared.recorder()];
+      let labels = new Array<string>(width).fill("a");
+      for (const { changes, more, isAnotherArray, sweep } of steps) {
+        if (sweep) for (const { store } of [hinted, compared]) store.sweep(1);
+        let changed = more & ~(more >>> 1);
+        for (const [at, text] of changes) {
+          labels[at % width] = text;
+          if (at % width < 32) changed |= 1 << (at % width);
+        }
+        if (isAnotherArray) labels = [...labels];
+        one.record(labels, [1], undefined, isAnotherArray ? 0 : changed);
+        other.record([...labels], [1]);
+      }
+      t.deepEqual(hinted.counted(), compared.counted());
+    }),
+    { numRuns: fuzzRuns(200) },
+  );
+});
+
+test("a count goes on beyond 32 bits, and anew when it was taken", (t) => {
+  const { store } = newStore();
+  const recorder = store.recorder(group);
+  recorder.record(["/a"], [1, 0.5]);
+  const [, seconds] = store.families as [SeriesFamily, SeriesFamily];
+  const row = rowOf(seconds, "/a");
+  seconds.take(row, 2000);
+  t.true(seconds.giveBack(row, { startMs: 1000, value: 1, counts: [2 ** 32 - 1, 2 ** 33 + 7] }, 2000));
+  recorder.record(["/a"], [1, 0.5]);
+  recorder.record(["/a"], [1, 5]);
+  t.deepEqual([seconds.count(row, 0), seconds.count(row, 1)], [2 ** 32, 2 ** 33 + 8]);
+  recorder.record(["/a"], [1, 0.5]);
+  t.deepEqual(seconds.take(row, 3000).counts, [2 ** 32 + 1, 2 ** 33 + 8]);
+  recorder.record(["/a"], [1, 0.5]);
+  t.deepEqual([seconds.count(row, 0), seconds.count(row, 1)], [1, 0]);
 });
 
 test("labels whose hashes are the same are told apart", (t) => {

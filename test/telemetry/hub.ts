@@ -89,8 +89,16 @@ export class TestHub {
 
   openRecorder(group: MetricGroup): MetricRecorder {
     this.groups.push(group);
+    let before: readonly string[] = [];
+    let array: readonly string[] | undefined;
     return {
-      record: (labels, values, exemplar) => {
+      record: (labels, values, exemplar, changed = -1) => {
+        const hinted = labels === array ? changed : -1;
+        for (const [i, label] of labels.entries())
+          if (((hinted >>> i) & 1) === 0 && label !== before[i])
+            this.samples.push(`label ${i} is said to be as before`);
+        array = labels;
+        before = [...labels];
         this.exemplars.push(exemplar);
         const pairs = group.labels.map((name, i) => `${name}=${labels[i]}`).join(",");
         for (const [i, { name }] of group.metrics.entries()) {

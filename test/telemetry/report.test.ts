@@ -2,8 +2,14 @@ import test from "ava";
 import fc from "fast-check";
 import { fuzzRuns } from "../fuzz-runs.ts";
 import { snapshotOf, TestHub } from "./hub.ts";
-import { recordOf, type Attributes } from "../attributes/bag-of.ts";
+import { bagOf, recordOf, type Attributes } from "../attributes/bag-of.ts";
+import { Bag } from "../../src/attributes/bag.ts";
 import { Fault } from "../../src/attributes/fault.ts";
+
+/** The attributes that have a value. */
+function present(attributes: Attributes): Attributes {
+  return Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
+}
 
 /** A value of the wrong type on the wire. */
 const wrong = new Fault("wrong wire type");
@@ -372,17 +378,67 @@ test("policies found by index are those whose match holds, whatever the record",
   });
   fc.assert(
     fc.property(record, (attributes) => {
-      const present = Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined));
       hub.samples.length = 0;
-      reporter.report(recordOf(snapshot, present));
+      reporter.report(recordOf(snapshot, present(attributes)));
       const expected = snapshot.policies
         .filter(
-          ({ reportMatch }) => reportMatch === undefined || reportMatch.evaluate(recordOf(snapshot, present)) === true,
+          ({ reportMatch }) =>
+            reportMatch === undefined || reportMatch.evaluate(recordOf(snapshot, present(attributes))) === true,
         )
         .map(({ name }) => `m${name.slice(1)}{} 1`);
       t.deepEqual(hub.samples.toSorted(), expected);
     }),
     { numRuns: fuzzRuns(100) },
+  );
+});
+
+test("what is read anew of a record laid over another is what is read of one by itself", async (t) => {
+  const snapshot = await snapshotOf(`
+policy: p
+report:
+  - metric: all
+    type: counter
+    labels: { host: request.host, path: request.path, key: 'request.headers["k"]', both: request.host + request.path, size: request.size }
+  - metric: some
+    type: counter
+    when: request.size > 1
+    labels: { path: request.path, host: request.host, fixed: '"f"' }
+`);
+  const { reportLayout: layout, vocabulary } = snapshot;
+  const text = fc.constantFrom(undefined, "a", "b", "c", wrong);
+  const step = fc.record(
+    {
+      refill: fc.constantFrom(true, false, false, false),
+      bag: fc.nat(1),
+      "request.host": text,
+      "request.path": text,
+      "request.size": fc.constantFrom(undefined, 1, 2, wrong),
+      "request.headers": fc.constantFrom(undefined, { k: "v" }, { k: "w" }, {}),
+    },
+    { requiredKeys: ["bag", "refill"] },
+  );
+  fc.assert(
+    fc.property(fc.array(step), (steps) => {
+      const [laid, apart] = [new TestHub(), new TestHub()];
+      const [reporter, other] = [laid.reporter(snapshot), apart.reporter(snapshot)];
+      const bags = [new Bag(layout), new Bag(layout)];
+      for (const { bag: at, refill, ...changes } of steps) {
+        const bag = bags[at]!;
+        if (refill) bag.clear();
+        const brought = bagOf({ layout, vocabulary }, present(changes));
+        for (const name of Object.keys(changes)) {
+          const slot = layout.find(name)!;
+          for (const each of [slot, ...(layout.keysOf(name)?.values() ?? [])]) bag.set(each, brought.peek(each));
+        }
+        bag.clearReads();
+        reporter.report(bag);
+        const copy = new Bag(layout);
+        for (const { index } of layout.slots) copy.set(index, bag.peek(index));
+        other.report(copy);
+      }
+      t.deepEqual([laid.samples, laid.observer.told], [apart.samples, apart.observer.told]);
+    }),
+    { numRuns: fuzzRuns(200) },
   );
 });
 

@@ -113,23 +113,31 @@ export class SeriesStore {
     // That of the interner when all labels were looked up: with another one none counts that is remembered.
     let version = -1;
     let closed = false;
+    // The array that labels came in last, and those of its first 32, a bit each, that were not looked up then.
+    let last: readonly string[] | undefined;
+    let behind = 0;
 
     return {
-      record: (labels, values, exemplar) => {
+      record: (labels, values, exemplar, changed = -1) => {
         const isVoid = version !== interner.version;
+        const wanted = isVoid || labels !== last ? -1 : changed | behind;
+        last = labels;
         let sum = hash | 0;
         for (let i = 0; i < width; i++) {
+          if (i < 32 && ((wanted >>> i) & 1) === 0) continue;
           const text = labels[i]!;
           if (text === remembered[i] && !isVoid) continue;
           const id = interner.find(text);
           if (id === undefined) {
             hash = sum;
+            behind = i < 32 ? (wanted >>> i) << i : 0;
             return this.#recordNew(table, families, labels, values, exemplar);
           }
           remembered[i] = text;
           sum = (((sum - labelHash(i, tuple[i]!)) | 0) + labelHash(i, id)) | 0;
           tuple[i] = id;
         }
+        behind = 0;
         hash = sum;
         if (isVoid) version = interner.version;
         const row = table.find(tuple, sum);

@@ -57,7 +57,7 @@ export function prepareMetrics(
 
   const recordSamples = (bag: Bag, exemplar: Exemplar | undefined): void => {
     try {
-      recorder.record(labels.read(bag), samples, exemplar);
+      recorder.record(labels.read(bag), samples, exemplar, labels.changed);
     } catch {
       observer.adapterCall(adapter, "metrics", "fault", 0);
     }
@@ -107,6 +107,11 @@ export function prepareMetrics(
 
 /** Evaluates the labels of a group into one array that is used again and again. */
 class LabelReader {
+  /** Which of the first 32 labels may not say what they said at the reading before, a bit each; 1 is the first. */
+  changed = -1;
+  /** The bag that was read last, and the turn that ended with it; 0 where all is to be read again. */
+  #bag: Bag | undefined;
+  #turn = 0;
   readonly #texts: string[];
   /** By label: the slot of the attribute that it is; -1 where it is none. */
   readonly #slots: Int32Array;
@@ -126,18 +131,26 @@ class LabelReader {
   read(bag: Bag): readonly string[] {
     const texts = this.#texts;
     const slots = this.#slots;
+    // Of the records of a report most labels say the same as in the one before.
+    const since = bag === this.#bag && !bag.isRefilledSince(this.#turn) ? this.#turn : 0;
+    this.#bag = bag;
+    this.#turn = bag.endTurn();
+    let changed = since === 0 ? -1 : 0;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
-      if (slot < 0) continue;
+      if (slot < 0 || (since > 0 && !bag.isSetSince(slot, since))) continue;
+      changed |= 1 << i;
       const value = bag.peek(slot);
       texts[i] = typeof value === "string" ? value : this.#text(value);
     }
     const computed = this.#computed;
     for (let i = 0; i < computed.length; i++) {
       const { position, value } = computed[i]!;
+      changed |= 1 << position;
       const text = value.evaluate(bag);
       texts[position] = typeof text === "string" ? text : this.#text(text);
     }
+    this.changed = changed;
     return texts;
   }
 
@@ -145,6 +158,8 @@ class LabelReader {
     if (value === undefined) return unknownLabel;
     if (!(value instanceof Fault)) return labelText(value);
     this.#condition.count("label", "fault");
+    // A fault counts each time that it is read.
+    this.#turn = 0;
     return unknownLabel;
   }
 }
