@@ -12,6 +12,7 @@ import { listen } from "../util/listen.ts";
 import type { Timers } from "../util/timers.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { findPage, type PageAnswer, type Page } from "./pages.ts";
+import { mayBeRebound } from "./rebinding.ts";
 import type { HubView } from "./view.ts";
 
 export interface ConsoleOptions {
@@ -39,6 +40,8 @@ export interface Console {
  * sends slowly to one page must not keep scrapers from another.
  */
 const maxLongAnswers = 8;
+
+const probed: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 export function createConsole(options: ConsoleOptions): Console {
   const { log, gate = openGate, tokens } = options;
@@ -71,6 +74,13 @@ export function createConsole(options: ConsoleOptions): Console {
       response.setHeader("www-authenticate", 'Bearer realm="weir"');
       return sendError(response, "WEIR_UNAUTHENTICATED", "expected a bearer token");
     }
+    // A token is nothing that a page has; what probes ask for tells nothing.
+    if (tokens === undefined && !probed.has(path) && mayBeRebound(request.headers.host, server.address()))
+      return sendError(
+        response,
+        "WEIR_NOT_PERMITTED",
+        "expected the host localhost or an address, or tokens in weir.yaml",
+      );
     const found = findPage(path);
     if (found === undefined) return sendError(response, "WEIR_NOT_FOUND", "no such page; GET / lists the pages");
     const { page, rest } = found;

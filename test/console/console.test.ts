@@ -508,6 +508,26 @@ test("a connection of too many requests before their answers is ended", async (t
   t.is((await ask("/healthz")).status, 200);
 });
 
+for (const [host, status] of [
+  ["evil.example:9093", 403],
+  ["evil.example", 403],
+  ["localhost.evil.example", 403],
+  ["127.0.0.1.evil.example:9093", 403],
+  ["localhost:9093", 200],
+  ["LOCALHOST", 200],
+  ["hub.localhost:1", 200],
+  ["127.0.0.1", 200],
+  ["10.1.2.3:80", 200],
+  ["[::1]:9093", 200],
+] as const) {
+  test(`on the loopback interface, who calls it ${host} is answered ${status}`, async (t) => {
+    const { ask } = await start(t);
+    for (const path of ["/status", "/refusals", "/metrics"])
+      t.is((await ask(path, { headers: { host } })).status, status);
+    t.is((await ask("/readyz", { headers: { host } })).status, 200);
+  });
+}
+
 test("an address that is taken is told as such, and close ends connections that are open", async (t) => {
   const { admin, address } = await start(t);
   const other = createConsole({ hub: hubView(), log: fakeLog(), now: () => 0, timers: new FakeClock() });
