@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -52,4 +52,34 @@ test("a program that cannot be had is listed with how to get it, and is a failur
   t.true(strict.lines.includes(gap), strict.lines.join("\n"));
   t.is(strict.lines.at(-1), "1 passed, 1 failed");
   t.is(strict.code, 1);
+});
+
+test("npm run fuzz runs the properties that are asked for, and says from what their inputs are drawn", async (t) => {
+  const fuzz = (...args: string[]) =>
+    new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+      const env = { ...process.env, WEIR_SEED: "7" };
+      execFile(
+        process.execPath,
+        [join(root, "dist/test/fuzz.js"), ...args],
+        { cwd: root, env },
+        (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
+      );
+    });
+  const { code, stdout } = await fuzz("0.01", "attributes/url-path");
+  t.is(code, 0, stdout);
+  t.regex(stdout, /^inputs are drawn from WEIR_SEED=7\n/);
+  t.regex(stdout, /✔ normalising twice is normalising once[^]*\n\d+ passed, 0 failed\n$/);
+  for (const [args, says] of [
+    [["many"], /expected how many times as many/],
+    [["1", "no-such-room"], /no file of properties has no-such-room in its path/],
+  ] as const) {
+    const wrong = await fuzz(...args);
+    t.is(wrong.code, 1);
+    t.regex(wrong.stderr, says);
+  }
+});
+
+test("npm run fuzz finds the decoder of attributes, the parser of expressions and the reader of policies", (t) => {
+  for (const file of ["wire/mixer/attribute-decoder", "expression/fuzz", "policy/hostile"])
+    t.true(readFileSync(join(root, "dist/test", `${file}.test.js`), "utf8").includes("/fuzz-runs.js"), file);
 });

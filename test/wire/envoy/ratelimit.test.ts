@@ -189,6 +189,14 @@ test("header fields tell of limits as weir.yaml says, each rule once", async (t)
   }
 });
 
+test("header fields tell of so many limits and no more", async (t) => {
+  const rules = Array.from({ length: 40 }, (_, i) => `  - { name: r${i + 10}, limit: 5/h, at: ratelimit }`).join("\n");
+  const { ask } = await doorTo(`policy: p\ncheck:\n${rules}`, { rateLimitFields: { style: "draft", on: "always" } });
+  const { responseHeadersToAdd } = ask([descriptor({ a: "b" })]);
+  const told = responseHeadersToAdd.find(({ key }) => key === "ratelimit")!.value.split(", ");
+  t.deepEqual([told.length, told[0]!.slice(0, 7)], [16, '"p/r10"']);
+});
+
 test("every answer names its decision and the policies; rules are named where they refuse or would", async (t) => {
   const { ask } = await doorTo(
     `${perUser}\n---\npolicy: o\nmode: observe\ncheck: [{ name: l, limit: 1/h, by: 'ratelimit.descriptor["user"]' }]`,
