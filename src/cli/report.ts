@@ -61,7 +61,7 @@ async function report(
       left -= size;
       const result = await client.report(Array.from({ length: size }, () => attributes));
       taken += result.taken;
-      if (result.notTaken > 0) reasons.add("a queue is full");
+      if (result.notTaken > 0) reasons.add("a queue or the buffer is full");
       for (const { message } of result.errors) reasons.add(message);
       return true;
     });

@@ -153,7 +153,12 @@ export const errorCodes = {
   WEIR_NOT_SUPPORTED: { summary: "an adapter that cannot do what was asked of it", grpc: 12, http: 501, retry: false },
   WEIR_MEDIA_TYPE: { summary: "a body that is not application/json", grpc: 3, http: 415, retry: false },
   // The hub itself.
-  WEIR_REPORT_NOT_TAKEN: { summary: "records were not taken because a queue is full", grpc: 8, http: 429, retry: true },
+  WEIR_REPORT_NOT_TAKEN: {
+    summary: "records were not taken because a queue or the buffer is full",
+    grpc: 8,
+    http: 429,
+    retry: true,
+  },
   WEIR_REPORT_NOT_STORED: {
     summary: "records were not taken because the buffer that keeps them cannot be reached",
     grpc: 14,

@@ -64,7 +64,7 @@ export function reportRoute({ open, observer }: Pick<DoorOptions, "open" | "obse
         if (notTaken === 0) return { status: 200, json: answer };
         const { code, message, http } = statusOf(
           "WEIR_REPORT_NOT_TAKEN",
-          `a queue is full: the records from ${next} on were not taken; send them again later`,
+          `a queue or the buffer is full: the records from ${next} on were not taken; send them again later`,
         );
         return { status: http, headers: { "retry-after": retryAfter }, json: { ...answer, error: { code, message } } };
       };

@@ -139,7 +139,7 @@ export function createMixerDoor({ open, observer, log }: DoorOptions): GrpcDoor 
       log.warn({ peer: call.peer, records, malformed, first: problem.message }, "records of a report are malformed");
     }
     if (full > 0) {
-      const message = `${taken} of ${records} records taken: a queue is full`;
+      const message = `${taken} of ${records} records taken: a queue or the buffer is full`;
       return { problem: new WeirError("WEIR_REPORT_NOT_TAKEN", message) };
     }
     if (taken > 0 || problem === undefined) return { problem: undefined };

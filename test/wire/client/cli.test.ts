@@ -197,7 +197,7 @@ test("report: what was not taken is status 1", async (t) => {
   let room = 3;
   const { status, out } = await run(t, ["report", "--repeat", "5"], { report: () => (room-- > 0 ? "taken" : "full") });
   t.is(status, 1);
-  t.is(out, "taken       3\nnot taken   2: a queue is full\n");
+  t.is(out, "taken       3\nnot taken   2: a queue or the buffer is full\n");
 });
 
 for (const command of ["check", "report"]) {
