@@ -141,6 +141,7 @@ function shown(result: CheckResult): [title: string, text: string][] {
     ["rules", result.rules.join(", ")],
     ...(result.degraded ?? []).map((rule): [string, string] => ["degraded", `${rule}: its store did not answer`]),
     ["answer", http === undefined ? "" : `${http.status} ${http.body}`],
+    ["location", http?.headers?.find(({ name }) => name.toLowerCase() === "location")?.value ?? ""],
     ["request", result.requestHeaders.map(headerText).join("; ")],
     ["response", result.responseHeaders.map(headerText).join("; ")],
     ...Array.from(result.quotas, ([name, quota]): [string, string] => [

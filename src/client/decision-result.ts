@@ -29,7 +29,13 @@ export function decisionResult(decision: Decision, hub: HubWords, asked: ReturnT
   return {
     ...overall({ code, message }, quotas, asked),
     rules: decision.rules,
-    ...(directResponse && { http: { status: directResponse.status, body: directResponse.body } }),
+    ...(directResponse && {
+      http: {
+        status: directResponse.status,
+        body: directResponse.body,
+        headers: directResponse.headers.map(({ name, value }) => ({ name, value })),
+      },
+    }),
     degraded: decision.limits.filter(({ degraded }) => degraded).map(({ rule }) => rule),
     requestHeaders: decision.requestHeaders.map(headerOf),
     responseHeaders: decision.responseHeaders.map(headerOf),

@@ -10,7 +10,12 @@ export interface CheckResult {
   /** `policy/rule` of each rule that refused. Not known over the Mixer door. */
   readonly rules: readonly string[];
   /** What to answer in place of the service, where the rule says so. */
-  readonly http?: { readonly status: number; readonly body: string };
+  readonly http?: {
+    readonly status: number;
+    readonly body: string;
+    /** Not known over the Mixer door. */
+    readonly headers?: readonly { readonly name: string; readonly value: string }[];
+  };
   /** `policy/rule` of each limit whose store did not answer, so that its `onError` did. Not known over the Mixer door. */
   readonly degraded?: readonly string[];
   readonly requestHeaders: readonly HeaderOperation[];

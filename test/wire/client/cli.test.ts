@@ -149,6 +149,13 @@ test("check: --json is one JSON object", async (t) => {
   });
 });
 
+test("check: a refusal that redirects tells where to", async (t) => {
+  const http = { status: 302, body: "", headers: [{ name: "location", value: "https://new.example/" }] };
+  const { status, out } = await run(t, ["check"], { check: () => refused({ http }) });
+  t.is(status, 2);
+  t.true(out.includes("\nanswer      302\nlocation    https://new.example/\n"), out);
+});
+
 test("check: a word of one's own is sent with the type that was given", async (t) => {
   const { status } = await run(t, ["check", "tenant.plan:string=gold", "tenant.size:int64=5"]);
   t.is(status, 0);

@@ -76,7 +76,7 @@ for (const [door, create] of Object.entries(makers)) {
         bag.get(bag.layout.keysOf("request.headers")!.get("x-none")!);
         bag.get(bag.layout.keysOf("request.headers")!.get("x-key")!);
         return refused({
-          http: { status: 302, body: "go", headers: [] },
+          http: { status: 302, body: "go", headers: [{ name: "location", value: "/there" }] },
           validForMs: 1500,
           validUses: 7,
           reads: bag.reads(),
@@ -103,6 +103,7 @@ for (const [door, create] of Object.entries(makers)) {
         { name: "source.namespace", condition: "absent" },
       ] as CheckResult["referenced"],
     );
+    t.deepEqual(result.http?.headers, door === "stream" ? [{ name: "location", value: "/there" }] : undefined);
     t.deepEqual(result.rules, door === "stream" ? ["ratings/only-reviews"] : []);
   });
 
