@@ -74,3 +74,16 @@ test("a file that cannot be used lets nobody in, and the others are as good as t
     ["gone", "a", "b", "d", "e e", "f", "g", "h", "other", "other/c"],
   );
 });
+
+test("of very many tokens the first are read, and that there are more is told once", async (t) => {
+  const names = Array.from({ length: 1003 }, (_, i) => `p${String(i).padStart(4, "0")}`);
+  const { people, flaws } = await readTokens([
+    folderOf(t, Object.fromEntries(names.map((name) => [name, `${token}-${name}`]))),
+  ]);
+  t.deepEqual(
+    people.map(({ name }) => name),
+    names.slice(0, 1000),
+  );
+  t.is(flaws.length, 1);
+  t.regex(flaws[0]!.message, /more than 1000 tokens/);
+});
