@@ -50,8 +50,8 @@ const requestTimeoutMs = 30_000;
 const maxUnreadBytes = 64 * 1024 * 1024;
 /** How long an idle connection is kept: longer than the minute after which common load balancers let go of theirs. */
 const keepAliveMs = 65_000;
-/** A peer that neither sends nor takes bytes for so long while it is to be answered is gone. */
-const stillMs = 60_000;
+/** A peer that neither sends nor takes bytes for so long while it is to be answered is gone: longer than an adapter may take. */
+const stillMs = 11 * 60_000;
 
 /** What is served at a path, by method. */
 type Methods = Map<string, { readonly door: string; readonly route: HttpRoute }>;
