@@ -245,6 +245,18 @@ test("a connection opens once, goes on with what is new, and closes once", (t) =
   t.deepEqual(dropped(observer.drops), []);
 });
 
+test("an entry of a connection that comes after its end adds nothing", (t) => {
+  const { incoming, records } = open(tcpReads);
+  incoming.message(message({}, identifier));
+  for (const [type, received, sent] of [
+    [AccessLogType.TcpConnectionStart, 0, 0],
+    [AccessLogType.TcpConnectionEnd, 180, 1500],
+    [AccessLogType.TcpPeriodic, 150, 1500],
+  ] as const)
+    incoming.message(message({ tcp: [connection(type, received, sent)] }));
+  t.deepEqual(events(records), ["open 0 0", "close 180 1500"]);
+});
+
 test("a connection whose beginning was not told opens with its first entry", (t) => {
   const { incoming, records } = open(tcpReads);
   incoming.message(message({ tcp: [connection(AccessLogType.TcpConnectionEnd, 180, 1500)] }));
