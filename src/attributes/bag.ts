@@ -76,6 +76,21 @@ export class Bag {
     if (this.#derived.length > 0) this.#forgetDerived(slot);
   }
 
+  /** Does for the first `count` slots of a list what {@link Bag.set} does for one; `values` has one a slot of the layout. */
+  setEach(slots: Int32Array, count: number, values: readonly (Value | Fault | undefined)[]): void {
+    const own = this.#values;
+    const turns = this.#turns;
+    const turn = turns[turns.length - 2]!;
+    const numbered = this.#numberedSlot;
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!;
+      own[slot] = values[slot];
+      turns[slot] = turn;
+      if (slot === numbered) this.#number = this.#pending = -1;
+    }
+    if (this.#derived.length > 0) for (let i = 0; i < count; i++) this.#forgetDerived(slots[i]!);
+  }
+
   /** Puts one of the layout's {@link Layout.numbered} texts into its slot, by its number. */
   setNumbered(number: number): void {
     this.set(this.#numberedSlot, undefined);

@@ -138,7 +138,7 @@ class LabelReader {
     let changed = since === 0 ? -1 : 0;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
-      if (slot < 0 || (since > 0 && !bag.isSetSince(slot, since))) continue;
+      if (slot < 0 || !bag.isSetSince(slot, since)) continue;
       changed |= 1 << i;
       const value = bag.peek(slot);
       texts[i] = typeof value === "string" ? value : this.#text(value);

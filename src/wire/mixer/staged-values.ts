@@ -65,11 +65,6 @@ export class StagedValues {
 
   /** Lays what is staged over what a bag of the layout holds. */
   commit(bag: Bag): void {
-    const values = this.#values;
-    const touched = this.#touched;
-    for (let i = 0; i < this.#count; i++) {
-      const slot = touched[i]!;
-      bag.set(slot, values[slot]);
-    }
+    bag.setEach(this.#touched, this.#count, this.#values);
   }
 }
