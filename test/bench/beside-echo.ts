@@ -23,7 +23,7 @@ export interface BesideEcho {
   readonly plain: readonly [hub: TargetResult, echo: TargetResult];
 }
 
-/** Loads a hub and its echo on the hub's own transport, and both once more on plain @grpc/grpc-js, all four in turn. */
+/** Loads a hub and its echo on the hub's own transport in turn, and then both on plain @grpc/grpc-js. */
 export async function loadBesideEcho(bench: Bench, { files, prove, ...plan }: Measured): Promise<BesideEcho> {
   const hub = await bench.hub(files);
   const plainHub = await bench.hubOnGrpcJs(files);
@@ -31,15 +31,15 @@ export async function loadBesideEcho(bench: Bench, { files, prove, ...plan }: Me
   await prove(plainHub);
   const echo = await bench.echo("hub", answer);
   const plainEcho = await bench.echo("grpc-js", answer);
-  const targets = [
-    target("weir", hub),
-    target("echo", echo),
-    target("weir on plain grpc-js", plainHub),
-    target("echo on plain grpc-js", plainEcho),
-  ];
-  const loaded = await bench.load({ ...plan, targets, connections, inFlight: 32, ...bench.pace });
-  const [w, e, p, q] = loaded.targets as [TargetResult, TargetResult, TargetResult, TargetResult];
-  return { hub, echo, own: [w, e], plain: [p, q] };
+  const load = async (a: ServerProcess, b: ServerProcess): Promise<readonly [TargetResult, TargetResult]> => {
+    const targets = [target("weir", a), target("echo", b)];
+    const loaded = await bench.load({ ...plan, targets, connections, inFlight: 32, ...bench.pace });
+    return loaded.targets as [TargetResult, TargetResult];
+  };
+  const own = await load(hub, echo);
+  // One in a million calls has no answer from @grpc/grpc-js' server, the echo too: its load is then begun anew, once.
+  const plain = await load(plainHub, plainEcho).catch(() => load(plainHub, plainEcho));
+  return { hub, echo, own, plain };
 }
 
 /** Two rows: throughput and CPU of the hub beside an echo on its own transport, and what they should be. */

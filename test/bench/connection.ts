@@ -114,6 +114,17 @@ export class Connection {
     this.#out.flush();
   }
 
+  /** What it waits for, for people. */
+  toString(): string {
+    const inFlight = [...this.#streams]
+      .slice(0, 3)
+      .map(([id, { sent, window }]) => `${id} (sent ${sent}, window ${window})`);
+    return (
+      `${this.#streams.size} in flight: ${inFlight.join(", ")}, ${this.#unsent.size} not sent whole, window ${this.#window}, ` +
+      `${this.#rest?.length ?? 0} bytes of a frame read, ${this.#socket.writableLength} not written`
+    );
+  }
+
   get inFlight(): number {
     return this.#streams.size;
   }

@@ -80,7 +80,10 @@ export async function openLoad(options: LoadOptions): Promise<Load> {
         const seconds = Number(process.hrtime.bigint() - start) / 1e9;
         result = { answered: tally.answered - before.answered, failed: tally.failed - before.failed, seconds };
         state.budget = 0;
-        timer = setTimeout(() => state.fail(new Error(`calls had no answer after ${patienceMs} ms`)), patienceMs);
+        timer = setTimeout(() => {
+          const left = connections.map(String).join("; ");
+          state.fail(new Error(`${options.address} did not answer all calls within ${patienceMs} ms: ${left}`));
+        }, patienceMs);
       }, ms);
       try {
         await drain(connections.length, options.inFlight);
