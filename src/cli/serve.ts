@@ -7,7 +7,7 @@ import { WeirError } from "../util/weir-error.ts";
 import { createWeir, type Weir } from "../weir.ts";
 import type { Io } from "./io.ts";
 import { plural } from "./plural.ts";
-import { addPolicyOptions, type PolicyOptions } from "./policy-options.ts";
+import { addPolicyOptions, policiesHint, type PolicyOptions } from "./policy-options.ts";
 import { createStopSignals } from "./stop-signals.ts";
 
 interface ServeOptions extends PolicyOptions {
@@ -31,6 +31,7 @@ const maxShownPolicies = 20;
 
 export function addServeCommand(program: Command, io: Io, host: { version: string; signals: Signals }): void {
   addPolicyOptions(program.command("serve").description("Run the hub."))
+    .showHelpAfterError(policiesHint)
     .option("--grpc <host:port>", "gRPC doors (default 127.0.0.1:9091; port 0: any free one)")
     .option("--http <host:port>", "HTTP doors (default 127.0.0.1:9092)")
     .option("--admin <host:port>", "health, metrics and what is loaded (default 127.0.0.1:9093)")

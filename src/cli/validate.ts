@@ -4,7 +4,7 @@ import { formatProblem, loadPolicies, ownPart } from "../policy/index.ts";
 import type { Loaded, Problem } from "../policy/index.ts";
 import type { Io } from "./io.ts";
 import { plural } from "./plural.ts";
-import { addPolicyOptions, type PolicyOptions } from "./policy-options.ts";
+import { addPolicyOptions, policiesHint, type PolicyOptions } from "./policy-options.ts";
 
 interface ValidateOptions extends PolicyOptions {
   readonly json?: boolean;
@@ -17,6 +17,7 @@ export function addValidateCommand(program: Command, io: Io): void {
       .command("validate")
       .description("Check weir.yaml, the policy files and the configuration of adapters. Serves nothing."),
   )
+    .showHelpAfterError(policiesHint)
     .option("--json", "print one JSON object instead of text")
     .option("--color", "mark the mistakes with colours")
     .addHelpText(

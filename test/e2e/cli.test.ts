@@ -149,9 +149,12 @@ test("a listener that is another one than the command asks is told so", async (t
 });
 
 test("a folder of policies without its option is told which option", async (t) => {
-  const { code, stderr } = await runWeir(["validate", "policies"]);
-  t.is(code, 1);
-  t.regex(stderr, /too many arguments for 'validate'.*\n\(--policies FOLDER says where the policies are/);
+  for (const command of ["validate", "serve"]) {
+    const { code, stderr } = await runWeir([command, "policies"]);
+    t.is(code, 1);
+    t.true(stderr.startsWith(`error: too many arguments for '${command}'`), stderr);
+    t.regex(stderr, /\n\(--policies FOLDER says where the policies are/);
+  }
 });
 
 test("report sends records, which are then counted", async (t) => {
