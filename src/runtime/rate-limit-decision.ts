@@ -13,6 +13,8 @@ export interface RateLimitAsked {
    * counts. Default: all or nothing.
    */
   readonly each?: boolean;
+  /** How many descriptors will be added, where that is known. Room is made for so many; default: 0. */
+  readonly descriptors?: number;
   /** Until when an answer is of use. */
   readonly deadline?: Deadline | undefined;
   /** What carried the call, where its trace context may be read. */

@@ -85,7 +85,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
   readonly context: CheckContext;
   readonly asked: RateLimitAsked;
   readonly each: boolean;
-  readonly enforced: DescriptorWish[] = [];
+  readonly enforced: DescriptorWish[];
   observing: DescriptorWish[] | undefined;
   /** Begins when limits are charged; `undefined` where none applies. */
   time: CallTime | undefined;
@@ -94,6 +94,8 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
   /** When the first descriptor was judged; `undefined` where each was judged before, in another request. */
   #startMs: number | undefined;
   #descriptors = 0;
+  /** How many there are in {@link Judging.enforced}: until they are charged it may have room for more. */
+  #enforced = 0;
   #id: DecisionId | undefined;
   #isBroken = false;
   /** Whether the descriptor that was judged last would be judged so again. */
@@ -106,6 +108,8 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
     this.#limits = limits;
     this.asked = asked;
     this.each = asked.each === true;
+    // A list that grows takes room for 17: most descriptors have one limit.
+    this.enforced = new Array<DescriptorWish>(asked.descriptors ?? 0);
   }
 
   id(): DecisionId {
@@ -144,12 +148,14 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
   form(): DescriptorForm | undefined {
     if (!this.#isLasting) return undefined;
     const last = this.#descriptors - 1;
-    const wishes = [...this.enforced, ...(this.observing ?? nothing)].filter(({ descriptor }) => descriptor === last);
+    const wishes = [...this.enforced.slice(0, this.#enforced), ...(this.observing ?? nothing)].filter(
+      ({ descriptor }) => descriptor === last,
+    );
     return formOf(wishes);
   }
 
   #want(wish: DescriptorWish, isEnforced: boolean): void {
-    if (isEnforced) this.enforced.push(wish);
+    if (isEnforced) this.enforced[this.#enforced++] = wish;
     else (this.observing ??= []).push(wish);
   }
 
@@ -171,6 +177,7 @@ class Judging implements RateLimitJudgement, DescriptorsOf, DescriptorCharges {
   }
 
   #charge(): void | Promise<void> {
+    if (this.enforced.length > this.#enforced) this.enforced.length = this.#enforced;
     if (this.enforced.length === 0 && this.observing === undefined) return undefined;
     this.time = { startMs: this.context.monotonic(), endMs: undefined };
     return chargeDescriptors(this);

@@ -139,11 +139,13 @@ function ask(
 ): readonly Grant[] | Failure | Promise<readonly Grant[] | Failure> {
   // A store that may not know of what it is owed would grant too much.
   if (local.isOwed && !payFirst(calls, wishes, local)) return new Failure("busy");
-  return calls.quota(charges ?? wishes.map(chargeOf), deadline, trace, time);
+  return calls.quota(charges ?? chargesOf(wishes), deadline, trace, time);
 }
 
-function chargeOf({ charge }: Wish): Charge {
-  return charge;
+function chargesOf(wishes: readonly Wish[]): readonly Charge[] {
+  const charges = new Array<Charge>(wishes.length);
+  for (let i = 0; i < wishes.length; i++) charges[i] = wishes[i]!.charge;
+  return charges;
 }
 
 /** What a store is owed of these counts goes before what is asked of it now. `false` where some of it cannot go yet. */

@@ -26,7 +26,7 @@ const nothing: readonly never[] = [];
  */
 export function chargeDescriptors(charges: DescriptorCharges): void | Promise<void> {
   const { asked, enforced, observing } = charges;
-  const isPlain = observing === undefined && asked.each !== true && enforced.every(isPlainWish);
+  const isPlain = observing === undefined && asked.each !== true && arePlain(enforced);
   if (!isPlain) return chargeInSteps(charges);
   if (enforced.length === 0) return undefined;
   const taken = take(charges, enforced, charges.time);
@@ -95,7 +95,7 @@ function giveBack(charges: DescriptorCharges, all: readonly DescriptorWish[]): v
 /** Looks where those limits stand that were not asked, because another one refused before. */
 function lookAtUnasked(charges: DescriptorCharges): void | Promise<void> {
   const { enforced } = charges;
-  if (enforced.every(isAnswered)) return undefined;
+  if (areAnswered(enforced)) return undefined;
   const unasked = enforced.filter(({ answer }) => answer === undefined);
   return look(charges, unasked);
 }
@@ -112,8 +112,14 @@ function look(charges: DescriptorCharges, wishes: readonly DescriptorWish[]): vo
   });
 }
 
-function isAnswered({ answer }: Wish): boolean {
-  return answer !== undefined;
+function areAnswered(wishes: readonly Wish[]): boolean {
+  for (let i = 0; i < wishes.length; i++) if (wishes[i]!.answer === undefined) return false;
+  return true;
+}
+
+function arePlain(wishes: readonly DescriptorWish[]): boolean {
+  for (let i = 0; i < wishes.length; i++) if (!isPlainWish(wishes[i]!)) return false;
+  return true;
 }
 
 function isPlainWish({ giveBack: amount, answer }: DescriptorWish): boolean {

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import test from "ava";
 import fc from "fast-check";
 import { Bag } from "../../../src/attributes/bag.ts";
@@ -184,29 +185,45 @@ test("an adapter that copies or prints a charge which is made again sees nothing
   t.deepEqual(Object.keys(JSON.parse(JSON.stringify(form)) as object), names);
 });
 
-/** Asks for descriptors of some bytes; what is known of one is its text. */
+/**
+ * Asks for descriptors of some bytes, as a request of all of them: what is known of each is its text. Those that are not
+ * there are kept. `wasWhole()`: whether the last request was found as a whole.
+ */
 function asking(places: number) {
   const forms = new DescriptorForms(places);
   const reader = new Reader();
   const known = new Map<DescriptorForm, string>();
-  return (domain: string, bytes: Uint8Array): string | undefined => {
+  let whole = false;
+  function askAll(domain: string, descriptors: readonly Uint8Array[]): (string | undefined)[] {
     const writer = new Writer().reset();
     writer.string(1, domain);
-    writer.bytes(2, bytes);
+    for (const bytes of descriptors) writer.bytes(2, bytes);
     const memory = Buffer.concat([Buffer.alloc(9, 0xee), writer.finish(), Buffer.alloc(9, 0xee)]);
     const buffer = memory.subarray(9, -9);
     const request = new RequestReader().read(reader.reset(buffer));
     const view = new DataView(memory.buffer);
     forms.begin(view, buffer.byteOffset, request);
-    const place = forms.find(view, buffer.byteOffset, request, 0);
-    if (place >= 0) return known.get(forms.form(place));
-    if (forms.isWelcome()) {
-      const form = {} as DescriptorForm;
-      known.set(form, `${domain} ${Buffer.from(bytes).toString("hex")}`);
-      forms.keep(view, buffer.byteOffset, request, 0, form, []);
-    }
-    return undefined;
-  };
+    whole = forms.findAll(view, buffer.byteOffset, request);
+    const together = descriptors.map((_, i) => (whole ? known.get(forms.form(forms.place(i))) : undefined));
+    const oneByOne = descriptors.map((bytes, i) => {
+      const place = forms.find(view, buffer.byteOffset, request, i);
+      if (place >= 0) return known.get(forms.form(place));
+      if (forms.isWelcome()) {
+        const form = {} as DescriptorForm;
+        known.set(form, textOf(domain, bytes));
+        forms.keep(view, buffer.byteOffset, request, i, form, []);
+      }
+      return undefined;
+    });
+    if (whole) assert.deepEqual(together, oneByOne);
+    return oneByOne;
+  }
+  const ask = (domain: string, bytes: Uint8Array): string | undefined => askAll(domain, [bytes])[0];
+  return { ask, askAll, wasWhole: () => whole };
+}
+
+function textOf(domain: string, bytes: Uint8Array): string {
+  return `${domain} ${Buffer.from(bytes).toString("hex")}`;
 }
 
 test("none is taken for another, however few places there are", (t) => {
@@ -220,20 +237,53 @@ test("none is taken for another, however few places there are", (t) => {
   const bytes = fc.oneof(few, more);
   const domains = fc.constantFrom("a", "b", "aa", "aaaaa", "aaaab", "baaaa");
   fc.assert(
-    fc.property(fc.array(fc.tuple(domains, bytes), { maxLength: 300 }), (asked) => {
-      const ask = asking(8);
-      for (const [domain, each] of asked) {
-        const told = ask(domain, each);
-        if (told !== undefined) t.is(told, `${domain} ${Buffer.from(each).toString("hex")}`);
-      }
-    }),
+    fc.property(
+      fc.array(fc.tuple(domains, fc.array(bytes, { minLength: 1, maxLength: 3 })), { maxLength: 200 }),
+      (asked) => {
+        const { askAll } = asking(8);
+        for (const [domain, descriptors] of asked) {
+          const told = askAll(domain, descriptors);
+          for (const [i, text] of told.entries()) if (text !== undefined) t.is(text, textOf(domain, descriptors[i]!));
+        }
+      },
+    ),
     { numRuns: fuzzRuns(100) },
   );
   t.pass();
 });
 
+test("nor where hashes meet: of 100,000 others some are told from those that are kept by their bytes alone", (t) => {
+  const { askAll, wasWhole } = asking(8);
+  const domain = "d00000";
+  const kept = Array.from({ length: 8 }, (_, i) => Buffer.from(`k0000${i}`));
+  askAll(domain, kept);
+  askAll(domain, kept);
+  t.true(wasWhole());
+  for (let i = 0; i < 100_000; i++) {
+    const five = (i + 1).toString(16).padStart(5, "0");
+    // Each comes once, so that none of them is kept.
+    const told = i % 2 === 0 ? askAll(`d${five}`, kept.slice(0, 1)) : askAll(domain, [Buffer.from(`o${five}`)]);
+    if (told[0] !== undefined || wasWhole()) return t.fail(five);
+  }
+  return t.pass();
+});
+
+test("a request is found as a whole where all of its descriptors are there, however often one comes in it", (t) => {
+  const { askAll, wasWhole } = asking(64);
+  const [a, b, c] = ["a", "bb", "a rather long one"].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer];
+  const isWhole = (domain: string, ...descriptors: Buffer[]): boolean => (askAll(domain, descriptors), wasWhole());
+  t.false(isWhole("d", a, b));
+  t.true(isWhole("d", a, b));
+  t.true(isWhole("d", b, a, b, b));
+  t.true(isWhole("d", a));
+  t.false(isWhole("d", a, c));
+  t.true(isWhole("d", a, c, b));
+  t.false(isWhole("e", a, c, b));
+  t.false(isWhole("d", a, Buffer.alloc(200, 1)));
+});
+
 test("those that come again and again stay through a flood of those that come once", (t) => {
-  const ask = asking(64);
+  const { ask } = asking(64);
   const hot = Array.from({ length: 16 }, (_, i) => Buffer.from(`hot ${i}`));
   for (let round = 0; round < 4; round++) for (const each of hot) ask("d", each);
   t.true(hot.every((each) => ask("d", each) !== undefined));
@@ -242,7 +292,7 @@ test("those that come again and again stay through a flood of those that come on
 });
 
 test("where all places are taken, what comes twice takes one that was not asked for of late", (t) => {
-  const ask = asking(8);
+  const { ask } = asking(8);
   const old = Array.from({ length: 8 }, (_, i) => Buffer.from(`old ${i}`));
   for (const each of old) ask("d", each);
   for (const each of old.slice(0, 7)) ask("d", each);
@@ -255,7 +305,7 @@ test("where all places are taken, what comes twice takes one that was not asked 
 });
 
 test("what is too long is not kept, by itself or with its domain", (t) => {
-  const ask = asking(64);
+  const { ask } = asking(64);
   const domain = "d".repeat(100);
   for (const [bytes, isKept] of [
     [88, true],

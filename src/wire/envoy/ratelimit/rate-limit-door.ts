@@ -66,10 +66,18 @@ export function createRateLimitDoor({ open, observer }: DoorOptions): GrpcDoor {
     const mayOverride = ratelimit.overrides === "all" || (ratelimit.overrides === "clients" && mayGiveBack);
     const judgement = session.rateLimit({
       each: ratelimit.charge === "each",
+      descriptors: request.count,
       deadline: call,
       carrier: call,
     });
-    if (mayBeKnown) forms.begin(view, offset, request);
+    if (mayBeKnown) {
+      forms.begin(view, offset, request);
+      if (forms.findAll(view, offset, request) && maySetAll(call.client, forms, request.count)) {
+        for (let i = 0; i < request.count; i++) judgement.addAgain(forms.form(forms.place(i)));
+        descriptors.hits += request.count;
+        return judgement.decide();
+      }
+    }
     for (let i = 0; i < request.count; i++) {
       const place = mayBeKnown ? forms.find(view, offset, request, i) : -1;
       if (place >= 0 && maySet(call.client, forms, place)) {
@@ -173,6 +181,13 @@ function hitsOf(own: number | undefined, common: number, isNegative: boolean): n
 /** Whether a client may set what the descriptor in a place sets. */
 function maySet(client: Client | undefined, forms: DescriptorForms, place: number): boolean {
   return client === undefined || forms.attributes(place).every((attribute) => client.maySet(attribute));
+}
+
+/** Whether a client may set what the descriptors of a request set, all of which are in places. */
+function maySetAll(client: Client | undefined, forms: DescriptorForms, count: number): boolean {
+  if (client === undefined) return true;
+  for (let i = 0; i < count; i++) if (!maySet(client, forms, forms.place(i))) return false;
+  return true;
 }
 
 /** The limits that header fields tell of: those that refuse, else all; each rule once. */
