@@ -17,6 +17,10 @@ export class HeaderReader {
   isGrpc = false;
   /** The host of the request, which Envoy says beside the headers; "" for none. */
   host = "";
+  /** What tells the request from others where the header `x-request-id` does not; "" for nothing. */
+  id = "";
+  /** Whether the body that came is the beginning of a longer one. Told only where a rule reads the body. */
+  hasPartialBody = false;
   readonly #cache: WordCache;
   #all: Map<string, string> | undefined;
   readonly #pair = new Pair();
@@ -29,6 +33,8 @@ export class HeaderReader {
   begin(): void {
     this.isGrpc = false;
     this.host = "";
+    this.id = "";
+    this.hasPartialBody = false;
     this.#all = undefined;
   }
 
@@ -64,7 +70,8 @@ export class HeaderReader {
 
   /** Puts in what can only be put in when all headers were read. */
   end(bag: Bag, table: RequestTable): void {
-    const { host } = this;
+    const { host, id } = this;
+    if (id !== "" && (bag.peek(table.id) ?? "") === "") bag.set(table.id, id);
     if (host !== "") {
       if (table.hostKey >= 0 && bag.peek(table.hostKey) === undefined) bag.set(table.hostKey, host);
       if (table.allHeaders && this.#all?.has("host") !== true) (this.#all ??= new Map()).set("host", host);
@@ -81,8 +88,9 @@ export class HeaderReader {
       this.#takeWhole(this.#cache.text(buffer, view, start, end), value, joins);
     }
     if (index < 0) return;
-    const { key, attribute, isContentType } = table.headerUses[index]!;
+    const { key, attribute, isContentType, isPartialBody } = table.headerUses[index]!;
     if (isContentType) this.isGrpc = isGrpcBytes(buffer, valueStart, valueEnd);
+    if (isPartialBody && buffer.toString("latin1", valueStart, valueEnd) === "true") this.hasPartialBody = true;
     if (key < 0 && attribute < 0) return;
     const value = this.#cache.text(buffer, view, valueStart, valueEnd);
     if (key >= 0) {

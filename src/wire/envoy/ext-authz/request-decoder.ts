@@ -79,6 +79,7 @@ export class RequestDecoder {
       else reader.pass(tag);
     }
     this.#headers.end(bag, table);
+    if (this.#headers.hasPartialBody) refusePartialBody(bag, table);
     if (table.mtls >= 0) bag.set(table.mtls, this.#peers.hasIdentity);
     if (table.protocol >= 0) {
       bag.set(table.protocol, !decoded.isHttp ? "tcp" : this.#headers.isGrpc ? "grpc" : "http");
@@ -212,6 +213,9 @@ export class RequestDecoder {
         headers.host = this.#text();
         if (table.host >= 0) this.#bag.set(table.host, headers.host === "" ? undefined : headers.host);
         break;
+      case httpTags.id:
+        headers.id = this.#text();
+        break;
       case httpTags.size:
         if (table.size < 0) reader.skip(tag);
         else {
@@ -282,4 +286,10 @@ export class RequestDecoder {
     reader.pos = stop;
     return text;
   }
+}
+
+/** What a rule looks for may stand in the part that did not come. */
+function refusePartialBody(bag: Bag, { body, rawBody }: RequestTable): void {
+  const fault = new Fault("Envoy sent the beginning of the body alone (max_request_bytes of with_request_body)");
+  for (const slot of [body, rawBody]) if (slot >= 0 && bag.peek(slot) !== undefined) bag.set(slot, fault);
 }

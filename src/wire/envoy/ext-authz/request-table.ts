@@ -14,6 +14,8 @@ export interface HeaderUse {
   readonly attribute: number;
   /** Whether it says that the request is a call of gRPC. */
   readonly isContentType: boolean;
+  /** Whether it says that Envoy sent the body's beginning alone. */
+  readonly isPartialBody: boolean;
 }
 
 /** Headers that are attributes of their own. */
@@ -21,9 +23,12 @@ const headerAttributes: Readonly<Record<string, string>> = {
   referer: "request.referer",
   "user-agent": "request.useragent",
   "x-api-key": "request.api_key",
+  "x-request-id": "request.id",
 };
 
 const contentType = "content-type";
+/** Envoy writes it wherever it sends a body, over what the caller wrote. */
+const partialBody = "x-envoy-auth-partial-body";
 
 /** What of a peer is read. */
 export interface PeerSlots extends PrincipalSlots {
@@ -56,6 +61,7 @@ export class RequestTable {
   readonly hostKey: number;
   readonly readsHost: boolean;
   readonly scheme: number;
+  readonly httpVersion: number;
   readonly size: number;
   readonly body: number;
   readonly rawBody: number;
@@ -98,6 +104,7 @@ export class RequestTable {
     this.path = slot("request.path");
     this.host = slot("request.host");
     this.scheme = slot("request.scheme");
+    this.httpVersion = slot("request.protocol");
     this.size = slot("request.size");
     this.body = slot("request.body");
     this.rawBody = slot("request.raw_body");
@@ -118,12 +125,16 @@ export class RequestTable {
       Object.hasOwn(headerAttributes, name) ? slot(headerAttributes[name]!) : -1;
     const named = Object.keys(headerAttributes).filter((name) => attributeOf(name) >= 0);
     // Pseudo-headers are no headers, whoever asks for them.
-    const names = [...new Set([...keys.keys(), ...named, contentType])].filter((name) => !name.startsWith(":"));
+    const ofBody = this.body >= 0 || this.rawBody >= 0 ? [partialBody] : [];
+    const names = [...new Set([...keys.keys(), ...named, contentType, ...ofBody])].filter(
+      (name) => !name.startsWith(":"),
+    );
     this.headerNames = new KeyTable(names);
     this.headerUses = names.map((name) => ({
       key: keys.get(name) ?? -1,
       attribute: attributeOf(name),
       isContentType: name === contentType,
+      isPartialBody: name === partialBody,
     }));
     this.httpTexts = httpTexts(this);
     this.contextExtensions = new PartCache((reader) => readExtension(layout, reader), keptExtensions);
@@ -138,15 +149,16 @@ export const unread = -1;
 /** Of a field that is no text, or more than a text in a slot. */
 export const special = -2;
 
-function httpTexts({ id, method, path, scheme, readsHost }: RequestTable): Int32Array {
+function httpTexts({ id, method, path, scheme, httpVersion, readsHost }: RequestTable): Int32Array {
   const texts = new Int32Array(128).fill(special);
   for (let tag = 0x0a; tag < 128; tag += 8) texts[tag] = unread;
   for (const tag of [httpTags.header, httpTags.headerMap, httpTags.body, httpTags.rawBody]) texts[tag] = special;
   if (readsHost) texts[httpTags.host] = special;
-  texts[httpTags.id] = id;
+  if (id >= 0) texts[httpTags.id] = special;
   texts[httpTags.method] = method;
   texts[httpTags.path] = path;
   texts[httpTags.scheme] = scheme;
+  texts[httpTags.protocol] = httpVersion;
   return texts;
 }
 
@@ -159,6 +171,7 @@ export const httpTags = {
   host: 0x2a,
   scheme: 0x32,
   size: 0x48,
+  protocol: 0x52,
   body: 0x5a,
   rawBody: 0x62,
   headerMap: 0x6a,

@@ -94,6 +94,43 @@ const cases: readonly { title: string; given: Context; reads: readonly string[];
     holds: { "request.headers": { host: "shop.example", x: "1" } },
   },
   {
+    title: "a request whose header says nothing is told apart by Envoy's own number",
+    given: http({ id: "1803", headers: new Map([["x-request-id", ""]]) }),
+    reads: ["request.id"],
+    holds: { "request.id": "1803" },
+  },
+  {
+    title: "raw headers say which request it is, whatever comes first",
+    given: http({ id: "1803", headerMap: { headers: [{ key: "x-request-id", rawValue: Buffer.from("f9d1c6d0") }] } }),
+    reads: ["request.id"],
+    holds: { "request.id": "f9d1c6d0" },
+  },
+  {
+    title: "the beginning of a body is no body: what a rule looks for may come later",
+    given: http({ rawBody: Buffer.from("ab"), headers: new Map([["x-envoy-auth-partial-body", "true"]]) }),
+    reads: ["request.body", "request.raw_body"],
+    holds: {
+      "request.body": "Envoy sent the beginning of the body alone (max_request_bytes of with_request_body)",
+      "request.raw_body": "Envoy sent the beginning of the body alone (max_request_bytes of with_request_body)",
+    },
+  },
+  {
+    title: "no caller makes a whole body of a beginning",
+    given: http({
+      body: "ab",
+      headerMap: {
+        headers: ["false", "true"].map((value) => ({
+          key: "x-envoy-auth-partial-body",
+          rawValue: Buffer.from(value),
+        })),
+      },
+    }),
+    reads: ["request.body"],
+    holds: {
+      "request.body": "Envoy sent the beginning of the body alone (max_request_bytes of with_request_body)",
+    },
+  },
+  {
     title: "a connection has no headers at all",
     given: { source: { principal: "spiffe://td/ns/a/sa/b" } },
     reads: ["context.protocol", "connection.mtls", "request.headers[x]", "source.namespace"],
