@@ -59,6 +59,7 @@ export const RateLimitResponse_RateLimit_Unit = {
   DAY: 4,
   MONTH: 5,
   YEAR: 6,
+  WEEK: 7,
 } as const;
 
 export type RateLimitResponse_RateLimit_Unit =
@@ -72,6 +73,7 @@ export namespace RateLimitResponse_RateLimit_Unit {
   export type DAY = typeof RateLimitResponse_RateLimit_Unit.DAY;
   export type MONTH = typeof RateLimitResponse_RateLimit_Unit.MONTH;
   export type YEAR = typeof RateLimitResponse_RateLimit_Unit.YEAR;
+  export type WEEK = typeof RateLimitResponse_RateLimit_Unit.WEEK;
 }
 
 export interface RateLimitResponse_DescriptorStatus {
