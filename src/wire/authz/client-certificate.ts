@@ -49,7 +49,10 @@ function fromForwarded(header: string): ClientCertificate | undefined {
   const identity = [found.get("uri"), found.get("dns"), found.get("subject")].find(
     (name) => name !== undefined && name !== "",
   );
-  return identity === undefined ? undefined : { identity, pem: found.get("cert") };
+  // The caller's own certificate is the first of its chain.
+  const pem = found.get("cert") ?? found.get("chain");
+  if (identity === undefined) return pem === undefined ? undefined : fromPem(pem);
+  return { identity, pem };
 }
 
 /** Parts between separators that stand outside of double quotes; none where quotes do not end. */
@@ -75,9 +78,8 @@ function unquoted(value: string): string {
 function fromPem(header: string): ClientCertificate | undefined {
   try {
     // Of a chain the first is the caller's own.
-    const [base64 = ""] = decodeURIComponent(header)
-      .replace(/-----(?:BEGIN|END) CERTIFICATE-----/g, "")
-      .split(",");
+    const [first = ""] = decodeURIComponent(header).split(/,|-----END CERTIFICATE-----/);
+    const base64 = first.replace("-----BEGIN CERTIFICATE-----", "");
     const certificate = new X509Certificate(Buffer.from(base64, "base64"));
     const [uri] = alternativeNames(certificate, "URI");
     const [dns] = alternativeNames(certificate, "DNS");

@@ -150,6 +150,7 @@ test("docs/doors/authz.md names the headers of each proxy", (t) => {
   );
 });
 
+const clientPem = readFileSync("test/cases/certificates/client.pem", "utf8");
 const pem = `-----BEGIN CERTIFICATE-----
 CERT
 -----END CERTIFICATE-----
@@ -212,6 +213,21 @@ const more: readonly { title: string; asked: Partial<Asked>; of?: string; bag: R
     },
     bag: { "source.principal": 'CN=web;"x",O=acme', "source.namespace": undefined },
   },
+  ...[
+    ["Cert", encodeURIComponent(clientPem)],
+    ["Chain", encodeURIComponent(`${clientPem}${pem}`)],
+  ].map(([key, value]) => ({
+    title: `a certificate that Envoy forwards as ${key} says itself whose it is`,
+    asked: {
+      path: "/v1/authz/nginx?certificate=x-forwarded-client-cert",
+      headers: [["x-forwarded-client-cert", `By=spiffe://mesh/a;Hash=ab;${key}="${value}"`] as const],
+    },
+    bag: {
+      "source.principal": "cluster.local/ns/shop/sa/web",
+      "source.namespace": "shop",
+      "connection.mtls": true,
+    },
+  })),
   ...[encodeURIComponent(pem), "garbage%", "Hash=ab", 'URI="open', ""].map((value) => ({
     title: `a certificate that cannot be read is a fault: ${JSON.stringify(value.slice(0, 20))}`,
     asked: {
