@@ -57,7 +57,15 @@ test("connections to the hub are kept alive, and its health is asked for", async
     hub.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
   t.deepEqual(http.http2_protocol_options.connection_keepalive, { interval: "30s", timeout: "5s" });
   t.is(hub.health_checks.length, 1);
-  t.like(hub.health_checks[0], { grpc_health_check: {}, interval: "5s", timeout: "1s" });
+  t.like(hub.health_checks[0], {
+    grpc_health_check: {},
+    interval: "5s",
+    unhealthy_interval: "1s",
+    // A hub that is there a moment after Envoy would else be found 5 s later.
+    no_traffic_interval: "1s",
+    no_traffic_healthy_interval: "5s",
+    timeout: "1s",
+  });
 });
 
 test("a hub that does not answer refuses by 503, or lets pass where that is asked for", async (t) => {

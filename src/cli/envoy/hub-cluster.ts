@@ -61,7 +61,9 @@ export function hubCluster({ hub, tls }: EnvoySettings): Tree {
         timeout: "1s",
         interval: "5s",
         unhealthy_interval: "1s",
-        no_traffic_interval: "5s",
+        // Envoy goes by these two while it has asked the hub nothing yet.
+        no_traffic_interval: "1s",
+        no_traffic_healthy_interval: "5s",
         unhealthy_threshold: 2,
         healthy_threshold: 1,
         grpc_health_check: {},
