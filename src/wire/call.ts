@@ -50,6 +50,11 @@ export interface Incoming {
   drained(): void;
   /** The stream is gone; nothing can be sent any more. */
   gone(): void;
+  /**
+   * Messages came that are not handed on: one too large or not to be inflated, or such as waited when the stream ended.
+   * For a door whose callers do not ask what became of them.
+   */
+  missed?(messages: number): void;
 }
 
 /** A method with a stream each way. */

@@ -120,6 +120,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
 
   tooLarge(bytes: number): void {
     const message = `the message has ${bytes} bytes, and at most ${this.owner.maxMessageBytes} are taken`;
+    if (!this.ended) this.missed(1);
     this.#refused(statusOf("WEIR_REQUEST_TOO_LARGE", message));
   }
 
@@ -171,11 +172,15 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
   /** The call ended, and not by the door's word. */
   protected lost(): void {}
 
+  /** So many messages came that are not handed on. */
+  protected missed(_messages: number): void {}
+
   #hand(bytes: Buffer, flag: number): void {
     if (flag === 0) return this.#deliver(bytes);
     const { encoding } = this.#head;
     if (flag !== 1 || encoding === "identity") {
       const status = statusOf("WEIR_REQUEST_MALFORMED", "a message is compressed, and grpc-encoding does not say how");
+      this.missed(1);
       return this.#refused({ ...status, grpc: internal });
     }
     this.#isBusy = true;
@@ -183,6 +188,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
     this.owner.inflater.inflate(this.own(bytes), encoding, (outcome) => {
       this.#isBusy = false;
       this.#waitingBytes -= waitingCost + bytes.length;
+      if (this.ended || typeof outcome === "string") this.missed(1);
       if (this.ended) return;
       if (typeof outcome === "string") this.#refused(this.#inflateStatus(outcome));
       else this.#deliver(outcome);
@@ -280,6 +286,7 @@ export abstract class ServedCall implements Call, StreamHandler, MessageSink, Ho
 
   #over(code: string): void {
     this.#reader?.close();
+    if (this.#waiting !== undefined) this.missed(this.#waiting.length);
     this.#waiting = undefined;
     this.#count();
     if (this.#head.timeoutMs !== undefined) this.owner.deadlines.remove(this);

@@ -39,7 +39,7 @@ export class DuplexCall extends ServedCall {
   }
 
   protected override take(message: Uint8Array): void | Promise<void> {
-    if (this.#halfClosed) return;
+    if (this.#halfClosed) return this.missed(1);
     const taken = this.#incoming!.message(message);
     this.release(message);
     return taken;
@@ -62,6 +62,10 @@ export class DuplexCall extends ServedCall {
     } catch (error) {
       this.failed(error);
     }
+  }
+
+  protected override missed(messages: number): void {
+    this.#incoming?.missed?.(messages);
   }
 
   #send(message: Uint8Array): boolean {

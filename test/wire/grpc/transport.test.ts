@@ -324,6 +324,44 @@ test("no message is read while the door works on one, and thousands that wait do
   t.is(count, total);
 });
 
+test("a door is told of messages that are not handed on: one too large, and those that wait when the stream ends", async (t) => {
+  const missed: number[] = [];
+  const gone = [controlled<void>(), controlled<void>()];
+  let streams = 0;
+  const { client } = await serve(
+    t,
+    [
+      door({
+        unary: { "/test.T/Echo": echo },
+        duplex: {
+          "/test.T/Take": () => {
+            const { resolve } = gone[streams++]!;
+            return incoming({
+              message: () => controlled<void>().promise,
+              missed: (messages) => void missed.push(messages),
+              gone: () => resolve(),
+            });
+          },
+        },
+      }),
+    ],
+    { messageBytes: 10 },
+  );
+  const tooLarge = stream(client, "/test.T/Take");
+  tooLarge.write(Buffer.alloc(11));
+  t.is((await collect(tooLarge)).code, status.RESOURCE_EXHAUSTED);
+  await gone[0]!.promise;
+  t.deepEqual(missed, [1]);
+
+  const waiting = stream(client, "/test.T/Take");
+  waiting.on("error", () => {});
+  for (let i = 0; i < 3; i++) waiting.write(Buffer.of());
+  for (let i = 0; i < 5; i++) await call(client, "/test.T/Echo", Buffer.of());
+  waiting.cancel();
+  await gone[1]!.promise;
+  t.deepEqual(missed, [1, 2], "the first of three was handed on");
+});
+
 test("a door is told to hold back while its peer reads nothing, and to go on when it reads", async (t) => {
   const chunk = Buffer.alloc(10_000, 1);
   const total = 300;

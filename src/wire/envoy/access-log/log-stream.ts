@@ -134,6 +134,10 @@ export class LogStream implements Incoming {
     this.#letGo(true);
   }
 
+  missed(messages: number): void {
+    this.#room.options.observer.dropped("report", "not_read", messages);
+  }
+
   /** How many entries wait for room. */
   get heldEntries(): number {
     return this.#held === undefined ? 0 : this.#held.entries.count - this.#held.next;

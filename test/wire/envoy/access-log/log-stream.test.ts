@@ -390,6 +390,12 @@ test("a hold ends with its stream: what can be is taken, the rest counted", asyn
   }
 });
 
+test("messages that the transport could not hand on are counted", (t) => {
+  const { incoming, observer } = open(["request.path"]);
+  incoming.missed!(2);
+  t.deepEqual(dropped(observer.drops), ["report not_read 2"]);
+});
+
 test("messages are stored side by side, 256 KiB of a stream at most, and the end is answered when all of them are", async (t) => {
   const storing: { readonly done: () => void; readonly fail: (reason: Error) => void }[] = [];
   const commit = (): Promise<void> => new Promise((done, fail) => storing.push({ done, fail }));
