@@ -26,13 +26,10 @@ export function readBuckets(reading: Reading, raw: RawBuckets): readonly number[
   } else if (raw.kind === "linear") {
     const { start, width, count } = raw.linear ?? {};
     if (start === undefined || width === undefined || count === undefined) return undefined;
-    if (width.value <= 0) return reading.mismatch(width.node, "a number above 0");
     bounds = Array.from({ length: count.value }, (_, i) => start.value + i * width.value);
   } else {
     const { start, factor, count } = raw.exponential ?? {};
     if (start === undefined || factor === undefined || count === undefined) return undefined;
-    if (start.value <= 0) return reading.mismatch(start.node, "a number above 0");
-    if (factor.value <= 1) return reading.mismatch(factor.node, "a number above 1");
     bounds = Array.from({ length: count.value }, (_, i) => start.value * factor.value ** i);
   }
   if (bounds.length === 0) return refuse("a histogram has at least one bucket");

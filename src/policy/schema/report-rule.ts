@@ -1,20 +1,20 @@
 import { revealField, spanRuleFields } from "./span-rule.ts";
 import { ruleName, unless, value, when } from "./rule-fields.ts";
 import { list, mapOf, record } from "../shape/collections.ts";
-import { boolean, choice, expression, integer, number, text, word } from "../shape/scalars.ts";
+import { boolean, choice, expression, integer, number, numberAbove, text, word } from "../shape/scalars.ts";
 import type { Read, Shape } from "../shape/shape.ts";
 import { variants } from "../shape/variants.ts";
 
 export const linearShape = record("linear buckets", {
   start: { shape: number("a number"), description: "The first bound.", required: true },
-  width: { shape: number("a number above 0"), description: "The distance between bounds.", required: true },
+  width: { shape: numberAbove(0), description: "The distance between bounds.", required: true },
   count: { shape: integer("a number of buckets", 1, 200), description: "How many bounds.", required: true },
 });
 
 export const exponentialShape = record("exponential buckets", {
-  start: { shape: number("a number above 0"), description: "The first bound.", required: true },
+  start: { shape: numberAbove(0), description: "The first bound.", required: true },
   factor: {
-    shape: number("a number above 1"),
+    shape: numberAbove(1),
     description: "What each bound is multiplied by to give the next.",
     required: true,
   },

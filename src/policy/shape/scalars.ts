@@ -106,6 +106,20 @@ export function number(expected: string, min = -Infinity, max = Infinity): Shape
   };
 }
 
+/** A number above a bound. */
+export function numberAbove(bound: number): Shape<Located<number>> {
+  const expected = `a number above ${bound}`;
+  const any = number(expected);
+  return {
+    expected,
+    schema: { type: "number", exclusiveMinimum: bound },
+    read(node, reading) {
+      const read = any.read(node, reading);
+      return read === undefined || read.value > bound ? read : reading.mismatch(node, expected);
+    },
+  };
+}
+
 /** The text of an expression, with its place. */
 export interface ExpressionText {
   readonly text: string;
