@@ -3,7 +3,7 @@ import { defineAdapter, SeriesStore, type Exposition, type MetricGroup } from "w
 import { seriesBounds } from "weir/sdk/zod";
 import { z } from "zod";
 import { createListener } from "./listener.ts";
-import { checkNames } from "./names.ts";
+import { checkNames, seriesNames } from "./names.ts";
 import { render } from "./render.ts";
 
 /** A series is dropped after its time and at most this part of it more. */
@@ -32,6 +32,10 @@ export default defineAdapter({
       .max(1024)
       .regex(/^\/[A-Za-z0-9._~/-]*$/, "expected a path that begins with /, of letters, digits, ., _, ~, - and /")
       .default("/metrics"),
+  }),
+  shown: ({ prefix, listen }, { name, kind }) => ({
+    onAdminPage: listen === undefined,
+    names: seriesNames(prefix + name, kind),
   }),
   async create({ maxSeries, expire, prefix, maxLabelLength, listen, path }, host) {
     const store = new SeriesStore({

@@ -1,4 +1,4 @@
-import type { MetricGroup } from "weir/sdk";
+import type { MetricGroup, MetricKind } from "weir/sdk";
 
 /** Throws when a name of a group is outside Prometheus's data model (https://prometheus.io/docs/concepts/data_model/). */
 export function checkNames(group: MetricGroup, prefix: string): void {
@@ -19,4 +19,12 @@ export function checkNames(group: MetricGroup, prefix: string): void {
       throw new Error(`histogram ${name} cannot have the label "le", which tells its buckets apart`);
     }
   }
+}
+
+/** The names under which the series of a metric are shown, in either format. */
+export function seriesNames(name: string, kind: MetricKind): readonly string[] {
+  if (kind === "histogram") return [name, `${name}_bucket`, `${name}_sum`, `${name}_count`];
+  // OpenMetrics has `_total` at the end of every counter.
+  if (kind === "counter" && !name.endsWith("_total")) return [name, `${name}_total`];
+  return [name];
 }

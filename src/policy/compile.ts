@@ -7,15 +7,16 @@ import { ProducedAttributes } from "./compile/produced.ts";
 import type { PolicySet } from "./compile/policy.ts";
 import { readConfig } from "./config/config.ts";
 import type { Config, ListenOverrides } from "./config/config.ts";
-import { metricConflict } from "./compile/metric-families.ts";
+import { MetricFamilies } from "./compile/metric-families.ts";
 import { policyShape, type RawPolicy } from "./schema/policy.ts";
+import type { RawReportRule } from "./schema/report-rule.ts";
 import type { Problem } from "./problem.ts";
 import { compareText, Problems } from "./problems.ts";
 import { graphAttributes } from "./graph-attributes.ts";
 import { type Layouts, RuleExpressions } from "./compile/rule-expressions.ts";
 import { Reading } from "./shape/shape.ts";
 import { declareTraceHeaders } from "./span-facts.ts";
-import type { AdapterEntry, MetricRule, Snapshot } from "./snapshot.ts";
+import type { AdapterEntry, Snapshot } from "./snapshot.ts";
 import { OwnTexts } from "../util/own-texts.ts";
 import { readYaml, readYamlInTurns } from "./yaml/read-yaml.ts";
 import { problemAt, problemOfFile, sourceOf } from "./yaml/source.ts";
@@ -97,7 +98,7 @@ export async function compileFiles(
   const { share } = settings.check;
   const { listen } = settings;
   const set: PolicySet = { expressions, adapters, share, listen, policies: new Map(), checks: [], reports: [] };
-  const families = new Map<string, MetricRule>();
+  const families = new MetricFamilies(adapters);
   const hash = new ContentHash().add(configText ?? "");
   const turn = turns();
   const texts = new OwnTexts();
@@ -120,8 +121,10 @@ export async function compileFiles(
   }
   for (const file of shipped) {
     await compileFile(file, ({ policy, report }) => {
-      const metrics = report?.items.flatMap((rule) => (rule.kind === "metric" ? [rule.metric!.value] : [])) ?? [];
-      return !set.policies.has(policy!.value) && !metrics.some((name) => families.has(`prometheus\n${name}`));
+      const isHeld = (rule: RawReportRule): boolean =>
+        rule.kind === "metric" &&
+        families.holds({ to: "prometheus", metric: rule.metric!.value, type: rule.type!.value });
+      return !set.policies.has(policy!.value) && !report?.items.some(isHeld);
     });
   }
   const made = new ProducedAttributes(config.produced, adapters, vocabulary, limits);
@@ -158,26 +161,18 @@ export function tooLarge(path: string, limit: number): Problem {
   });
 }
 
-/** Holds a metric against the first rule that feeds the same metric of the same adapter. */
+/** Holds a metric against the rules before it that feed the same one, or one that is shown alike. */
 function holdFamily(
-  families: Map<string, MetricRule>,
+  families: MetricFamilies,
   rule: PolicySet["reports"][number],
   source: Source,
   problems: Problems,
 ): void {
   if (rule.kind !== "metric") return;
-  const key = `${rule.to}\n${rule.metric}`;
-  const first = families.get(key);
-  if (first === undefined) {
-    families.set(key, rule);
-    return;
-  }
-  const conflict = metricConflict(first, rule);
-  if (conflict === undefined) return;
+  const finding = families.add(rule);
+  if (finding === undefined) return;
   const start = source.lines[rule.place.line - 1]! + rule.place.column - 1;
-  const message = `the metric "${rule.metric}" ${conflict} at ${first.place.file}:${first.place.line}`;
-  const hint = "rules that feed one metric agree on type, labels and buckets";
-  problems.add(problemAt(source, start, start + 1, { code: "WEIR_POLICY_DUPLICATE", message, hint }));
+  problems.add(problemAt(source, start, start + 1, { code: "WEIR_POLICY_DUPLICATE", ...finding }));
 }
 
 function snapshotOf(

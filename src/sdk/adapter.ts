@@ -4,7 +4,7 @@ import type { Host } from "./host.ts";
 import type { Charge, Consistency, Grant, LeaseState } from "./limit.ts";
 import type { Journal } from "./journal.ts";
 import type { LogEntry, Exported } from "./log.ts";
-import type { MetricGroup, MetricRecorder, Exposition } from "./metric.ts";
+import type { Exposition, MetricGroup, MetricRecorder, MetricSpec } from "./metric.ts";
 import type { PolicyStore, PolicyStoreHost } from "./policy-store.ts";
 import type { Share, Stake } from "./share.ts";
 import type { Span } from "./span.ts";
@@ -168,6 +168,14 @@ export interface FilePlace {
   readonly text?: string | undefined;
 }
 
+/** How an instance shows a metric to those who scrape it. */
+export interface ShownMetric {
+  /** On the admin listener's page (`expose`), rather than on one of the instance's own. */
+  readonly onAdminPage: boolean;
+  /** The names of its series, in every format. */
+  readonly names: readonly string[];
+}
+
 /**
  * An adapter: a plain value that says what it can do, which configuration it takes and how an instance of it is made.
  *
@@ -200,6 +208,12 @@ export interface Adapter<
    * paths are meant from. A reload does not ask: what changes in such files is the instance's own to take up.
    */
   inspect?(config: StandardSchemaV1.InferOutput<C>, folder: string): Awaitable<readonly ConfigIssue[]>;
+  /**
+   * For `metrics` that are scraped: under which names an instance shows the series of a metric, and whether on the admin
+   * listener's page, which it shares with others and with the hub's own metrics. Policies in which two metrics of one page
+   * would show the same name are refused.
+   */
+  shown?(config: StandardSchemaV1.InferOutput<C>, metric: Pick<MetricSpec, "name" | "kind">): ShownMetric;
   /** Makes an instance from a configuration that is valid and has its defaults. */
   create(config: StandardSchemaV1.InferOutput<C>, host: Host): Awaitable<Instance<P, I, O>>;
   /**

@@ -1,5 +1,5 @@
 export { defineAdapter, capabilities } from "./adapter.ts";
-export type { Adapter, Call, Capability, ConfigIssue, FilePlace, Instance, Methods } from "./adapter.ts";
+export type { Adapter, Call, Capability, ConfigIssue, FilePlace, Instance, Methods, ShownMetric } from "./adapter.ts";
 export { Answered } from "./answered.ts";
 export { calendarUnits, calendarWindow, isTimeZone } from "./calendar.ts";
 export type { CalendarPeriod, CalendarUnit, CalendarWindow } from "./calendar.ts";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { builtinAdapters } from "../../adapters/index.ts";
 import type { Adapter, Capability, Inputs, Outputs } from "../../src/sdk/index.ts";
 
 /** An adapter that can be named and configured; no test makes an instance of it. */
@@ -25,7 +26,8 @@ export const adapters: ReadonlyMap<string, Adapter> = new Map(
     fakeAdapter("memory", ["quota", "holds"], {
       config: z.strictObject({ maxKeys: z.int().positive().default(1000) }),
     }),
-    fakeAdapter("prometheus", ["metrics"]),
+    // It says under which names metrics are shown.
+    builtinAdapters.get("prometheus")!,
     fakeAdapter("log", ["logs"]),
     fakeAdapter("traces", ["spans"]),
     fakeAdapter("list", ["check"], {

@@ -59,6 +59,12 @@ const cases: readonly (readonly [
     ["z.yaml"],
   ],
   [
+    "give way to a policy whose metric would be shown under the same name",
+    { "z.yaml": replaced("z", "istio_requests") },
+    ["istio-grpc-metrics", "istio-tcp-metrics", "own", "z"],
+    [],
+  ],
+  [
     "are left out where prometheus takes no metrics",
     { "weir.yaml": "adapters: { prometheus: { adapter: memory } }" },
     ["own"],
