@@ -45,7 +45,9 @@ function attributeValue(name: string, given: unknown, vocabulary: Vocabulary): V
   }
   const value = parseJsonValue(type, json);
   if (value === undefined) {
-    throw new WeirError("WEIR_REQUEST_ATTRIBUTE", `${name} is of type ${type}, and ${shown(json)} is not`);
+    const isInexact = type === "int64" && Number.isInteger(json) && !Number.isSafeInteger(json);
+    const why = isInexact ? "a number beyond 2^53 comes as digits in a string" : `${shown(json)} is not`;
+    throw new WeirError("WEIR_REQUEST_ATTRIBUTE", `${name} is of type ${type}, and ${why}`);
   }
   return value;
 }
