@@ -8,32 +8,11 @@ import { Failure } from "../failure.ts";
 import { tellFault } from "../judgement.ts";
 import type { CheckContext, Judgement } from "../judgement.ts";
 import type { KeyedLimit } from "./limit-choice.ts";
+import type { LimitNames } from "./limit-names.ts";
 import { chargeOf, costOf, countOf, groupedCharge, heldCharge, limitText } from "./limit-wishes.ts";
 import type { PreparedRule } from "../prepared-rule.ts";
 import { codes, unanswered } from "../refusal.ts";
 import { usableMs } from "./windows.ts";
-
-/** Limits by the names that callers may use. */
-export type LimitNames = ReadonlyMap<string, readonly PreparedRule[] | "ambiguous">;
-
-/**
- * `policy/rule`, and `rule` where it is the only limit of that name: the limit and its levels, which cannot be named by
- * themselves, so that nobody takes of a part what the whole does not allow.
- */
-export function limitNames(rules: readonly PreparedRule[]): LimitNames {
-  const names = new Map<string, readonly PreparedRule[] | "ambiguous">();
-  const limits = rules.filter(({ rule }) => rule.kind === "limit" && rule.at === "check");
-  const levels = new Map<LimitRule, PreparedRule[]>();
-  for (const limit of limits) {
-    const { top = limit.rule as LimitRule } = limit.rule as LimitRule;
-    const known = levels.get(top);
-    if (known === undefined) levels.set(top, [limit]);
-    else known.push(limit);
-  }
-  for (const [{ name }, all] of levels) names.set(name, names.has(name) ? "ambiguous" : all);
-  for (const [{ id }, all] of levels) names.set(id, all);
-  return names;
-}
 
 /** A limit that the caller did not name is charged its cost, if it applies. */
 export function wishUnnamed(judgement: Judgement, limit: PreparedRule): void {
@@ -69,26 +48,28 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
       const validForMs = granted > 0 ? context.snapshot.settings.check.validForMs : 0;
       quotas.set(name, { granted, validForMs, code, message, reads: bag.reads() });
     };
-    const limit = names.get(name);
-    if (limit === undefined) {
+    const named = names.get(name);
+    if (named === undefined) {
       answer(codes.notFound, `no limit is called ${JSON.stringify(name.slice(0, 100))}`, 0);
-    } else if (limit === "ambiguous") {
+    } else if (named === "ambiguous") {
       answer(codes.invalidArgument, `more than one limit is called ${name}: name it as policy/rule`, 0);
     } else if (!(amount >= 0) || amount === Infinity) {
       answer(codes.invalidArgument, `expected an amount of 0 or more for ${name}, got ${amount}`, 0);
     } else {
-      for (const each of limit)
-        wishNamedLimit(judgement, each, { name, amount, bestEffort: bestEffort && limit.length === 1 }, answer);
+      const { limits, trials } = named;
+      const wanted = { name, amount, bestEffort: bestEffort && limits.length === 1 };
+      for (const limit of limits) wishNamedLimit(judgement, limit, wanted, answer);
+      for (const limit of trials) wishNamedLimit(judgement, limit, wanted);
     }
   }
 }
 
-/** The wish for a limit, or one of its levels, that the caller named. */
+/** The wish for a limit, or one of its levels, that the caller named. Without `answer` it is only tried out. */
 function wishNamedLimit(
   judgement: Judgement,
   limit: PreparedRule,
   { name, amount, bestEffort }: { readonly name: string; readonly amount: number; readonly bestEffort: boolean },
-  answer: (code: number, message: string, granted: number) => void,
+  answer?: (code: number, message: string, granted: number) => void,
 ): void {
   const { bag, asked, context } = judgement;
   const rule = limit.rule as LimitRule;
@@ -98,14 +79,15 @@ function wishNamedLimit(
     const key = countOf(rule, keyPrefix, bag, context.observer);
     const wanted = groupedCharge(chargeOf(chosen, key, amount, bestEffort, asked, name), rule, bag);
     const charge = rule.holdMs === undefined || amount === 0 ? wanted : heldCharge(wanted, rule.holdMs, judgement.id);
-    (judgement.wishes ??= []).push({ rule, charge, name, reads: bag.reads(), degraded: false });
-  } else if (held === false) answer(codes.ok, "", amount);
+    const answered = answer === undefined ? undefined : { name, reads: bag.reads() };
+    (judgement.wishes ??= []).push({ rule, charge, degraded: false, ...answered });
+  } else if (held === false) answer?.(codes.ok, "", amount);
   else {
     const observes = rule.policy.mode === "observe";
     context.observer.refusal(rule.id, rule.policy.mode);
     if (observes) (judgement.observed ??= []).push(rule);
-    if (observes) answer(codes.ok, "", amount);
-    else answer(codes.unavailable, unanswered(rule), 0);
+    if (observes) answer?.(codes.ok, "", amount);
+    else answer?.(codes.unavailable, unanswered(rule), 0);
   }
 }
 
