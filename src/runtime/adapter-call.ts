@@ -96,7 +96,7 @@ export class AdapterCalls {
   constructor(options: AdapterCallOptions) {
     this.#options = options;
     this.#maxWaiting = options.maxWaiting ?? 1000;
-    this.#breaker = new CircuitBreaker(options.monotonic, options.breaker);
+    this.#breaker = new CircuitBreaker(options.monotonic, options.breaker, () => saysReady(options.instance));
     this.#mayTell = seldom(options.monotonic);
   }
 
@@ -289,6 +289,15 @@ export class AdapterCalls {
       );
     }
     return result;
+  }
+}
+
+/** Whether an instance says that it can serve, or nothing. One that fails to say so does not. */
+function saysReady(instance: Instance): boolean {
+  try {
+    return instance.unready?.() === undefined;
+  } catch {
+    return false;
   }
 }
 

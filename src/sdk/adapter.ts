@@ -140,7 +140,8 @@ export type Instance<
   expose?(exposition: Exposition): AsyncIterable<string> | Iterable<string>;
   /**
    * Why the instance cannot serve at the moment, or `undefined` when it can, as far as is known. Asked often: it only
-   * looks. With `required: true` it keeps the hub from being ready. That entries or spans are not taken is known without.
+   * looks. With `required: true` it keeps the hub from being ready. An instance that is left alone since its calls failed
+   * is tried again once there is no reason any more. That entries or spans are not taken is known without.
    */
   unready?(): string | undefined;
   /** Flushes and lets go of what it holds. Called once, after the last call has returned. */

@@ -169,6 +169,40 @@ test("after failures in a row the adapter is left alone, then tried once, and an
   );
 });
 
+test("an adapter that is left alone and says that it can serve again is tried before its time", async (t) => {
+  let up = false;
+  let looked = 0;
+  const { calls, clock, kindOf } = calling({
+    check: () => (up ? Promise.resolve(allow) : Promise.reject(new Error("no connection"))),
+    unready: () => (looked++, up ? undefined : "no connection"),
+  });
+  t.is(await kindOf(calls.check({})), "fault");
+  t.is(looked, 0, "nobody asks while it is not left alone");
+  for (const expected of ["fault", "fault", "open"]) t.is(await kindOf(calls.check({})), expected);
+  await clock.advance(1000);
+  t.is(await kindOf(calls.check({})), "fault", "from here on it is left alone for 2 s");
+  await clock.advance(1001);
+  t.true(calls.isLeftAlone);
+  up = true;
+  t.false(calls.isLeftAlone);
+  t.is(await kindOf(calls.check({})), "ok");
+  t.is(await kindOf(calls.check({})), "ok");
+});
+
+test("an adapter that cannot say whether it can serve is left alone for the whole time", async (t) => {
+  const { calls, clock, kindOf } = calling({
+    check: () => Promise.reject(new Error("down")),
+    unready: () => {
+      throw new Error("ha");
+    },
+  });
+  for (const expected of ["fault", "fault", "fault", "open"]) t.is(await kindOf(calls.check({})), expected);
+  await clock.advance(1000);
+  t.is(await kindOf(calls.check({})), "fault");
+  await clock.advance(1999);
+  t.is(await kindOf(calls.check({})), "open");
+});
+
 test("an adapter that fails now and then is logged seldom, and an outage that began meanwhile is", async (t) => {
   let fails = false;
   const { calls, clock, kindOf, lines } = calling({
@@ -302,4 +336,39 @@ test("a breaker closes on the first success and counts only failures in a row", 
   t.false(breaker.admits());
   now = 25;
   t.true(call(true) && call(false) && call(true));
+});
+
+test("a backend that says again and again that it is back is tried no sooner than after the first pause", (t) => {
+  let now = 0;
+  let ready = true;
+  const breaker = new CircuitBreaker(
+    () => now,
+    { failures: 1, openMs: 10, maxOpenMs: 1000 },
+    () => ready,
+  );
+  const tried: number[] = [];
+  for (; now < 100; now++) {
+    ready = !ready;
+    if (!breaker.admits()) continue;
+    tried.push(now);
+    breaker.done(false);
+  }
+  t.is(tried.length, 10, tried.join());
+  t.true(tried.every((at, i) => i === 0 || at - tried[i - 1]! >= 10));
+});
+
+test("a backend that fails while it says that it can serve is tried when the pause is over", (t) => {
+  let now = 0;
+  const breaker = new CircuitBreaker(
+    () => now,
+    { failures: 1, openMs: 10, maxOpenMs: 40 },
+    () => true,
+  );
+  const tried: number[] = [];
+  for (; now < 100; now++) {
+    if (!breaker.admits()) continue;
+    tried.push(now);
+    breaker.done(false);
+  }
+  t.deepEqual(tried, [0, 10, 30, 70]);
 });
