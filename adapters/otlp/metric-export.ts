@@ -26,13 +26,18 @@ export interface MetricExport {
   exported(options: { readonly atOnce: boolean }): Promise<void>;
   /** How many samples no export has that was taken. */
   unexported(): number;
-  /** Ends an export that is under way, and sends everything once more. */
+  /**
+   * Ends an export that is under way, and sends everything once more: for as long as the last export may take, or, where
+   * the receiver is known to be away and others keep what it does not take, with one short try.
+   */
   close(): Promise<void>;
 }
 
 /** The pause before the second attempt; it doubles with each, up to the longest. */
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
+/** How long the last try may take of what others keep. */
+const lastTryMs = 1000;
 
 export function createMetricExport(options: MetricExportOptions): MetricExport {
   const { transport, metrics, host, notices, pause, random } = options;
@@ -120,6 +125,15 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
     if (wanted && !closed) await begin(options.deadlineMs);
   }
 
+  async function tryOnce(): Promise<void> {
+    const done = begin(0);
+    const tried = new AbortController();
+    await Promise.race([done, pause(lastTryMs, tried.signal).catch(() => undefined)]);
+    tried.abort();
+    underway?.controller.abort();
+    await done;
+  }
+
   function giveUp(reason: Error): void {
     for (const { reject } of waiting) reject(reason);
     waiting = [];
@@ -145,7 +159,9 @@ export function createMetricExport(options: MetricExportOptions): MetricExport {
         underway.controller.abort();
         await underway.done;
       }
-      await begin(options.lastDeadlineMs);
+      const isKept = waiting.length > 0;
+      if (isKept && notices.failing("metrics") !== undefined) await tryOnce();
+      else await begin(options.lastDeadlineMs);
       giveUp(new Error("the adapter was closed before it could export"));
     },
   };

@@ -12,6 +12,7 @@ import type {
 } from "../sdk/index.ts";
 import { Members, type Placed } from "../util/members.ts";
 import type { Observer } from "../util/observer.ts";
+import { saysReady } from "../util/says-ready.ts";
 import { seldom } from "../util/seldom.ts";
 import type { Timers } from "../util/timers.ts";
 import type { CallTrace } from "./call-trace.ts";
@@ -289,15 +290,6 @@ export class AdapterCalls {
       );
     }
     return result;
-  }
-}
-
-/** Whether an instance says that it can serve, or nothing. One that fails to say so does not. */
-function saysReady(instance: Instance): boolean {
-  try {
-    return instance.unready?.() === undefined;
-  } catch {
-    return false;
   }
 }
 

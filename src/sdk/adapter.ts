@@ -127,7 +127,8 @@ export type Instance<
    * For `metrics` that are pushed: resolves when all that was recorded until now has been taken, or given up for good, with
    * the next export that is due, or with one that begins at once. It waits for as long as that takes, and rejects when the
    * instance is closed before. With it, a buffer (`telemetry.buffer`) keeps samples until they are exported, and
-   * brings those again that a hub which was killed had not exported; without it they are recorded when their report is taken.
+   * brings those again that a hub which was killed or stopped had not exported; without it they are recorded when their
+   * report is taken. A hub that stops does not wait for it while {@link unready} gives a reason.
    */
   exported?(options: { readonly atOnce: boolean }): Promise<void>;
   /**

@@ -15,6 +15,7 @@ export interface ReportingInstance {
   readonly logs?: Methods<never>["logs"];
   readonly spans?: Methods<never>["spans"];
   readonly exported?: Instance["exported"];
+  unready?(): string | undefined;
 }
 
 export interface OutletsOptions {

@@ -224,6 +224,24 @@ test("closing ends the export under way, and sends everything once more", async 
   t.is(shown("requests").length, 2, "nothing after close");
 });
 
+test("closing tries a receiver that is away once, where others keep what it does not take", async (t) => {
+  const forever = (signal: AbortSignal): Promise<Outcome> =>
+    new Promise((resolve) => signal.addEventListener("abort", () => resolve(away)));
+  for (const last of [away, forever, taken]) {
+    const longWait = { ...away, afterMs: 1e9 };
+    const { exporter, requests, sent } = setUp("cumulative", [longWait, last]);
+    requests.record(["/a"], [2, NaN, NaN]);
+    const kept = exporter.exported({ atOnce: true }).then(
+      () => "exported",
+      () => "kept",
+    );
+    await exporter.run();
+    await exporter.close();
+    t.is(sent.length, 2);
+    t.is(await kept, last === taken ? "exported" : "kept");
+  }
+});
+
 test("closing gives up at its own deadline", async (t) => {
   const { exporter, requests, pauses } = setUp(
     "cumulative",

@@ -62,6 +62,8 @@ class Pushing {
   readonly hub: TestHub;
   readonly asked: boolean[] = [];
   readonly #waiting: { readonly resolve: () => void; readonly reject: (reason: Error) => void }[] = [];
+  /** Why it cannot export. */
+  reason: string | undefined;
   constructor(hub: TestHub) {
     this.hub = hub;
   }
@@ -72,6 +74,7 @@ class Pushing {
         this.asked.push(atOnce);
         this.#waiting.push({ resolve, reject });
       }),
+    unready: () => this.reason,
   };
   push(): void {
     for (const { resolve } of this.#waiting.splice(0)) resolve();
@@ -167,6 +170,27 @@ test("a hub that stops has all of it exported first, or leaves it in the journal
   second.pushing.close();
   await turns();
   t.is(second.journal.left, 1, "an instance that was closed has exported nothing");
+});
+
+test("a hub that stops leaves in the journal what an instance says that it cannot export", async (t) => {
+  const away = await setUp();
+  away.pushing.reason = "nobody takes metrics";
+  await away.report("/a").committed;
+  await turns();
+  await away.reporter.close(60_000);
+  t.is(away.journal.left, 1);
+
+  const goes = await setUp();
+  await goes.report("/a").committed;
+  let isClosed = false;
+  const stopping = goes.reporter.close(60_000).then(() => (isClosed = true));
+  await turns();
+  await goes.hub.clock.advance(1000);
+  t.false(isClosed);
+  goes.pushing.reason = "nobody takes metrics";
+  await goes.hub.clock.advance(1000);
+  await stopping;
+  t.is(goes.journal.left, 1);
 });
 
 test("an instance that takes the place of another is brought only what that one has not exported", async (t) => {

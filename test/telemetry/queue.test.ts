@@ -299,6 +299,86 @@ test("close waits for a delivery that is under way", async (t) => {
   t.is(clock.pending, 0);
 });
 
+const keptBy = ({ queue }: ReturnType<typeof setUp>, names: string): string[] => {
+  const done: string[] = [];
+  for (const name of names) queue.push({ name, timeMs: 0, severity: "info", fields: {} }, () => void done.push(name));
+  return done;
+};
+
+test("close tries an adapter that is away once more, and leaves what others keep to them", async (t) => {
+  const world = setUp([failed(0), failed(0), failed(0)], { delayMs: 0, backoffMs: 5000 });
+  const done = keptBy(world, "ab");
+  await world.clock.advance(100);
+  t.is(world.batches.length, 1);
+  const closed = world.queue.close(60_000);
+  await world.clock.advance(0);
+  await closed;
+  t.is(world.batches.length, 2);
+  t.deepEqual(done, []);
+  t.false(world.observer.told.some((line) => line.startsWith("dropped")));
+  t.is(world.clock.pending, 0);
+});
+
+test("close delivers all to an adapter that is back by then", async (t) => {
+  const world = setUp([failed(0), undefined], { delayMs: 0, backoffMs: 5000, batch: 2 });
+  const done = keptBy(world, "abc");
+  await world.clock.advance(100);
+  const closed = world.queue.close(60_000);
+  await world.clock.advance(0);
+  await closed;
+  t.deepEqual(done, ["a", "b", "c"]);
+  t.is(world.clock.pending, 0);
+});
+
+test("close gives an adapter that is away and does not answer a second, where others keep what waits", async (t) => {
+  const hangs = (): Promise<never> => new Promise(() => {});
+  for (const before of [[failed(0)], [failed(0), hangs]]) {
+    const world = setUp([...before, hangs], { delayMs: 0, backoffMs: 5000 });
+    keptBy(world, "a");
+    await world.clock.advance(before.length === 1 ? 100 : 5100);
+    t.is(world.batches.length, before.length);
+    let isClosed = false;
+    const closed = world.queue.close(60_000).then(() => (isClosed = true));
+    await world.clock.advance(999);
+    t.false(isClosed);
+    await world.clock.advance(1);
+    await closed;
+    t.is(world.batches.length, 2);
+  }
+});
+
+test("close offers what others keep again for a moment where a single offer fails, and keeps to a pause that is asked for", async (t) => {
+  const flaky = setUp([failed(0), failed(0)], { delayMs: 60_000, backoffMs: 100 });
+  const done = keptBy(flaky, "a");
+  const closed = flaky.queue.close(60_000);
+  await flaky.clock.advance(300);
+  await closed;
+  t.deepEqual(done, ["a"]);
+
+  const asking = setUp([{ delivered: 0, retry: true, reason: "busy", retryAfterMs: 500 }], { delayMs: 0 });
+  keptBy(asking, "a");
+  await asking.clock.advance(100);
+  await asking.queue.close(60_000);
+  t.is(asking.batches.length, 1);
+});
+
+test("close tries for all of its time where nobody else has some of what waits", async (t) => {
+  const world = setUp(Array<Exported>(100).fill(failed(0)), { delayMs: 0, attempts: 1000, maxBackoffMs: 1000 });
+  keptBy(world, "ab");
+  world.push("c");
+  await world.clock.advance(3000);
+  let isClosed = false;
+  const closed = world.queue.close(10_000).then(() => (isClosed = true));
+  await world.clock.advance(9999);
+  t.false(isClosed);
+  await world.clock.advance(1);
+  await closed;
+  t.deepEqual(
+    world.observer.told.filter((line) => line.startsWith("dropped")),
+    ["dropped log_entry closed 1"],
+  );
+});
+
 test("closing a queue that is empty takes no time", async (t) => {
   const { queue, clock } = setUp();
   await queue.close(1000);

@@ -1,6 +1,7 @@
 import type { Journal, Log, MetricRecorder, StoredBatch } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { Timers } from "../../util/timers.ts";
+import { saysReady } from "../../util/says-ready.ts";
 import { late, within } from "../../util/within.ts";
 import type { Risk } from "../ledger/risk.ts";
 import { batchEntries } from "./batch.ts";
@@ -22,13 +23,18 @@ export interface MetricFeedOptions {
 /** Brings samples out of a journal. Those that were recorded and not called done are brought again. */
 export interface MetricFeed extends Risk {
   readonly journal: Journal;
-  /** Brings no more, and has what was brought exported, for at most so long. What is not exported then is brought again later. */
+  /**
+   * Brings no more, and has what was brought exported, for at most so long and while the instance says that it can. What
+   * is not exported then is brought again later.
+   */
   stop(deadlineMs: number): Promise<void>;
 }
 
 /** How much is recorded at most and not exported yet: beyond it the next export is not waited for. */
 const maxBatches = 256;
 const maxSamples = 20_000;
+/** How often, while its last export is waited for, an instance is asked whether it can export at all. */
+const lookMs = 250;
 
 /** Records what a journal keeps for one instance, and calls it done when the instance has exported it. */
 export function startMetricFeed(options: MetricFeedOptions): MetricFeed {
@@ -104,8 +110,13 @@ export function startMetricFeed(options: MetricFeedOptions): MetricFeed {
         if (batches > 0) await exported(true);
         await running;
       })();
-      if ((await within(ended, deadlineMs, timers)) === late)
-        log.warn({ adapter }, "metrics were not exported in time: the buffer keeps them");
+      let leftMs = deadlineMs;
+      // One that cannot export tries a last time when it is closed.
+      for (; leftMs > 0 && saysReady(instance); leftMs -= lookMs)
+        if ((await within(ended, Math.min(leftMs, lookMs), timers)) !== late) return;
+      if (batches === 0) return;
+      const why = leftMs > 0 ? "the adapter does not take metrics" : "metrics were not exported in time";
+      log.warn({ adapter, samples }, `${why}: the buffer keeps them`);
     },
   };
 }

@@ -4,6 +4,7 @@ import type { Instance, Methods } from "../../sdk/index.ts";
 export interface PushingInstance {
   readonly metrics: Methods<never>["metrics"];
   readonly exported: NonNullable<Instance["exported"]>;
+  unready?(): string | undefined;
 }
 
 /** Whether metrics of an instance are kept by a buffer until it has pushed them. One that is scraped has nobody to tell it. */

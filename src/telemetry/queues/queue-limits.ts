@@ -18,6 +18,8 @@ export interface QueueLimits {
   readonly maxBackoffMs: number;
   /** The longest pause that an adapter may ask for. */
   readonly maxRetryAfterMs: number;
+  /** For how long, when the queue is closed, an adapter is tried that does not take what others keep. */
+  readonly lastTryMs: number;
 }
 
 export const defaultQueueLimits: QueueLimits = {
@@ -31,4 +33,5 @@ export const defaultQueueLimits: QueueLimits = {
   backoffMs: 100,
   maxBackoffMs: 10_000,
   maxRetryAfterMs: 300_000,
+  lastTryMs: 1000,
 };

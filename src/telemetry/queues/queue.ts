@@ -42,6 +42,8 @@ export class ExportQueue<T> {
   #failingSinceMs = 0;
   /** Whether the last offer failed: an operator is told of the first of a row of failures, and of its end. */
   #failing = false;
+  /** For how long the adapter asked to be left alone after the last offer. */
+  #askedMs = 0;
   /** Why the last offer failed. */
   #reason: unknown;
   /** The offer under way. */
@@ -49,6 +51,8 @@ export class ExportQueue<T> {
   #cancelTimer: (() => void) | undefined;
   /** Set while the queue is being emptied for good: no batch waits to be full. */
   #closing = false;
+  /** While it is closed with what others keep: when an adapter that does not take it is tried no longer. */
+  #cancelLastTry: (() => void) | undefined;
   #closed = false;
   /** What was left in the queue when it was closed, and that nobody else has. */
   #left = 0;
@@ -127,21 +131,55 @@ export class ExportQueue<T> {
     else if (this.#cancelTimer === undefined) this.#arm(this.#options.limits.delayMs);
   }
 
-  /** Delivers all that waits without waiting for more, for at most `deadlineMs`; then drops what is left. Nothing can be put in after. */
+  /**
+   * Delivers all that waits without waiting for more, for at most `deadlineMs`; then drops what is left. Nothing can be put
+   * in after. Where senders keep all that waits, an adapter that does not take it is not tried for that long.
+   */
   async close(deadlineMs: number): Promise<void> {
     this.#closing = true;
     if (this.#entries.length > 0 || this.#delivering !== undefined) {
       const emptied = new Promise<void>((resolve) => this.#idle.push(resolve));
       const cancel = this.#options.timers.after(deadlineMs, () => this.#finish());
-      if (this.#delivering === undefined && this.#attempts === 0) this.#arm(0);
+      if (this.#attempts > 0) this.#tryOnce();
+      else if (this.#delivering === undefined) this.#arm(0);
       await emptied;
       cancel();
     }
     this.#finish();
   }
 
+  /** It may be back by now, long before the next attempt is due. */
+  #tryOnce(): void {
+    if (!this.#isKept) return;
+    if (this.#askedMs > 0) return this.#leaveKept();
+    this.#endTries();
+    if (this.#delivering === undefined) this.#arm(0);
+  }
+
+  /** From now on the adapter has so much time to take something again. */
+  #endTries(): void {
+    this.#cancelLastTry ??= this.#options.timers.after(this.#options.limits.lastTryMs, () => {
+      this.#cancelLastTry = undefined;
+      if (this.#attempts > 0 && this.#isKept) this.#leaveKept();
+    });
+  }
+
+  /** Whether others have all that waits. */
+  get #isKept(): boolean {
+    return this.#entries.unasked === 0;
+  }
+
+  #leaveKept(): void {
+    const { log, adapter, cargo } = this.#options;
+    const kept = this.#entries.length;
+    log.info({ adapter, kept }, `adapter ${adapter} does not take ${cargo.noun}: the buffer keeps them`);
+    this.#finish();
+  }
+
   #finish(): void {
     this.#closed = true;
+    this.#cancelLastTry?.();
+    this.#cancelLastTry = undefined;
     this.#delivering?.abort(new Error("the queue is closed"));
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
@@ -197,10 +235,16 @@ export class ExportQueue<T> {
   /** Decides when the next batch goes out: not before `leastMs`. */
   #next(leastMs: number): void {
     const { limits, random } = this.#options;
+    this.#askedMs = leastMs;
     if (this.#entries.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
     else if (this.#attempts > 0) {
       const longest = Math.min(limits.maxBackoffMs, limits.backoffMs * 2 ** Math.min(this.#attempts - 1, 30));
-      this.#arm(Math.max(longest * (0.5 + random() / 2), leastMs));
+      const pauseMs = Math.max(longest * (0.5 + random() / 2), leastMs);
+      if (this.#closing && this.#isKept) {
+        if (pauseMs >= limits.lastTryMs) return this.#leaveKept();
+        this.#endTries();
+      }
+      this.#arm(pauseMs);
     } else if (!this.#closing && this.#entries.length < limits.batch) this.#arm(Math.max(limits.delayMs, leastMs));
     else if (leastMs > 0 || ++this.#inRow >= batchesInRow) this.#arm(leastMs);
     else void this.#send();
