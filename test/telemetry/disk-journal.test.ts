@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   appendFileSync,
   cpSync,
@@ -18,6 +20,7 @@ import fc from "fast-check";
 import type { StoredBatch } from "../../src/sdk/index.ts";
 import { openDiskJournal, type DiskJournal, type DiskJournalOptions } from "../../src/telemetry/buffer/disk-journal.ts";
 import { openFile } from "../../src/telemetry/buffer/segments.ts";
+import { leashed } from "../e2e/leash.ts";
 import { fuzzRuns } from "../fuzz-runs.ts";
 
 const MiB = 1024 * 1024;
@@ -34,6 +37,7 @@ function fakeTime() {
   const jobs = new Set<{ readonly at: number; readonly job: () => void }>();
   return {
     now: () => now,
+    waits: () => jobs.size > 0,
     timers: {
       after(ms: number, job: () => void) {
         const entry = { at: now + ms, job };
@@ -277,10 +281,22 @@ test("a folder that cannot be used is named, with what is wrong with it", async 
   }
 });
 
+/** Moves time on until something has ended. */
+async function whileWaiting(time: ReturnType<typeof fakeTime>, what: Promise<unknown>): Promise<void> {
+  let ended = false;
+  void what.finally(() => (ended = true));
+  while (!ended) {
+    await setImmediate();
+    time.advance(50);
+  }
+}
+
 test("two processes do not write one folder", async (t) => {
   const folder = folderOf(t);
   writeFileSync(join(folder, "lock"), String(process.ppid));
-  await t.throwsAsync(made(folder).opening, { code: "WEIR_BUFFER_IN_USE" } as object);
+  const { opening, time } = made(folder);
+  const refused = t.throwsAsync(opening, { code: "WEIR_BUFFER_IN_USE" } as object);
+  await whileWaiting(time, refused);
   writeFileSync(join(folder, "lock"), "nonsense");
   const { journal } = await opened(folder);
   await journal.close();
@@ -299,6 +315,37 @@ test("the lock of a process counts for nothing when its number is another's by n
   const { journal: again } = await opened(folder);
   await again.close();
 });
+
+test("a process that was killed is given a moment to be gone", async (t) => {
+  const folder = folderOf(t);
+  const owner = spawn(...leashed("sleep", ["60"]));
+  writeFileSync(join(folder, "lock"), String(owner.pid));
+  const { opening, time } = made(folder);
+  while (!time.waits()) await setImmediate();
+  owner.kill("SIGKILL");
+  await once(owner, "exit");
+  await whileWaiting(time, opening);
+  t.is(readFileSync(join(folder, "lock"), "utf8").split(" ")[0], String(process.pid));
+  await (await opening).close();
+});
+
+if (process.platform === "linux")
+  test("the lock of a process that has ended counts for nothing, though its parent has not asked for it", async (t) => {
+    const folder = folderOf(t);
+    // A program that knows nothing of the child that its process has.
+    const script = "sleep 60 & echo $!; exec sleep 60";
+    const parent = spawn(...leashed("sh", ["-c", script]), { stdio: ["ignore", "pipe", "inherit"] });
+    t.teardown(() => parent.kill("SIGKILL"));
+    const pid = Number(((await once(parent.stdout, "data")) as [Buffer])[0]);
+    while (readFileSync(`/proc/${parent.pid}/comm`, "utf8") !== "sleep\n") await setImmediate();
+    process.kill(pid, "SIGKILL");
+    while (!readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")) await setImmediate();
+    process.kill(pid, 0);
+    writeFileSync(join(folder, "lock"), String(pid));
+    const { journal, time } = await opened(folder);
+    t.is(time.now(), 1_700_000_000_000);
+    await journal.close();
+  });
 
 for (const [code, refusal] of [
   ["ENOSPC", "full"],

@@ -51,7 +51,7 @@ const ageMs = 10_000;
  */
 export async function openDiskJournal(options: DiskJournalOptions): Promise<DiskJournal> {
   const { folder, maxBytes, maxAgeMs, sync, observer, log, now, timers, open = openFile } = options;
-  const { held, segments, torn, places, problem } = await openFolder(folder);
+  const { held, segments, torn, places, problem } = await openFolder(folder, timers);
   if (torn > 0) log.info({ folder, bytes: torn }, "the last record of the buffer was not whole, and is left out");
   if (problem !== undefined)
     log.warn({ folder, err: problem }, "how far readers of the buffer had come cannot be read: they begin anew");
@@ -215,10 +215,10 @@ export async function openDiskJournal(options: DiskJournalOptions): Promise<Disk
   };
 }
 
-async function openFolder(folder: string) {
+async function openFolder(folder: string, timers: Timers) {
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const held = await lock(join(folder, "lock"), `the folder ${folder}`);
+    const held = await lock(join(folder, "lock"), `the folder ${folder}`, timers);
     try {
       return { held, ...(await findSegments(folder)), ...(await Places.read(folder)) };
     } catch (error) {
