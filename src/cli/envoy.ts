@@ -58,7 +58,7 @@ export function addEnvoyCommand(program: Command, io: Io): void {
       readDescriptor,
     )
     .option("--quota", "let Envoy keep to its share of the limits `at: ratelimit` rather than ask about each request")
-    .option("--jwt-payload <key>", "payload_in_metadata of the jwt_authn filter", "jwt_payload")
+    .option("--jwt-payload <key>", "payload_in_metadata of the jwt_authn filter", readKey, "jwt_payload")
     .option(
       "--ongoing <duration>",
       "tell of requests that last as often as this, for counters with `ongoing`; of TCP connections every 10s unless told",
@@ -153,12 +153,19 @@ function settingsOf(options: EnvoyOptions, snapshot: Snapshot, attributes: Reado
   };
 }
 
+function readKey(text: string): string {
+  if (text === "") throw new InvalidArgumentError("expected a key, which Envoy does not let be empty");
+  return text;
+}
+
 function readDescriptor(
   text: string,
   before: ReadonlyMap<string, DescriptorSource> = new Map(),
 ): ReadonlyMap<string, DescriptorSource> {
-  const m = /^([^=]+)=(?:header:([\w-]+)|(.+))$/.exec(text);
-  if (m === null) throw new InvalidArgumentError("expected key=header:NAME or key=VALUE");
-  const source = m[2] === undefined ? { value: m[3]! } : { header: m[2].toLowerCase() };
+  const m = /^([^=]+)=(header:)?(.+)$/s.exec(text);
+  // A name that is none must not become a value, which would be the same for all requests.
+  if (m === null || (m[2] !== undefined && !/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(m[3]!)) || m[3] === "header:")
+    throw new InvalidArgumentError("expected key=header:NAME or key=VALUE");
+  const source = m[2] === undefined ? { value: m[3]! } : { header: m[3]!.toLowerCase() };
   return new Map([...before, [m[1]!, source]]);
 }

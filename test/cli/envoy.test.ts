@@ -574,6 +574,21 @@ test("what is not assigned is refused, or passes where that is asked for", async
   }
 });
 
+test("the name of any header tells an entry of the descriptor, and what is no name is refused", async (t) => {
+  const rules = [limit('ratelimit.descriptor["tenant"]')];
+  const { actions } = host(await config(t, rules, ["--descriptor", "tenant=header:x.tenant"])).rate_limits[0];
+  t.deepEqual(actions, [
+    { request_headers: { header_name: "x.tenant", descriptor_key: "tenant", skip_if_absent: true } },
+  ]);
+  for (const args of [
+    ["--descriptor", "tenant=header:"],
+    ["--descriptor", "tenant=header:x tenant"],
+    ["--descriptor", "tenant=header:x-tenant\n"],
+    ["--jwt-payload", ""],
+  ])
+    t.like(await printed(t, rules, args), { out: "", usage: true }, args.join(" "));
+});
+
 test("a limit that no proxy can keep to by itself is said where buckets are printed", async (t) => {
   const rules = ["name: l, limit: 3, algorithm: concurrency, at: ratelimit"];
   const { err } = await printed(t, rules, ["--quota"]);
