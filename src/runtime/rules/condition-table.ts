@@ -3,7 +3,7 @@ import type { Fault } from "../../attributes/fault.ts";
 import type { Expression, TextTest } from "../../expression/expression.ts";
 import type { Condition } from "../prepared-rule.ts";
 import { pairsOf, RecentPairs } from "./text-pairs.ts";
-import { TextLists } from "./text-lists.ts";
+import { TextLists, type UsedList } from "./text-lists.ts";
 
 /**
  * Each condition has four numbers: its kind and what belongs to it, and two positions. A `call` is one function. What is
@@ -62,20 +62,23 @@ export class ConditionTable {
     shared: ReadonlySet<Tested> = new Set(),
   ) {
     const ofShared: number[] = [];
-    const lists: (readonly string[])[] = [];
+    const lists: UsedList[] = [];
     const functions = new Map<Condition, number>();
     const placeOf = (run: Condition): number => {
       let place = functions.get(run);
       if (place === undefined) functions.set(run, (place = this.#functions.push(run) - 1));
       return place;
     };
-    for (const condition of conditions) {
-      if (numbers.has(condition)) continue;
+    const uses = new Map<Tested, number>();
+    for (const condition of conditions) uses.set(condition, (uses.get(condition) ?? 0) + 1);
+    for (const [condition, used] of uses) {
       const { evaluate, guard, textTest } = condition;
       const own = isCompact(textTest)
         ? [
             packed(textTest),
-            textTest.texts.length === 1 ? this.#texts.push(textTest.texts[0]!) - 1 : lists.push(textTest.texts) - 1,
+            (textTest.texts.length === 1
+              ? this.#texts.push(textTest.texts[0]!)
+              : lists.push({ texts: textTest.texts, uses: used })) - 1,
             placeOf(textTest.otherwise as Condition),
             hintOf(textTest),
           ]

@@ -9,10 +9,11 @@ test("a list has the texts that were put into it, however many lists have them t
   fc.assert(
     fc.property(
       fc.array(text, { maxLength: 4 }),
-      fc.array(fc.array(text, { maxLength: 8 }), { maxLength: 120 }),
+      fc.array(fc.tuple(fc.array(text, { maxLength: 8 }), fc.constantFrom(1, 1, 1, 50)), { maxLength: 120 }),
       (common, others) => {
-        const all = others.map((texts) => [...common, ...texts]);
-        const lists = new TextLists(all);
+        const used = others.map(([texts, uses]) => ({ texts: [...common, ...texts], uses }));
+        const all = used.map(({ texts }) => texts);
+        const lists = new TextLists(used);
         const asked = new Set([...all.flat(), "nowhere", ""]);
         return all.every((texts, i) => [...asked].every((each) => lists.has(i, each) === texts.includes(each)));
       },
