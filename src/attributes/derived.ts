@@ -9,7 +9,8 @@ import type { Value } from "./value.ts";
 const urlPath = "request.url_path";
 const queryParameters = "request.query_params";
 const path = "request.path";
-const hostName = "request.host";
+/** What its caller writes, and others look up without regard to case. */
+const hostNames = ["request.host", "connection.requested_server_name"];
 
 const severalValues = new Fault(
   "the parameter comes with several values, of which some services take the first, some the last",
@@ -19,7 +20,8 @@ const severalValues = new Fault(
  * Makes what completes the bags of a layout before they are judged or reported, the same at every door; `undefined`
  * where no rule reads what it would fill in.
  *
- * - `request.host` is put into lower case, without a dot at its end: names of hosts have no case (RFC 9110, 4.2.3).
+ * - `request.host` and `connection.requested_server_name` are put into lower case, without a dot at their end: names of
+ *   hosts have no case (RFC 9110, 4.2.3).
  * - `request.url_path` is put into its one form ({@link normalisedPath}); where a request does not bring it, it is made
  *   of `request.path`.
  * - `request.query_params`, where a request does not bring them, are made of `request.path`. One that comes with several
@@ -39,12 +41,14 @@ export function completionOf(layout: Layout, produce?: (bag: Bag) => void): ((ba
 }
 
 function ownCompletionOf(layout: Layout): ((bag: Bag) => void) | undefined {
-  const host = layout.find(hostName);
+  const hosts = hostNames.flatMap((name) => layout.find(name) ?? []);
   const ofPath = pathCompletionOf(layout);
-  if (host === undefined) return ofPath;
+  if (hosts.length === 0) return ofPath;
   return (bag) => {
-    const given = bag.peek(host);
-    if (typeof given === "string") bag.set(host, normalisedHost(given));
+    for (const host of hosts) {
+      const given = bag.peek(host);
+      if (typeof given === "string") bag.set(host, normalisedHost(given));
+    }
     ofPath?.(bag);
   };
 }

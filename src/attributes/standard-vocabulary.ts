@@ -99,7 +99,12 @@ const words: readonly (readonly [name: string, type: AttributeType, known: Phase
 
   ["connection.id", "string", "check", "Identifier of a TCP connection."],
   ["connection.mtls", "bool", "check", "Whether both sides proved who they are."],
-  ["connection.requested_server_name", "string", "check", "Server name that the client asked for in TLS (SNI)."],
+  [
+    "connection.requested_server_name",
+    "string",
+    "check",
+    "Server name that the client asked for in TLS (SNI), in lower case.",
+  ],
   ["connection.tls_version", "string", "check", "TLS version of the connection: `TLSv1.2`, `TLSv1.3` ..."],
   ["connection.event", "string", "report", "What a TCP report is about: `open`, `continue` or `close`."],
   ["connection.received.bytes", "int64", "report", "Bytes received since the last report of the connection."],

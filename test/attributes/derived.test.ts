@@ -107,15 +107,24 @@ test("behind a fragment no parameter is sure, nor that there is none", (t) => {
   t.true(bag.getWhole(params) instanceof Fault);
 });
 
-test("a host is in lower case and without a dot at its end, whoever wrote it", (t) => {
+const completedHost = (name: string, given: string | Fault): unknown => {
   const hosts = new Layout();
-  const host = hosts.declare("request.host", "string");
-  const completed = (given: string | Fault): unknown => {
-    const bag = new Bag(hosts);
-    bag.set(host, given);
-    completionOf(hosts)!(bag);
-    return bag.get(host);
-  };
+  const host = hosts.declare(name, "string");
+  const bag = new Bag(hosts);
+  bag.set(host, given);
+  completionOf(hosts)!(bag);
+  return bag.get(host);
+};
+
+test("a server name of TLS is written in one way, however its caller wrote it", (t) => {
+  const completed = (given: string): unknown => completedHost("connection.requested_server_name", given);
+  t.is(completed("shop.example"), "shop.example");
+  t.is(completed("Shop.EXAMPLE"), "shop.example");
+  t.is(completed("shop.example."), "shop.example");
+});
+
+test("a host is in lower case and without a dot at its end, whoever wrote it", (t) => {
+  const completed = (given: string | Fault): unknown => completedHost("request.host", given);
   t.is(completed("shop.example"), "shop.example");
   t.is(completed("Shop.EXAMPLE"), "shop.example");
   t.is(completed("shop.example."), "shop.example");
