@@ -285,6 +285,20 @@ test("a log entry has the fields that are there, as JSON", async (t) => {
   t.deepEqual(hub.observer.take().slice(0, 2), ["fault p/access field", "absence p/access severity"]);
 });
 
+test("a log entry whose severity is no severity is info, and counted, whatever a caller writes there", async (t) => {
+  const hub = new TestHub();
+  const snapshot = await snapshotOf("policy: p\nreport:\n  - { log: access, severity: request.reason }\n");
+  const reporter = hub.reporter(snapshot);
+  const texts = ["Notice", "loud", "constructor"];
+  for (const text of texts) reporter.report(recordOf(snapshot, { "request.reason": text }));
+  await hub.clock.advance(1000);
+  t.deepEqual(
+    hub.entries.map(({ severity }) => severity),
+    texts.map(() => "info"),
+  );
+  t.deepEqual(hub.observer.take().slice(0, 2), ["fault p/access severity", "fault p/access severity"]);
+});
+
 test("a record for which a queue has no room is not taken in any part", async (t) => {
   const hub = new TestHub();
   const snapshot = await snapshotOf(`

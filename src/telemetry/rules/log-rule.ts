@@ -17,24 +17,26 @@ export interface PreparedLog {
 
 type Severity = LogEntry["severity"];
 
-const severities: Readonly<Record<string, Severity>> = {
-  debug: "debug",
-  info: "info",
-  informational: "info",
-  notice: "info",
-  warn: "warning",
-  warning: "warning",
-  err: "error",
-  error: "error",
-  fatal: "error",
-};
+/** By the texts, in lower case, that say them. */
+const severities: ReadonlyMap<string, Severity> = new Map([
+  ["debug", "debug"],
+  ["info", "info"],
+  ["informational", "info"],
+  ["notice", "info"],
+  ["warn", "warning"],
+  ["warning", "warning"],
+  ["err", "error"],
+  ["error", "error"],
+  ["fatal", "error"],
+]);
 
-/** Prepares a log rule. Fields that are absent or fail are left out; a severity that is, or is no severity, is `info`. */
+/** Prepares a log rule. Fields that are absent or fail are left out; a severity that is or does, or is none, is `info`. */
 export function prepareLog(rule: LogRule, sink: EntrySink<LogEntry>, observer: Observer): PreparedLog {
   const severityOf = (bag: Bag): Severity => {
     if (typeof rule.severity === "string") return rule.severity;
     const value = rule.severity.evaluate(bag);
-    if (typeof value === "string") return severities[value.toLowerCase()] ?? "info";
+    const severity = typeof value === "string" ? severities.get(value.toLowerCase()) : undefined;
+    if (severity !== undefined) return severity;
     observer.ruleFault(rule.id, "severity", value === undefined ? "absence" : "fault");
     return "info";
   };
