@@ -249,7 +249,7 @@ test("close delivers what waits without waiting for more", async (t) => {
 
 test("close gives up at its deadline, drops what is left and stops the delivery under way", async (t) => {
   let aborted = false;
-  const { queue, push, clock, observer } = setUp([
+  const { queue, push, clock, observer, log } = setUp([
     (_, signal) => {
       signal.addEventListener("abort", () => (aborted = true));
       return new Promise(() => {});
@@ -264,6 +264,7 @@ test("close gives up at its deadline, drops what is left and stops the delivery 
   await closed;
   t.true(aborted);
   t.deepEqual(observer.told, ["dropped log_entry closed 2"]);
+  t.deepEqual(log.lines, ["warn: adapter out did not take all log entries in time: 2 dropped"]);
 });
 
 test("what would end with the process is what waits and nobody else keeps, and what was left in the end", async (t) => {

@@ -269,7 +269,11 @@ export class ExportQueue<T> {
     const lost = this.#entries.clear();
     this.#left += lost;
     this.#wake();
-    if (lost > 0) this.#options.observer.dropped(this.#options.cargo.dropped, "closed", lost);
+    if (lost === 0) return;
+    const { log, adapter, cargo, observer } = this.#options;
+    observer.dropped(cargo.dropped, "closed", lost);
+    // Nobody may scrape what a process counts at its end.
+    log.warn({ adapter, lost }, `adapter ${adapter} did not take all ${cargo.noun} in time: ${lost} dropped`);
   }
 
   #wake(): void {
