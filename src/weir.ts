@@ -146,6 +146,7 @@ export async function createWeir(
         now,
         graph,
         traceIds,
+        log,
         refusals,
         journal: buffer.journalOf(instanceOf),
       }),

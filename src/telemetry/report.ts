@@ -1,7 +1,7 @@
 import type { Bag } from "../attributes/bag.ts";
 import { completionOf } from "../attributes/derived.ts";
 import type { Snapshot } from "../policy/snapshot.ts";
-import type { Span } from "../sdk/index.ts";
+import type { Log, Span } from "../sdk/index.ts";
 import type { TraceIds } from "../util/trace-ids.ts";
 import { createDecisionLog, type DecisionLog } from "./decisions/decision-log.ts";
 import type { RecentRefusals } from "./decisions/recent-refusals.ts";
@@ -26,6 +26,7 @@ export interface ReporterOptions extends OutletsOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly traceIds: TraceIds;
+  readonly log: Log;
   /** Where the last refusals are kept; left out: decisions are not noted. */
   readonly refusals?: RecentRefusals | undefined;
   /** Makes what adapters know of a request. Left out: no rule reads such. */
@@ -72,14 +73,14 @@ export interface Reporter {
  * take) after letting go of what was opened: the snapshot is then not to be served.
  */
 export function createReporter(options: ReporterOptions): Reporter {
-  const { snapshot, observer, counts, now, traceIds, refusals, random = Math.random } = options;
+  const { snapshot, observer, counts, now, traceIds, log, refusals, random = Math.random } = options;
   const { settings, reportLayout } = snapshot;
   const outlets = createOutlets(options);
   const ongoing = new OngoingRules(snapshot);
   let prepared: readonly PreparedPolicy[];
   try {
     outlets.openForJournal();
-    prepared = preparePolicies({ snapshot, outlets, traceIds, ongoing, observer });
+    prepared = preparePolicies({ snapshot, outlets, traceIds, ongoing, observer, log });
   } catch (error) {
     void outlets.release(0);
     throw error;

@@ -61,7 +61,8 @@ const queues = createQueues({
 });
 let delivered = 0;
 const reporter = createReporter({
-  ...{ snapshot, queues, observer: silentObserver, counts: { taken: 0, full: 0 }, now: Date.now },
+  ...{ snapshot, queues, observer: silentObserver, counts: { taken: 0, full: 0 }, log: silentLog },
+  now: Date.now,
   traceIds: createTraceIds(randomBytes),
   instanceOf: () => ({ logs: (entries) => void (delivered += entries.length), spans: () => undefined }),
   journal: { journal, counts: { stored: 0, spilled: 0, refused: 0 }, nextId: idsOf() },

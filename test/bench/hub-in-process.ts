@@ -59,7 +59,7 @@ export async function hubInProcess(files: Files): Promise<HubInProcess> {
     random: randomBytes,
     ...outside,
     prepare: (prepared, instanceOf) =>
-      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: records, now: Date.now, traceIds }),
+      createReporter({ snapshot: prepared, instanceOf, queues, observer, counts: records, traceIds, ...outside }),
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });
   const [problem] = await runtime.activate(snapshot);

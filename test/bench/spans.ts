@@ -63,6 +63,7 @@ const reporter = createReporter({
   counts: { taken: 0, full: 0 },
   now: Date.now,
   traceIds: createTraceIds(randomBytes),
+  log: silentLog,
 });
 
 /** Records of a mesh, as many as one batch of the queue holds. */

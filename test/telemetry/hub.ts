@@ -113,8 +113,8 @@ export class TestHub {
     adapter === "stdout" ? this.logsInstance : adapter === "traces" ? this.spansInstance : this.metricsInstance;
 
   reporter(snapshot: Snapshot, instanceOf = this.instanceOf): Reporter {
-    const { queues, observer, counts, clock } = this;
-    return createReporter({ snapshot, instanceOf, queues, observer, counts, now: clock.now, traceIds: this.traceIds });
+    const { queues, observer, counts, clock, traceIds, log } = this;
+    return createReporter({ snapshot, instanceOf, queues, observer, counts, now: clock.now, traceIds, log });
   }
 
   /** Reports one record to a reporter of its own and gives the samples it made. */

@@ -64,11 +64,21 @@ class Pushing {
   readonly #waiting: { readonly resolve: () => void; readonly reject: (reason: Error) => void }[] = [];
   /** Why it cannot export. */
   reason: string | undefined;
+  /** What its recorders throw. */
+  broken: Error | undefined;
   constructor(hub: TestHub) {
     this.hub = hub;
   }
   readonly instance: ReportingInstance = {
-    metrics: (group) => this.hub.openRecorder(group),
+    metrics: (group) => {
+      if (this.broken === undefined) return this.hub.openRecorder(group);
+      const { broken } = this;
+      return {
+        record: () => {
+          throw broken;
+        },
+      };
+    },
     exported: ({ atOnce }) =>
       new Promise((resolve, reject) => {
         this.asked.push(atOnce);
@@ -97,6 +107,7 @@ async function setUp(journal = new FakeJournal(), telemetry = "", hub = new Test
     counts: hub.counts,
     now: hub.clock.now,
     traceIds: hub.traceIds,
+    log: hub.log,
     journal: { journal, counts, nextId: () => String(batches++) },
   });
   const report = (path: string) => {
@@ -134,6 +145,18 @@ test("samples of an adapter that pushes are recorded out of the journal, and don
   await turns();
   t.is(journal.left, 0);
   t.deepEqual(unsafe(), [["repeated_sample", "other", 0]]);
+});
+
+test("what an adapter fails to record out of the journal is counted each time, and logged once", async (t) => {
+  const { hub, pushing, report } = await setUp();
+  pushing.broken = new Error("broken");
+  for (const path of ["/a", "/b"]) await report(path).committed;
+  await turns();
+  t.deepEqual(
+    hub.observer.told.filter((told) => told.startsWith("adapter")),
+    ["adapter other metrics fault", "adapter other metrics fault"],
+  );
+  t.deepEqual(hub.log.lines, ["warn: adapter other failed to record metrics"]);
 });
 
 test("what was recorded and not exported is brought again, to the next hub too", async (t) => {

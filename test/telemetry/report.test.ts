@@ -185,7 +185,7 @@ report:
   t.deepEqual(hub.counts, { taken: 1, full: 0 });
 });
 
-test("an adapter that throws costs only its own samples, and is counted", async (t) => {
+test("an adapter that throws costs only its own samples, and is counted and logged", async (t) => {
   const hub = new TestHub();
   const snapshot = await snapshotOf(`
 policy: p
@@ -207,6 +207,9 @@ report:
   t.is(reporter.report(recordOf(snapshot, {})), "taken");
   t.deepEqual(hub.samples, ["b_total{} 1"]);
   t.deepEqual(hub.observer.told, ["adapter other metrics fault"]);
+  t.is(reporter.report(recordOf(snapshot, {})), "taken");
+  t.deepEqual(hub.observer.told, ["adapter other metrics fault", "adapter other metrics fault"]);
+  t.deepEqual(hub.log.lines, ["warn: adapter other failed to record metrics"], "once");
   await reporter.close(1000);
   t.is(hub.closedRecorders, 1, "the others are closed all the same");
 });

@@ -83,6 +83,7 @@ export async function createWorld({ suite, testCase, adapters }: WorldOptions): 
         counts: { taken: 0, full: 0 },
         now,
         traceIds,
+        log: silent,
       }),
     retire: (reporter, deadlineMs) => reporter.close(deadlineMs),
   });

@@ -128,6 +128,7 @@ const maxRecorders = 256;
 class Recorders {
   readonly #options: MetricFeedOptions;
   readonly #open = new Map<string, MetricRecorder>();
+  #failing = false;
 
   constructor(options: MetricFeedOptions) {
     this.#options = options;
@@ -152,8 +153,11 @@ class Recorders {
     for (const { labels, values, exemplar } of rows) {
       try {
         recorder.record(labels, values, exemplar);
-      } catch {
+      } catch (error) {
         observer.adapterCall(adapter, "metrics", "fault", 0);
+        // It may do so for every record: the log has the first, the count has all.
+        if (!this.#failing) log.warn({ adapter, err: error }, `adapter ${adapter} failed to record metrics`);
+        this.#failing = true;
       }
     }
     return rows.length * group.metrics.length;

@@ -2,7 +2,7 @@ import type { Bag } from "../../attributes/bag.ts";
 import { Fault } from "../../attributes/fault.ts";
 import type { Expression } from "../../expression/expression.ts";
 import type { MetricRule } from "../../policy/snapshot.ts";
-import type { Exemplar, MetricGroup, MetricRecorder } from "../../sdk/index.ts";
+import type { Exemplar, Log, MetricGroup, MetricRecorder } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import { Condition } from "./condition.ts";
 import { growthOf, type OngoingRules, type Told } from "./growth.ts";
@@ -35,6 +35,7 @@ export function prepareMetrics(
   open: (group: MetricGroup) => MetricRecorder,
   observer: Observer,
   ongoing: OngoingRules,
+  log: Log,
 ): PreparedMetrics {
   const condition = new Condition(rules, observer);
   const adapter = rules[0].to;
@@ -55,11 +56,18 @@ export function prepareMetrics(
     throw new TypeError(`the adapter "${adapter}" answers metrics with something that has no method record`);
   }
 
+  let isTold = false;
+  const noteFault = (error: unknown): void => {
+    observer.adapterCall(adapter, "metrics", "fault", 0);
+    // It may do so for every record: the log has the first, the count has all.
+    if (!isTold) log.warn({ adapter, err: error }, `adapter ${adapter} failed to record metrics`);
+    isTold = true;
+  };
   const recordSamples = (bag: Bag, exemplar: Exemplar | undefined): void => {
     try {
       recorder.record(labels.read(bag), samples, exemplar, labels.changed);
-    } catch {
-      observer.adapterCall(adapter, "metrics", "fault", 0);
+    } catch (error) {
+      noteFault(error);
     }
   };
   const positions = rules.map((rule) => ongoing.position(rule));
@@ -98,8 +106,8 @@ export function prepareMetrics(
     close() {
       try {
         recorder.close?.();
-      } catch {
-        observer.adapterCall(adapter, "metrics", "fault", 0);
+      } catch (error) {
+        noteFault(error);
       }
     },
   };

@@ -2,6 +2,7 @@ import type { Bag } from "../../attributes/bag.ts";
 import { Fault } from "../../attributes/fault.ts";
 import type { Expression } from "../../expression/expression.ts";
 import type { MetricRule, Policy, ReportRule, Snapshot } from "../../policy/snapshot.ts";
+import type { Log } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
 import type { TraceIds } from "../../util/trace-ids.ts";
 import { SampleCollector } from "../buffer/metric-samples.ts";
@@ -33,11 +34,12 @@ export interface PreparePoliciesOptions {
   readonly traceIds: TraceIds;
   readonly ongoing: OngoingRules;
   readonly observer: Observer;
+  readonly log: Log;
 }
 
 /** Prepares each policy that has report rules. Throws what an adapter's `metrics` throws. */
 export function preparePolicies(options: PreparePoliciesOptions): PreparedPolicy[] {
-  const { snapshot, outlets, traceIds, ongoing, observer } = options;
+  const { snapshot, outlets, traceIds, ongoing, observer, log } = options;
   const openMetrics = (rules: readonly [MetricRule, ...MetricRule[]]): CollectedMetrics => {
     let collector: SampleCollector | undefined;
     const group = prepareMetrics(
@@ -49,6 +51,7 @@ export function preparePolicies(options: PreparePoliciesOptions): PreparedPolicy
       },
       observer,
       ongoing,
+      log,
     );
     outlets.closing(group);
     return { ...group, collector };
