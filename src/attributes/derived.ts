@@ -21,7 +21,7 @@ const severalValues = new Fault(
  * where no rule reads what it would fill in.
  *
  * - `request.host` and `connection.requested_server_name` are put into lower case, without a dot at their end: names of
- *   hosts have no case (RFC 9110, 4.2.3).
+ *   hosts have no case (RFC 9110, 4.2.3). Several, as Envoy joins them of several headers, are a fault.
  * - `request.url_path` is put into its one form ({@link normalisedPath}); where a request does not bring it, it is made
  *   of `request.path`.
  * - `request.query_params`, where a request does not bring them, are made of `request.path`. One that comes with several
@@ -95,8 +95,13 @@ function faultOf(source: Value | Fault | undefined): Fault | undefined {
   return source instanceof Fault ? source : undefined;
 }
 
+const severalHosts = new Fault(
+  "several hosts are named, of which some services take the first, some the last, some none",
+);
+
 /** A host as policies compare it: `Shop.Example.:8443` is `shop.example:8443`. */
-function normalisedHost(host: string): string {
-  if (!/[A-Z]|\.(?::|$)/.test(host)) return host;
+function normalisedHost(host: string): string | Fault {
+  if (!/[A-Z,]|\.(?::|$)/.test(host)) return host;
+  if (host.includes(",")) return severalHosts;
   return host.toLowerCase().replace(/\.(?=(?::\d*)?$)/, "");
 }

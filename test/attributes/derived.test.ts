@@ -130,6 +130,7 @@ test("a host is in lower case and without a dot at its end, whoever wrote it", (
   t.is(completed("shop.example."), "shop.example");
   t.is(completed("SHOP.example.:8443"), "shop.example:8443");
   t.is(completed("[2001:DB8::1]:80"), "[2001:db8::1]:80");
+  t.true(completed("shop.example,admin.example") instanceof Fault, "of two headers");
   const fault = new Fault("request.host came as a number");
   t.is(completed(fault), fault);
 });
