@@ -118,6 +118,13 @@ test("what nginx cannot carry is said, in the file too", async (t) => {
   t.regex(out, /nginx\?copy=&copy-response=;/);
 });
 
+test("a header is sent once, where nginx writes it and a rule changes it", async (t) => {
+  const { out, err } = await printed(t, [edits("{ set: { x-forwarded-for: '\"1.2.3.4\"' } }", "{ remove: [x-a] }")]);
+  t.is(err, "warning: shop/tags changes the header x-forwarded-for, which nginx writes itself\n");
+  const [protectedLocation] = /location \/ \{[^}]*\}/.exec(out)!;
+  t.is(protectedLocation.match(/proxy_set_header x-forwarded-for /gi)?.length, 1);
+});
+
 test("the service is named to the hub, and what nobody tells is said", async (t) => {
   const rules = [
     "name: it, deny: permission_denied, when: 'destination.namespace == \"shop\" && destination.port == 1'",

@@ -18,7 +18,10 @@ export interface CarriedHeaders {
 }
 
 /** nginx writes these by itself, whatever it is told to add. */
-const written = new Set(["content-encoding", "content-type", "date", "server"]);
+const written = {
+  request: new Set(["x-forwarded-for", "x-forwarded-proto"]),
+  response: new Set(["content-encoding", "content-type", "date", "server"]),
+} as const;
 
 /** The header fields by which a response that passes tells of limits. */
 const limitFields = {
@@ -35,12 +38,13 @@ export function carriedHeaders({ checks, settings }: Snapshot): CarriedHeaders {
   for (const rule of checks) {
     if (rule.kind !== "headers") continue;
     for (const { name } of rule.request) {
-      if (isVariable(name)) request.add(name);
+      if (written.request.has(name)) warnings.add(`${rule.id} changes the header ${name}, which nginx writes itself`);
+      else if (isVariable(name)) request.add(name);
       else warnings.add(`${rule.id} changes the header ${name}, which nginx cannot name in a variable: it is left out`);
     }
     for (const { name, operation } of rule.response) {
       const before = response.get(name);
-      if (written.has(name)) warnings.add(`${rule.id} changes the header ${name}, which nginx writes itself`);
+      if (written.response.has(name)) warnings.add(`${rule.id} changes the header ${name}, which nginx writes itself`);
       else if (!isVariable(name))
         warnings.add(`${rule.id} changes the header ${name}, which nginx cannot name in a variable: it is left out`);
       else {
