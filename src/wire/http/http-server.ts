@@ -64,7 +64,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   for (const door of options.doors) {
     for (const route of door.routes) {
       const methods: Methods = routes.get(route.path) ?? new Map();
-      routes.set(route.path, methods.set(route.method, { door: door.name, route }));
+      const served = { door: door.name, route };
+      routes.set(route.path, methods.set(route.method, served));
+      // Node leaves the body out.
+      if (route.method === "GET") methods.set("HEAD", served);
       if (route.below === true) beginnings.push([route.path, methods]);
     }
   }

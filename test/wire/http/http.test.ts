@@ -419,7 +419,7 @@ test("another path is 404, another method 405 with the ones that are allowed", a
   for (const [path, method, allow] of [
     ["/v1/check", "GET", "POST"],
     ["/v1/check", "DELETE", "POST"],
-    ["/openapi.json", "POST", "GET"],
+    ["/openapi.json", "POST", "GET, HEAD"],
   ] as const) {
     const response = await fetch(url + path, { method });
     t.is(response.status, 405);
@@ -589,6 +589,8 @@ test("GET /openapi.json describes every route, and the answers are as it says", 
   const { url } = await serve(t, { check: () => full.shift()!, report: () => (room-- > 0 ? "taken" : "full"), hold });
   const described = (await (await fetch(`${url}/openapi.json`)).json()) as typeof openapi;
   t.deepEqual(described, JSON.parse(JSON.stringify(openapi)));
+  const head = await fetch(`${url}/openapi.json`, { method: "HEAD" });
+  t.deepEqual([head.status, head.headers.get("content-type"), await head.text()], [200, "application/json", ""]);
   const holds = ["/v1/limits/refund", "/v1/limits/release", "/v1/limits/renew"] as const;
   t.deepEqual(Object.keys(described.paths).sort(), ["/openapi.json", "/v1/check", ...holds, "/v1/report"]);
 
