@@ -172,7 +172,7 @@ function holdFamily(
   const finding = families.add(rule);
   if (finding === undefined) return;
   const start = source.lines[rule.place.line - 1]! + rule.place.column - 1;
-  problems.add(problemAt(source, start, start + 1, { code: "WEIR_POLICY_DUPLICATE", ...finding }));
+  problems.add(problemAt(source, start, start + 1, finding));
 }
 
 function snapshotOf(

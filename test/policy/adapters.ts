@@ -1,19 +1,18 @@
 import { z } from "zod";
 import { builtinAdapters } from "../../adapters/index.ts";
-import type { Adapter, Capability, Inputs, Outputs } from "../../src/sdk/index.ts";
+import type { Adapter, Capability } from "../../src/sdk/index.ts";
 
 /** An adapter that can be named and configured; no test makes an instance of it. */
 function fakeAdapter(
   name: string,
   provides: readonly Capability[],
-  more: { readonly input?: Inputs; readonly outputs?: Outputs; readonly config?: Adapter["config"] } = {},
+  more: Partial<Pick<Adapter, "input" | "outputs" | "config" | "shown">> = {},
 ): Adapter {
   return {
     name,
     provides,
-    config: more.config ?? z.strictObject({}),
-    ...(more.input !== undefined && { input: more.input }),
-    ...(more.outputs !== undefined && { outputs: more.outputs }),
+    config: z.strictObject({}),
+    ...more,
     create: () => {
       throw new Error("no instance is made while policies are compiled");
     },
@@ -28,6 +27,11 @@ export const adapters: ReadonlyMap<string, Adapter> = new Map(
     }),
     // It says under which names metrics are shown.
     builtinAdapters.get("prometheus")!,
+    fakeAdapter("hidden", ["metrics"], {
+      shown: () => {
+        throw new Error("no page");
+      },
+    }),
     fakeAdapter("log", ["logs"]),
     fakeAdapter("traces", ["spans"]),
     fakeAdapter("list", ["check"], {
