@@ -1,5 +1,6 @@
 import type { AdapterEntry } from "../policy/snapshot.ts";
 import type { Host, Instance, Log } from "../sdk/index.ts";
+import { misspeltMembers } from "../sdk/misspelt.ts";
 import type { Observer } from "../util/observer.ts";
 import type { Timers } from "../util/timers.ts";
 import { late, within } from "../util/within.ts";
@@ -75,11 +76,16 @@ export async function createInstance(
       throw new Error(`it was not ready within ${createMs} ms`);
     }
     instance = inTime;
+    const misspelt = instance ? misspeltMembers(instance) : [];
     for (const capability of entry.adapter.provides) {
       if (typeof instance?.[capability] === "function") continue;
       await instance?.close?.();
-      throw new TypeError(`it declares ${capability} but its instance has no such method`);
+      const name = misspelt.find(({ meant }) => meant === capability)?.name;
+      const near = name === undefined ? "" : `; it has "${name}"`;
+      throw new TypeError(`it declares ${capability} but its instance has no such method${near}`);
     }
+    for (const { name, meant } of misspelt)
+      log.warn({ member: name }, `the instance has "${name}", which nobody calls: did you mean "${meant}"?`);
   } catch (error) {
     end(error);
     throw error;

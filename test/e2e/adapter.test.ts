@@ -213,6 +213,11 @@ const unusable: readonly { title: string; module: string; says: RegExp }[] = [
     module: exported('provides: ["attributes"], outputs: { team: "text" }'),
     says: /its output "team" has the type "text", which is none/,
   },
+  {
+    title: "a key that is misspelt",
+    module: exported("inputs: { user: 'string' }"),
+    says: /it has no "inputs": did you mean "input"\?/,
+  },
   { title: "no create", module: exported("create: 5"), says: /create is no function/ },
   { title: "no JavaScript", module: "export default {", says: /could not be imported: Unexpected end of input/ },
   { title: "a fault at import", module: 'throw new Error("at import");', says: /could not be imported: at import/ },

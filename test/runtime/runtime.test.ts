@@ -133,6 +133,34 @@ test("an instance without a method that its adapter declares is refused, and clo
   t.deepEqual(odd.life, ["create odd", "close odd"]);
 });
 
+test("a member of an instance that looks like one that it lacks is told, and what was meant", async (t) => {
+  class Odd {
+    readonly timeoutMS = 50;
+    /** Looks like `logs`, and is none. */
+    readonly log = {};
+    get peer(): number {
+      throw new Error("nobody asks");
+    }
+    check(): { allow: true } {
+      return { allow: true };
+    }
+    clsoe(): void {}
+    unready(): undefined {}
+    readyness(): void {}
+  }
+  const { runtime, lines } = running();
+  const odd: Adapter = { name: "odd", provides: ["check"], config: z.looseObject({}), create: () => new Odd() };
+  t.deepEqual(await runtime.activate(await compiled(using("p", "odd"), [odd])), []);
+  const told = lines.map(({ message }) => message).filter((message) => message.includes("nobody calls"));
+  t.deepEqual(told.sort(), [
+    'the instance has "clsoe", which nobody calls: did you mean "close"?',
+    'the instance has "timeoutMS", which nobody calls: did you mean "timeoutMs"?',
+  ]);
+  const wrong = lived("wrong", () => ({ chekc: () => ({ allow: true }) }) as never);
+  const problems = await runtime.activate(await compiled(using("p", "wrong"), [wrong.adapter]));
+  t.regex(problems[0]!.message, /declares check but its instance has no such method; it has "chekc"/);
+});
+
 test("an adapter that takes too long to be made is refused, and closed when it is there after all", async (t) => {
   let ready!: () => void;
   const life: string[] = [];

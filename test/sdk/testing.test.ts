@@ -215,6 +215,7 @@ test("testAdapter: what was declared wrongly fails, and says what", async (t) =>
       /it provides logs, and the instance has no such method/,
     ],
     [{ provides: ["check"], create: () => ({ check, logs() {} }) }, /has a method logs, which is not among/],
+    [{ provides: ["check"], create: () => ({ check, clsoe() {} }) }, /has "clsoe", .* is "close" meant/],
     [{ provides: ["check"], create: () => null }, /create answered null/],
     [{ provides: ["check"], input: { user: "strnig" }, create: () => ({ check }) }, /input user has the type strnig/],
     [{ provides: ["check"], create: () => ({ check: () => undefined }) }, /no verdict: undefined/],

@@ -1,4 +1,5 @@
 import { type Adapter, capabilities, inputTypes, outputTypes } from "../../sdk/index.ts";
+import { misspeltKey } from "../../sdk/misspelt.ts";
 import { nearest } from "../../util/nearest.ts";
 import type { Timers } from "../../util/timers.ts";
 import type { Reading } from "../shape/shape.ts";
@@ -82,6 +83,8 @@ function flawOf(value: unknown): string | undefined {
   const standard = (config as { "~standard"?: { validate?: unknown } } | undefined)?.["~standard"];
   if (typeof standard?.validate !== "function") return "config is no Standard Schema";
   if (typeof create !== "function") return "create is no function";
+  const misspelt = misspeltKey(value);
+  if (misspelt !== undefined) return `it has no "${misspelt.name}": did you mean "${misspelt.meant}"?`;
   const inputsFlaw = input === undefined ? undefined : typesFlaw("input", input, inputTypes);
   if (inputsFlaw !== undefined) return inputsFlaw;
   return provides.includes("attributes") ? typesFlaw("output", outputs, outputTypes) : undefined;

@@ -6,6 +6,7 @@ import type { Adapter, Call, Capability, Instance } from "../adapter.ts";
 import { capabilities } from "../adapter.ts";
 import { inputTypes } from "../input.ts";
 import type { Inputs } from "../input.ts";
+import { misspeltMembers } from "../misspelt.ts";
 import { outputTypes } from "../output.ts";
 import type { Outputs } from "../output.ts";
 import { attributesContract, type AttributesCase } from "./attributes-contract.ts";
@@ -121,6 +122,8 @@ export function testAdapter<
         assert.ok(has || !declares, `it provides ${capability}, and the instance has no such method`);
         assert.ok(declares || !has, `the instance has a method ${capability}, which is not among what it provides`);
       }
+      const [misspelt] = misspeltMembers(instance);
+      assert.ok(!misspelt, `the instance has "${misspelt?.name}", which nobody calls: is "${misspelt?.meant}" meant?`);
     } finally {
       await instance.close?.();
       host.close();
