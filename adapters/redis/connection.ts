@@ -75,9 +75,9 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   const client = await createClient(config, host);
   const isCluster = client instanceof Cluster;
   let down = false;
-  let lastError = "";
+  let lastError: Error | undefined;
   client.on("error", (error: Error) => {
-    lastError = error.message;
+    lastError = error;
     if (down) return;
     down = true;
     host.log.warn({ err: error }, "there is no connection to redis");
@@ -85,7 +85,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   client.on("ready", () => {
     if (down) host.log.info({}, "redis is connected again");
     down = false;
-    lastError = "";
+    lastError = undefined;
     warnOfEviction(client, host).catch((error: unknown) =>
       host.log.debug({ err: error }, "redis does not tell how it evicts"),
     );
@@ -118,7 +118,8 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
   }
 
   const requireReady = (): void => {
-    if (client.status !== "ready") throw new Error("Connection to redis is down: it is being made again");
+    if (client.status !== "ready")
+      throw unconnected("ENOTCONN", "Connection to redis is down: it is being made again", lastError);
   };
   const run = async ({ lua, sha }: Script, keys: readonly string[], args: readonly Argument[]) => {
     requireReady();
@@ -128,7 +129,7 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       if (error.name === "MaxRetriesPerRequestError")
-        throw new Error("Connection to redis broke before its answer came", { cause: error });
+        throw unconnected("ECONNRESET", "Connection to redis broke before its answer came", error);
       // Redis has not seen the script yet, or has been told to forget all scripts: nothing was run.
       if (!error.message.startsWith("NOSCRIPT")) throw error;
       return await client.eval(lua, keys.length, ...keys, ...args);
@@ -180,13 +181,18 @@ export async function connect(config: RedisConfig, host: Host): Promise<Store> {
     draw: async (keys, args) => (await run(draw, keys, args)) as (number | string)[],
     unready() {
       if (client.status === "ready") return undefined;
-      return `there is no connection to redis${lastError === "" ? "" : `: ${lastError}`}`;
+      return `there is no connection to redis${lastError === undefined ? "" : `: ${lastError.message}`}`;
     },
     async close() {
       // What is under way has ended by now, so there is nothing to wait for.
       client.disconnect();
     },
   };
+}
+
+/** A state of the world outside, which has the system's own code for it. */
+function unconnected(code: "ENOTCONN" | "ECONNRESET", message: string, cause: Error | undefined): Error {
+  return Object.assign(new Error(message, { cause }), { code });
 }
 
 /** Lets what is written in this turn go out in one write: a write of its own for each decision costs more than the rest. */

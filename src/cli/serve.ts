@@ -5,6 +5,7 @@ import type { ListenerSettings } from "../listen/settings.ts";
 import { formatProblem, ownPart } from "../policy/index.ts";
 import { WeirError } from "../util/weir-error.ts";
 import { createWeir, type Weir } from "../weir.ts";
+import { errorInLog } from "./error-in-log.ts";
 import type { Io } from "./io.ts";
 import { plural } from "./plural.ts";
 import { addPolicyOptions, policiesHint, type PolicyOptions } from "./policy-options.ts";
@@ -67,6 +68,7 @@ async function serve(options: ServeOptions, io: Io, host: { version: string; sig
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
+      serializers: { err: errorInLog },
     },
     { write: (line: string) => io.err(line) },
   );

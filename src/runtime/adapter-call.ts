@@ -280,10 +280,12 @@ export class AdapterCalls {
     const notLogged = this.#failing ? undefined : this.#mayTell("failing");
     if (notLogged !== undefined) {
       this.#failing = true;
-      const { kind: failure, error: err } = result;
+      const { kind: failure, error } = result;
+      // Where time was up, no place in the program says more.
+      const why = failure === "timeout" && error instanceof Error ? { reason: error.message } : { err: error };
       log.warn(
         {
-          ...{ code: "WEIR_ADAPTER_FAILED", adapter: name, capability, failure, err },
+          ...{ code: "WEIR_ADAPTER_FAILED", adapter: name, capability, failure, ...why },
           ...(notLogged > 0 && { notLogged }),
         },
         "the adapter does not answer",

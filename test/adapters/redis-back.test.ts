@@ -1,5 +1,5 @@
 import test from "ava";
-import { fakeHost, makeInstance } from "weir/sdk/testing";
+import { fakeCall, fakeHost, makeInstance } from "weir/sdk/testing";
 import redis from "../../adapters/redis/index.ts";
 import { AdapterCalls } from "../../src/runtime/adapter-call.ts";
 import { Failure } from "../../src/runtime/failure.ts";
@@ -17,6 +17,10 @@ else
     t.teardown(() => server.kill());
     const host = fakeHost();
     const instance = await makeInstance(redis, { url: `redis://127.0.0.1:${port}` }, host);
+    t.teardown(async () => {
+      host.close();
+      await instance.close?.();
+    });
     const clock = fakeClock();
     const calls = new AdapterCalls({
       name: "redis",
@@ -37,6 +41,8 @@ else
 
     await server.kill();
     await until(() => instance.unready?.() !== undefined);
+    const charge = { limit, key: "k", amount: 1, bestEffort: false };
+    await t.throwsAsync(async () => instance.quota!([charge], fakeCall()), { code: "ENOTCONN" });
     while ((await take()) !== "open");
     // Each trial fails, until it is left alone for 30 s.
     for (const seconds of [1, 2, 4, 8, 16]) {
@@ -51,7 +57,4 @@ else
     await until(() => instance.unready?.() === undefined);
     t.is(await take(), "allowed");
     t.is(await take(), "allowed");
-
-    host.close();
-    await instance.close?.();
   });

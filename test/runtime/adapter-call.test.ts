@@ -39,7 +39,7 @@ test("an answer that comes at once is passed on at once, without timer", (t) => 
 
 test("a call that takes too long ends as a timeout, and its signal is aborted", async (t) => {
   let signal: AbortSignal | undefined;
-  const { calls, clock, kindOf } = calling({
+  const { calls, clock, kindOf, lines } = calling({
     check: (_input, call: Call) => {
       signal = call.signal;
       return new Promise(() => undefined);
@@ -51,6 +51,7 @@ test("a call that takes too long ends as a timeout, and its signal is aborted", 
   await clock.advance(1);
   t.is(await answer, "timeout");
   t.true(signal!.aborted);
+  t.like(lines[0]!.fields, { failure: "timeout", reason: "no answer within 1000 ms", err: undefined });
 });
 
 test("a call that is told when it begins says when it was answered, where that is at once and no failure", async (t) => {
