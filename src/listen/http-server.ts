@@ -25,8 +25,8 @@ export function gatedHttpServer(gate: Gate, options: ServerOptions, listener: Re
 export const connectionsCheckingInterval = 1000;
 
 /**
- * The most requests that a connection may send before the first of them is answered (pipelining, RFC 9112, 9.3.2), which
- * hardly any client does. Node stops reading only between reads, of which one can hold well over a thousand.
+ * The most requests of a connection that may wait behind the one that is being answered (pipelining, RFC 9112, 9.3.2), which
+ * hardly any client sends. Node stops reading only between reads, of which one can hold well over a thousand.
  */
 const maxPipelined = 64;
 
