@@ -10,22 +10,25 @@ const maxCauses = 10;
  */
 export function errorInLog(error: unknown): unknown {
   const told: unknown = pino.stdSerializers.err(error as Error);
-  const code = systemCode(error);
-  if (code === undefined || typeof told !== "object" || told === null) return told;
-  const { type, message, stack: _stack, aggregateErrors, ...fields } = told as Record<string, unknown>;
-  // One that stands for attempts at several addresses has no message of its own.
-  const attempts = message === "" && Array.isArray(aggregateErrors) ? (aggregateErrors as { message: string }[]) : [];
-  const said = attempts.length > 0 ? attempts.map((each) => each.message).join(", ") : message;
-  return { type, message: said, ...fields, code: fields["code"] ?? code };
+  const found = systemError(error);
+  if (found === undefined || typeof told !== "object" || told === null) return told;
+  const { type, message, stack: _stack, aggregateErrors: _attempts, ...fields } = told as Record<string, unknown>;
+  return { type, message: `${String(message)}${attemptsOf(found)}`, ...fields, code: fields["code"] ?? found.code };
 }
 
-/** The code by which the system says what is wrong, of an error or of what caused it. */
-function systemCode(error: unknown): string | undefined {
+/** What each attempt at several addresses met: the error that stands for all of them has no message of its own. */
+function attemptsOf(error: Error): string {
+  if (error.message !== "" || !(error instanceof AggregateError)) return "";
+  return error.errors.map((each) => (each instanceof Error ? each.message : String(each))).join(", ");
+}
+
+/** What the system says is wrong, of an error: itself, or what caused it. */
+function systemError(error: unknown): NodeJS.ErrnoException | undefined {
   let at = error;
   for (let depth = 0; depth < maxCauses && at instanceof Error; depth++) {
     const { code } = at as NodeJS.ErrnoException;
     // Names are not all in the table of errno: those of look-ups are not.
-    if (typeof code === "string" && (code in constants.errno || /^(ENOTFOUND|EAI_[A-Z]+)$/.test(code))) return code;
+    if (typeof code === "string" && (code in constants.errno || /^(ENOTFOUND|EAI_[A-Z]+)$/.test(code))) return at;
     at = at.cause;
   }
   return undefined;

@@ -36,11 +36,28 @@ test("an error that the system's caused is told with both, and attempts at sever
     code: "ECONNREFUSED",
   });
   const other = Object.assign(new Error("connect ECONNREFUSED ::1:1"), { code: "ECONNREFUSED" });
-  t.deepEqual(shown(Object.assign(new AggregateError([other, cause]), { code: "ECONNREFUSED" })), {
+  const both = Object.assign(new AggregateError([other, cause]), { code: "ECONNREFUSED" });
+  t.deepEqual(shown(both), {
     type: "AggregateError",
     message: "connect ECONNREFUSED ::1:1, connect ECONNREFUSED 127.0.0.1:1",
     code: "ECONNREFUSED",
   });
+  t.deepEqual(shown(new TypeError("fetch failed", { cause: both })), {
+    type: "TypeError",
+    message: "fetch failed: connect ECONNREFUSED ::1:1, connect ECONNREFUSED 127.0.0.1:1",
+    code: "ECONNREFUSED",
+  });
+});
+
+test("what an error says itself stays: its own code, and its own message of several attempts", (t) => {
+  const cause = Object.assign(new Error("getaddrinfo ENOTFOUND hub"), { code: "ENOTFOUND" });
+  t.deepEqual(shown(Object.assign(new Error("no hub", { cause }), { code: "WEIR_UNAVAILABLE" })), {
+    type: "Error",
+    message: "no hub: getaddrinfo ENOTFOUND hub",
+    code: "WEIR_UNAVAILABLE",
+  });
+  const all = Object.assign(new AggregateError([cause], "none of 1 answered"), { code: "ENOTFOUND" });
+  t.deepEqual(shown(all), { type: "AggregateError", message: "none of 1 answered", code: "ENOTFOUND" });
 });
 
 test("any other error has its stack, whatever its causes are", (t) => {
