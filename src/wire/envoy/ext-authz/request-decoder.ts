@@ -288,8 +288,12 @@ export class RequestDecoder {
   }
 }
 
-/** What a rule looks for may stand in the part that did not come. */
+const partialBody = new Fault("Envoy sent the beginning of the body alone (max_request_bytes of with_request_body)");
+
+/** What a rule looks for may stand in the part that did not come. One that is too long as it is says what to raise first. */
 function refusePartialBody(bag: Bag, { body, rawBody }: RequestTable): void {
-  const fault = new Fault("Envoy sent the beginning of the body alone (max_request_bytes of with_request_body)");
-  for (const slot of [body, rawBody]) if (slot >= 0 && bag.peek(slot) !== undefined) bag.set(slot, fault);
+  for (const slot of [body, rawBody]) {
+    const come = slot >= 0 ? bag.peek(slot) : undefined;
+    if (come !== undefined && !(come instanceof Fault)) bag.set(slot, partialBody);
+  }
 }

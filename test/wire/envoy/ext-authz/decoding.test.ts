@@ -115,6 +115,32 @@ const cases: readonly { title: string; given: Context; reads: readonly string[];
     },
   },
   {
+    title: "a body is whole whatever other headers say, and what else that of Envoy does",
+    given: http({
+      body: "ab",
+      headers: new Map([
+        ["x-flag", "true"],
+        ["x-envoy-auth-partial-body", ""],
+      ]),
+    }),
+    reads: ["request.body", "request.headers[x-flag]"],
+    holds: { "request.body": "ab", "request.headers": "{}", "request.headers[x-flag]": "true" },
+  },
+  {
+    title: "no body is not the beginning of one, whatever a caller writes",
+    given: http({ headers: new Map([["x-envoy-auth-partial-body", "true"]]) }),
+    reads: ["request.body"],
+    holds: {},
+  },
+  {
+    title: "the beginning of a body is none where a rule reads bytes alone",
+    given: http({ rawBody: Buffer.from("ab"), headers: new Map([["x-envoy-auth-partial-body", "true"]]) }),
+    reads: ["request.raw_body"],
+    holds: {
+      "request.raw_body": "Envoy sent the beginning of the body alone (max_request_bytes of with_request_body)",
+    },
+  },
+  {
     title: "no caller makes a whole body of a beginning",
     given: http({
       body: "ab",
@@ -305,6 +331,31 @@ for (const { title, given, reads, holds } of cases) {
     t.deepEqual(Object.fromEntries(shown), holds);
   });
 }
+
+test("a body beyond the limit is told as that, also where Envoy was asked for no more than a byte beyond it", (t) => {
+  const partial = new Map([["x-envoy-auth-partial-body", "true"]]);
+  const found = read(http({ body: "x".repeat(100), headers: partial }), ["request.body", "request.raw_body"], 99);
+  for (const name of ["request.body", "request.raw_body"])
+    t.regex((found[name] as Fault).message, /doors\.body of weir\.yaml/, name);
+});
+
+test("neither the beginning of a body nor Envoy's number says anything of the next request", (t) => {
+  const reads = ["request.raw_body", "request.id"];
+  const bag = new Bag(layoutOf(reads));
+  const decoder = new RequestDecoder();
+  const next = (fields: Parameters<typeof http>[0]): Record<string, unknown> => {
+    bag.clear();
+    decoder.fill(bag, encode(http(fields)), 99);
+    return contents(bag);
+  };
+  const partial = new Map([["x-envoy-auth-partial-body", "true"]]);
+  const first = next({ id: "1803", body: "ab", headers: partial });
+  t.true(first["request.raw_body"] instanceof Fault);
+  t.is(first["request.id"], "1803");
+  const second = next({ body: "ab" });
+  t.is(Buffer.from(second["request.raw_body"] as Uint8Array).toString(), "ab");
+  t.is(second["request.id"], undefined);
+});
 
 test("a body beyond the limit is a fault, not a part of the body", (t) => {
   const found = read(http({ body: "x".repeat(100) }), ["request.body", "request.raw_body"], 99);
