@@ -47,7 +47,8 @@ function ownCompletionOf(layout: Layout): ((bag: Bag) => void) | undefined {
   return (bag) => {
     for (const host of hosts) {
       const given = bag.peek(host);
-      if (typeof given === "string") bag.set(host, normalisedHost(given));
+      const normalised = typeof given === "string" ? normalisedHost(given) : given;
+      if (normalised !== given) bag.set(host, normalised);
     }
     ofPath?.(bag);
   };

@@ -116,6 +116,20 @@ const completedHost = (name: string, given: string | Fault): unknown => {
   return bag.get(host);
 };
 
+test("a host that is written in one way already counts as what it was, and the path is completed beside it", (t) => {
+  const layout = new Layout();
+  const host = layout.declare("request.host", "string");
+  const path = layout.declare("request.path", "string");
+  const urlPath = layout.declare("request.url_path", "string");
+  const bag = new Bag(layout);
+  bag.set(host, "shop.example");
+  const turn = bag.endTurn();
+  bag.set(path, "/a//b");
+  completionOf(layout)!(bag);
+  t.is(bag.get(urlPath), "/a/b");
+  t.false(bag.isSetSince(host, turn));
+});
+
 test("a server name of TLS is written in one way, however its caller wrote it", (t) => {
   const completed = (given: string): unknown => completedHost("connection.requested_server_name", given);
   t.is(completed("shop.example"), "shop.example");
