@@ -119,10 +119,12 @@ test("what nginx cannot carry is said, in the file too", async (t) => {
 });
 
 test("a header is sent once, where nginx writes it and a rule changes it", async (t) => {
-  const { out, err } = await printed(t, [edits("{ set: { x-forwarded-for: '\"1.2.3.4\"' } }", "{ remove: [x-a] }")]);
-  t.is(err, "warning: shop/tags changes the header x-forwarded-for, which nginx writes itself\n");
-  const [protectedLocation] = /location \/ \{[^}]*\}/.exec(out)!;
-  t.is(protectedLocation.match(/proxy_set_header x-forwarded-for /gi)?.length, 1);
+  for (const name of ["x-forwarded-for", "x-forwarded-proto"]) {
+    const { out, err } = await printed(t, [edits(`{ set: { ${name}: '"1.2.3.4"' } }`, "{ remove: [x-a] }")]);
+    t.is(err, `warning: shop/tags changes the header ${name}, which nginx writes itself\n`);
+    const [protectedLocation] = /location \/ \{[^}]*\}/.exec(out)!;
+    t.is(protectedLocation.match(new RegExp(`proxy_set_header ${name} `, "gi"))?.length, 1);
+  }
 });
 
 test("the service is named to the hub, and what nobody tells is said", async (t) => {

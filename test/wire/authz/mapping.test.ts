@@ -225,8 +225,24 @@ const more: readonly { title: string; asked: Partial<Asked>; of?: string; bag: R
     bag: {
       "source.principal": "cluster.local/ns/shop/sa/web",
       "source.namespace": "shop",
+      "source.certificate.subject": "CN=ann,O=Acme\\, Inc.",
       "connection.mtls": true,
     },
+  })),
+  {
+    title: "the certificate of a chain is read also where Envoy says beside it whose it is",
+    asked: {
+      path: "/v1/authz/nginx?certificate=x-forwarded-client-cert",
+      headers: [
+        ["x-forwarded-client-cert", `Chain="${encodeURIComponent(`${clientPem}${pem}`)}";URI=spiffe://mesh/ns/a/sa/b`],
+      ],
+    },
+    bag: { "source.principal": "mesh/ns/a/sa/b", "source.certificate.subject": "CN=ann,O=Acme\\, Inc." },
+  },
+  ...[encodeURIComponent(`${clientPem}${pem}`), `${clientPem.replace(/-----.*-----|\s/g, "")},AAAA`].map((value) => ({
+    title: `of a chain the first certificate is the caller's: ${value.slice(0, 10)}`,
+    asked: { path: "/v1/authz/nginx?certificate=x-cert", headers: [["x-cert", value] as const] },
+    bag: { "source.principal": "cluster.local/ns/shop/sa/web" },
   })),
   ...[encodeURIComponent(pem), "garbage%", "Hash=ab", 'URI="open', ""].map((value) => ({
     title: `a certificate that cannot be read is a fault: ${JSON.stringify(value.slice(0, 20))}`,
@@ -264,7 +280,7 @@ for (const { title, asked, of = "nginx", bag: expected } of more) {
   test(`attributes: ${title}`, async (t) => {
     let bag: Record<string, unknown> = {};
     const { ask } = await serveAuthz(t, {
-      reads,
+      reads: [...reads, "source.certificate.subject"],
       check(given) {
         bag = contents(given);
         return allowed();

@@ -194,7 +194,7 @@ function asking(places: number) {
   const reader = new Reader();
   const known = new Map<DescriptorForm, string>();
   let whole = false;
-  function askAll(domain: string, descriptors: readonly Uint8Array[]): (string | undefined)[] {
+  function begun(domain: string, descriptors: readonly Uint8Array[]) {
     const writer = new Writer().reset();
     writer.string(1, domain);
     for (const bytes of descriptors) writer.bytes(2, bytes);
@@ -203,6 +203,15 @@ function asking(places: number) {
     const request = new RequestReader().read(reader.reset(buffer));
     const view = new DataView(memory.buffer);
     forms.begin(view, buffer.byteOffset, request);
+    return { view, buffer, request };
+  }
+  /** Whether one is there; nothing is kept. */
+  function isKnown(domain: string, bytes: Uint8Array): boolean {
+    const { view, buffer, request } = begun(domain, [bytes]);
+    return forms.findAll(view, buffer.byteOffset, request);
+  }
+  function askAll(domain: string, descriptors: readonly Uint8Array[]): (string | undefined)[] {
+    const { view, buffer, request } = begun(domain, descriptors);
     whole = forms.findAll(view, buffer.byteOffset, request);
     const together = descriptors.map((_, i) => (whole ? known.get(forms.form(forms.place(i))) : undefined));
     const oneByOne = descriptors.map((bytes, i) => {
@@ -219,7 +228,7 @@ function asking(places: number) {
     return oneByOne;
   }
   const ask = (domain: string, bytes: Uint8Array): string | undefined => askAll(domain, [bytes])[0];
-  return { ask, askAll, wasWhole: () => whole };
+  return { ask, askAll, wasWhole: () => whole, isKnown };
 }
 
 function textOf(domain: string, bytes: Uint8Array): string {
@@ -302,6 +311,18 @@ test("where all places are taken, what comes twice takes one that was not asked 
     old.map((each) => ask("d", each) !== undefined),
     [true, true, true, true, true, true, true, false],
   );
+});
+
+test("what is found with all others of its request counts as asked for too", (t) => {
+  const { ask, isKnown } = asking(8);
+  const old = Array.from({ length: 8 }, (_, i) => Buffer.from(`old ${i}`));
+  for (const each of old) ask("d", each);
+  const asked = old.filter((_, i) => i !== 4);
+  for (const each of asked) t.true(isKnown("d", each));
+  const fresh = Buffer.from("new");
+  for (let i = 0; i < 2; i++) ask("d", fresh);
+  t.true([fresh, ...asked].every((each) => isKnown("d", each)));
+  t.false(isKnown("d", old[4]!));
 });
 
 test("what is too long is not kept, by itself or with its domain", (t) => {

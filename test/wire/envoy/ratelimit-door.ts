@@ -67,5 +67,6 @@ export function doorBefore({ runtime, clock, told }: World, settings: Partial<Do
     { domain = "edge", hitsAddend = 0, client }: About = {},
   ): RateLimitResponse =>
     send(RateLimitRequest.encode({ domain, hitsAddend, descriptors: [...descriptors] }).finish(), client);
-  return { send, ask, observer, clock, told, runtime, sessions: () => open };
+  const descriptors = door.caches!["descriptors"]!;
+  return { send, ask, observer, descriptors, clock, told, runtime, sessions: () => open };
 }

@@ -171,6 +171,28 @@ test("a named client speaks for its domains and attributes, and may give hits ba
   t.is(sessions(), 0);
 });
 
+test("what others asked before is asked by a named client only as far as it may", async (t) => {
+  const { ask, observer } = await doorTo(
+    `${perUser}\n---\npolicy: q\ncheck: [{ name: ip, limit: 5/h, at: ratelimit, by: source.ip }]`,
+  );
+  const both = [descriptor({ user: "ann" }), descriptor({ "source.ip": "10.0.0.1" })];
+  for (let i = 0; i < 2; i++) ask(both);
+  t.throws(() => ask(both, { client: gateway }), { instanceOf: WeirError, code: "WEIR_NOT_PERMITTED" });
+  t.deepEqual(observer.drops, ["caller ratelimit attribute"]);
+  t.notThrows(() => ask(both.slice(0, 1), { client: gateway }));
+});
+
+test("descriptors that came before are counted, each of a request", async (t) => {
+  const { ask, descriptors } = await doorTo(perUser);
+  const [ann, bob, eve] = [descriptor({ user: "ann" }), descriptor({ user: "bob" }), descriptor({ user: "eve" })];
+  ask([ann, bob]);
+  t.like(descriptors, { hits: 0, misses: 2 });
+  ask([ann, bob]);
+  t.like(descriptors, { hits: 2, misses: 2 });
+  ask([ann, eve]);
+  t.like(descriptors, { hits: 3, misses: 3 });
+});
+
 test("header fields tell of limits as weir.yaml says, each rule once", async (t) => {
   for (const [style, on, passes, refuses] of [
     ["draft", "refused", [], ["retry-after", "ratelimit-policy", "ratelimit"]],

@@ -4,7 +4,7 @@ import { connect as connectTcp } from "node:net";
 import { deflateSync, gzipSync } from "node:zlib";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
-import type { Call, Incoming } from "../../../src/wire/call.ts";
+import type { Call, Duplex, Incoming } from "../../../src/wire/call.ts";
 import { Deadlines, type Expiring } from "../../../src/wire/deadlines.ts";
 import { readTimeout } from "../../../src/wire/grpc/head.ts";
 import { fuzzRuns } from "../../fuzz-runs.ts";
@@ -118,16 +118,22 @@ for (const [what, headers, expected] of heads) {
   });
 }
 
+const large = Buffer.alloc(10_001);
 const tooMuch = gzipSync(Buffer.alloc(50_000));
-const bodies: [what: string, headers: Record<string, string>, body: Uint8Array[], expected: Partial<Outcome>][] = [
-  ["gzip", { "grpc-encoding": "gzip" }, [framed(gzipSync("hello"), 1)], { status: 0 }],
-  ["deflate", { "grpc-encoding": "deflate" }, [framed(deflateSync("hello"), 1)], { status: 0 }],
-  ["an encoding and a plain message", { "grpc-encoding": "gzip" }, [framed(Buffer.from("hello"))], { status: 0 }],
+type Body = [what: string, headers: Record<string, string>, body: Uint8Array[], expected: Partial<Outcome>];
+
+const unreadable: Body[] = [
   ["no encoding and a compressed message", {}, [framed(gzipSync("hello"), 1)], { status: 13 }],
   ["a flag that does not exist", { "grpc-encoding": "gzip" }, [framed(gzipSync("hello"), 2)], { status: 13 }],
   ["what is no gzip", { "grpc-encoding": "gzip" }, [framed(Buffer.from("hello"), 1)], { status: 3 }],
   ["gzip that is cut", { "grpc-encoding": "gzip" }, [framed(gzipSync("hello").subarray(0, -9), 1)], { status: 3 }],
   ["a bomb", { "grpc-encoding": "gzip" }, [framed(tooMuch, 1)], { status: 8 }],
+];
+const bodies: Body[] = [
+  ["gzip", { "grpc-encoding": "gzip" }, [framed(gzipSync("hello"), 1)], { status: 0 }],
+  ["deflate", { "grpc-encoding": "deflate" }, [framed(deflateSync("hello"), 1)], { status: 0 }],
+  ["an encoding and a plain message", { "grpc-encoding": "gzip" }, [framed(Buffer.from("hello"))], { status: 0 }],
+  ...unreadable,
   ["two messages", {}, [framed(Buffer.of(1)), framed(Buffer.of(2))], { status: 3 }],
   ["no message", {}, [], { status: 3 }],
   ["half a message", {}, [framed(Buffer.alloc(10)).subarray(0, 9)], { status: 3 }],
@@ -143,6 +149,45 @@ for (const [what, headers, body, expected] of bodies) {
     t.deepEqual(outcome.messages.map(String), expected.status === 0 ? ["hello"] : []);
   });
 }
+
+for (const [what, headers, body, expected] of [
+  ...unreadable,
+  ["two that are too large", {}, [Buffer.concat([framed(large), framed(large)])], { status: 8 }] satisfies Body,
+]) {
+  test(`a door is told once of a message that it is not handed: ${what}`, async (t) => {
+    const missed: number[] = [];
+    const take: Duplex = () => ({
+      message() {},
+      end() {},
+      drained() {},
+      gone() {},
+      missed: (messages) => void missed.push(messages),
+    });
+    const { address } = await serve(t, [door({ duplex: { "/test.T/Take": take } })], { messageBytes: 10_000 });
+    const opened = await session(t, address);
+    t.like(await ask(opened, { ":path": "/test.T/Take", ...headers }, ...body), expected);
+    t.deepEqual(missed, [1]);
+  });
+}
+
+test("a door is told of a message that is still to be inflated when its stream ends", async (t) => {
+  const missed = [controlled<void>(), controlled<void>()];
+  let count = 0;
+  const take: Duplex = () => ({
+    message: () => t.fail("it is handed on"),
+    end() {},
+    drained() {},
+    gone() {},
+    missed: (messages) => {
+      while (messages-- > 0) missed[count++]!.resolve();
+    },
+  });
+  const { address } = await serve(t, [door({ duplex: { "/test.T/Take": take } })], { messageBytes: 10_000 });
+  const opened = await session(t, address);
+  const both = Buffer.concat([framed(gzipSync("hello"), 1), framed(large)]);
+  t.is((await ask(opened, { ":path": "/test.T/Take", "grpc-encoding": "gzip" }, both)).status, 8);
+  await Promise.all(missed.map(({ promise }) => promise));
+});
 
 test("messages of a stream stay in order when some are compressed", async (t) => {
   const { address } = await serve(t, doors);

@@ -362,6 +362,41 @@ test("a door is told of messages that are not handed on: one too large, and thos
   t.deepEqual(missed, [1, 2], "the first of three was handed on");
 });
 
+test("a door is told of messages that wait when a stopping server ends what comes", async (t) => {
+  const working = controlled<void>();
+  const missed: number[] = [];
+  const told = controlled<void>();
+  let end!: () => void;
+  const { client, server } = await serve(t, [
+    door({
+      unary: { "/test.T/Echo": echo },
+      duplex: {
+        "/test.T/Take": (out) => {
+          end = () => out.end();
+          return incoming({
+            message: () => working.promise,
+            missed(messages) {
+              missed.push(messages);
+              if (missed.length === 2) told.resolve();
+            },
+          });
+        },
+      },
+    }),
+  ]);
+  const taking = stream(client, "/test.T/Take");
+  const taken = collect(taking);
+  for (let i = 0; i < 3; i++) taking.write(Buffer.of());
+  for (let i = 0; i < 5; i++) await call(client, "/test.T/Echo", Buffer.of());
+  const drained = server.drain(new AbortController().signal);
+  working.resolve();
+  await told.promise;
+  t.deepEqual(missed, [1, 1]);
+  end();
+  t.is((await taken).code, status.UNAVAILABLE);
+  await drained;
+});
+
 test("a door is told to hold back while its peer reads nothing, and to go on when it reads", async (t) => {
   const chunk = Buffer.alloc(10_000, 1);
   const total = 300;
