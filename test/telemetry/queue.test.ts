@@ -363,6 +363,22 @@ test("close offers what others keep again for a moment where a single offer fail
   t.is(asking.batches.length, 1);
 });
 
+test("close waits a moment for an offer under way that was made after a pause that was asked for", async (t) => {
+  let take!: (answer: undefined) => void;
+  const asked: Exported = { delivered: 0, retry: true, reason: "busy", retryAfterMs: 500 };
+  const taken = () => new Promise<Exported>((resolve) => (take = resolve as typeof take));
+  const world = setUp([asked, taken], { delayMs: 0 });
+  const done = keptBy(world, "a");
+  await world.clock.advance(1000);
+  t.is(world.batches.length, 2);
+  const closed = world.queue.close(60_000);
+  await world.clock.advance(10);
+  take(undefined);
+  await closed;
+  t.deepEqual(done, ["a"]);
+  t.is(world.clock.pending, 0);
+});
+
 test("close tries for all of its time where nobody else has some of what waits", async (t) => {
   const world = setUp(Array<Exported>(100).fill(failed(0)), { delayMs: 0, attempts: 1000, maxBackoffMs: 1000 });
   keptBy(world, "ab");

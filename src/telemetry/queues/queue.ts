@@ -151,9 +151,10 @@ export class ExportQueue<T> {
   /** It may be back by now, long before the next attempt is due. */
   #tryOnce(): void {
     if (!this.#isKept) return;
-    if (this.#askedMs > 0) return this.#leaveKept();
+    const isTrying = this.#delivering !== undefined;
+    if (!isTrying && this.#askedMs > 0) return this.#leaveKept();
     this.#endTries();
-    if (this.#delivering === undefined) this.#arm(0);
+    if (!isTrying) this.#arm(0);
   }
 
   /** From now on the adapter has so much time to take something again. */
