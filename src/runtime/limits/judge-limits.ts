@@ -57,19 +57,33 @@ export function wishNamed(judgement: Judgement, names: LimitNames): void {
       answer(codes.invalidArgument, `expected an amount of 0 or more for ${name}, got ${amount}`, 0);
     } else {
       const { limits, trials } = named;
-      const wanted = { name, amount, bestEffort: bestEffort && limits.length === 1 };
-      for (const limit of limits) wishNamedLimit(judgement, limit, wanted, answer);
-      for (const limit of trials) wishNamedLimit(judgement, limit, wanted);
+      wishNamedLimits(judgement, limits, { name, amount, bestEffort }, answer);
+      for (const trial of trials) wishNamedLimits(judgement, trial, { name, amount, bestEffort });
     }
   }
 }
 
-/** The wish for a limit, or one of its levels, that the caller named. Without `answer` it is only tried out. */
+/** What a caller asks of a limit by name. */
+interface Wanted {
+  readonly name: string;
+  readonly amount: number;
+  readonly bestEffort: boolean;
+}
+
+type Answer = (code: number, message: string, granted: number) => void;
+
+/** The wishes for a limit that the caller named, and for its levels. Without `answer` it is only tried out. */
+function wishNamedLimits(judgement: Judgement, all: readonly PreparedRule[], wanted: Wanted, answer?: Answer): void {
+  // Levels that each gave what they have left would not give the same.
+  const bestEffort = wanted.bestEffort && all.length === 1;
+  for (const limit of all) wishNamedLimit(judgement, limit, { ...wanted, bestEffort }, answer);
+}
+
 function wishNamedLimit(
   judgement: Judgement,
   limit: PreparedRule,
-  { name, amount, bestEffort }: { readonly name: string; readonly amount: number; readonly bestEffort: boolean },
-  answer?: (code: number, message: string, granted: number) => void,
+  { name, amount, bestEffort }: Wanted,
+  answer: Answer | undefined,
 ): void {
   const { bag, asked, context } = judgement;
   const rule = limit.rule as LimitRule;
@@ -79,8 +93,11 @@ function wishNamedLimit(
     const key = countOf(rule, keyPrefix, bag, context.observer);
     const wanted = groupedCharge(chargeOf(chosen, key, amount, bestEffort, asked, name), rule, bag);
     const charge = rule.holdMs === undefined || amount === 0 ? wanted : heldCharge(wanted, rule.holdMs, judgement.id);
-    const answered = answer === undefined ? undefined : { name, reads: bag.reads() };
-    (judgement.wishes ??= []).push({ rule, charge, degraded: false, ...answered });
+    (judgement.wishes ??= []).push(
+      answer === undefined
+        ? { rule, charge, degraded: false }
+        : { rule, charge, name, reads: bag.reads(), degraded: false },
+    );
   } else if (held === false) answer?.(codes.ok, "", amount);
   else {
     const observes = rule.policy.mode === "observe";

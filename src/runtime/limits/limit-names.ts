@@ -4,8 +4,8 @@ import type { PreparedRule } from "../prepared-rule.ts";
 /** The limit that a name stands for, with its levels. */
 export interface NamedLimit {
   readonly limits: readonly PreparedRule[];
-  /** Those of the same short name that observe: they are tried out with the amount that is asked, and answer nothing. */
-  readonly trials: readonly PreparedRule[];
+  /** Those of the same short name that observe, each with its levels: they are tried out with what is asked, and answer nothing. */
+  readonly trials: readonly (readonly PreparedRule[])[];
 }
 
 /** Limits by the names that callers may use. */
@@ -31,7 +31,7 @@ export function limitNames(rules: readonly PreparedRule[]): LimitNames {
     const enforced = tops.filter((top) => top.policy.mode === "enforce");
     const [only, ...others] = enforced.length === 0 ? tops : enforced;
     const trials = enforced.length === 0 ? [] : tops.filter((top) => top.policy.mode === "observe");
-    const named = { limits: all.get(only!)!, trials: trials.flatMap((top) => all.get(top)!) };
+    const named = { limits: all.get(only!)!, trials: trials.map((top) => all.get(top)!) };
     names.set(name, others.length > 0 ? "ambiguous" : named);
   }
   for (const [{ id }, limits] of all) names.set(id, { limits, trials: [] });
