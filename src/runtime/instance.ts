@@ -76,7 +76,8 @@ export async function createInstance(
       throw new Error(`it was not ready within ${createMs} ms`);
     }
     instance = inTime;
-    const misspelt = instance ? misspeltMembers(instance) : [];
+    const misspelt =
+      typeof instance === "object" && instance !== null ? misspeltMembers(instance, entry.adapter.provides) : [];
     for (const capability of entry.adapter.provides) {
       if (typeof instance?.[capability] === "function") continue;
       await instance?.close?.();

@@ -19,6 +19,10 @@ const instanceMembers = {
   close: "function",
 } satisfies Record<Exclude<keyof Instance, Capability>, Kind>;
 
+/** What a definition must have. */
+const needed = ["name", "provides", "config", "create"] as const;
+type Needed = (typeof needed)[number];
+
 /** What a definition may have that nobody misses when it is not there. */
 const definitionMembers = {
   description: true,
@@ -26,8 +30,9 @@ const definitionMembers = {
   input: true,
   outputs: true,
   inspect: true,
+  shown: true,
   policyStore: true,
-} satisfies Partial<Record<keyof Adapter, true>>;
+} satisfies Record<Exclude<keyof Adapter, Needed>, true>;
 
 /** A member that the hub never looks at, and the one that was most likely meant. */
 export interface Misspelt {
@@ -36,11 +41,11 @@ export interface Misspelt {
 }
 
 /**
- * Members of an instance that look like others that it lacks. An instance may have members of its own, so this is no fault
- * for certain. Looks at classes too, and runs no getters.
+ * Members of an instance that look like others that it lacks: methods of what it provides, and what may be beside them. An
+ * instance may have members of its own, so this is no fault for certain. Looks at classes too, and runs no getters.
  */
-export function misspeltMembers(instance: object): readonly Misspelt[] {
-  const known = new Map<string, Kind>(capabilities.map((name) => [name, "function"]));
+export function misspeltMembers(instance: object, provides: readonly Capability[]): readonly Misspelt[] {
+  const known = new Map<string, Kind>(provides.map((name) => [name, "function"]));
   for (const [name, kind] of Object.entries(instanceMembers)) known.set(name, kind);
   const found: Misspelt[] = [];
   for (
@@ -49,7 +54,7 @@ export function misspeltMembers(instance: object): readonly Misspelt[] {
     at = Object.getPrototypeOf(at) as object
   )
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
-      if (known.has(name) || name === "constructor") continue;
+      if (known.has(name) || isCapability(name) || name === "constructor") continue;
       const missing = [...known].filter(([other, kind]) => kind === typeof value && !(other in instance));
       const meant = nearest(
         name,
@@ -64,9 +69,13 @@ export function misspeltMembers(instance: object): readonly Misspelt[] {
 export function misspeltKey(definition: object): Misspelt | undefined {
   const missing = Object.keys(definitionMembers).filter((key) => !(key in definition));
   for (const name of Object.keys(definition)) {
-    if (name in definitionMembers) continue;
-    const meant = ["name", "provides", "config", "create"].includes(name) ? undefined : nearest(name, missing);
+    if (name in definitionMembers || needed.some((key) => key === name)) continue;
+    const meant = nearest(name, missing);
     if (meant !== undefined) return { name, meant };
   }
   return undefined;
+}
+
+function isCapability(name: string): boolean {
+  return capabilities.some((capability) => capability === name);
 }

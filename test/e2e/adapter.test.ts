@@ -218,6 +218,11 @@ const unusable: readonly { title: string; module: string; says: RegExp }[] = [
     module: exported("inputs: { user: 'string' }"),
     says: /it has no "inputs": did you mean "input"\?/,
   },
+  {
+    title: "a misspelt key that few adapters have",
+    module: exported("shwon: () => ({ onAdminPage: true, names: [] })"),
+    says: /it has no "shwon": did you mean "shown"\?/,
+  },
   { title: "no create", module: exported("create: 5"), says: /create is no function/ },
   { title: "no JavaScript", module: "export default {", says: /could not be imported: Unexpected end of input/ },
   { title: "a fault at import", module: 'throw new Error("at import");', says: /could not be imported: at import/ },

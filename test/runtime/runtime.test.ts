@@ -145,6 +145,8 @@ test("a member of an instance that looks like one that it lacks is told, and wha
       return { allow: true };
     }
     clsoe(): void {}
+    /** Looks like `spans`, which it does not provide. */
+    span(): void {}
     unready(): undefined {}
     readyness(): void {}
   }
@@ -159,6 +161,9 @@ test("a member of an instance that looks like one that it lacks is told, and wha
   const wrong = lived("wrong", () => ({ chekc: () => ({ allow: true }) }) as never);
   const problems = await runtime.activate(await compiled(using("p", "wrong"), [wrong.adapter]));
   t.regex(problems[0]!.message, /declares check but its instance has no such method; it has "chekc"/);
+  const text: Adapter = { ...odd, name: "text", create: () => "no instance" as never };
+  const [none] = await runtime.activate(await compiled(using("p", "text"), [text]));
+  t.regex(none!.message, /declares check but its instance has no such method$/);
 });
 
 test("an adapter that takes too long to be made is refused, and closed when it is there after all", async (t) => {

@@ -122,7 +122,7 @@ export function testAdapter<
         assert.ok(has || !declares, `it provides ${capability}, and the instance has no such method`);
         assert.ok(declares || !has, `the instance has a method ${capability}, which is not among what it provides`);
       }
-      const [misspelt] = misspeltMembers(instance);
+      const [misspelt] = misspeltMembers(instance, adapter.provides);
       assert.ok(!misspelt, `the instance has "${misspelt?.name}", which nobody calls: is "${misspelt?.meant}" meant?`);
     } finally {
       await instance.close?.();
