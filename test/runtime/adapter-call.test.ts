@@ -190,6 +190,23 @@ test("an adapter that is left alone and says that it can serve again is tried be
   t.is(await kindOf(calls.check({})), "ok");
 });
 
+test("what an adapter says when its last call fails counts, and what it said before does not", async (t) => {
+  for (const saysSo of [true, false]) {
+    let isUp = false;
+    const { calls, clock, kindOf } = calling({
+      check: () => Promise.reject(new Error("no connection")),
+      unready: () => (isUp ? undefined : "no connection"),
+    });
+    for (const expected of ["fault", "fault", "fault", "open"]) t.is(await kindOf(calls.check({})), expected);
+    await clock.advance(1000);
+    isUp = !saysSo;
+    t.is(await kindOf(calls.check({})), "fault", "from here on it is left alone for 2 s");
+    isUp = true;
+    await clock.advance(1001);
+    t.is(calls.isLeftAlone, !saysSo);
+  }
+});
+
 test("an adapter that cannot say whether it can serve is left alone for the whole time", async (t) => {
   const { calls, clock, kindOf } = calling({
     check: () => Promise.reject(new Error("down")),

@@ -216,6 +216,23 @@ test("a hub that stops leaves in the journal what an instance says that it canno
   t.is(goes.journal.left, 1);
 });
 
+test("a hub that stops waits for its whole deadline for an instance that says nothing, and no longer", async (t) => {
+  const slow = await setUp();
+  await slow.report("/a").committed;
+  let isClosed = false;
+  const stopping = slow.reporter.close(1100).then(() => (isClosed = true));
+  for (const ms of [1000, 99]) {
+    await turns();
+    await slow.hub.clock.advance(ms);
+    await turns();
+    t.false(isClosed);
+  }
+  await slow.hub.clock.advance(1);
+  await stopping;
+  t.is(slow.journal.left, 1);
+  t.deepEqual(slow.hub.log.lines, ["warn: metrics were not exported in time: the buffer keeps them"]);
+});
+
 test("an instance that takes the place of another is brought only what that one has not exported", async (t) => {
   const first = await setUp();
   await first.report("/a").committed;

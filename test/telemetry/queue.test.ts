@@ -379,6 +379,32 @@ test("close waits a moment for an offer under way that was made after a pause th
   t.is(world.clock.pending, 0);
 });
 
+test("close waits for an offer of an adapter that has taken something meanwhile", async (t) => {
+  const slow = () => new Promise<never>(() => {});
+  const world = setUp([failed(0), undefined, slow], { delayMs: 0, backoffMs: 5000, batch: 1, timeoutMs: 30_000 });
+  keptBy(world, "ab");
+  await world.clock.advance(100);
+  let isClosed = false;
+  const closed = world.queue.close(10_000).then(() => (isClosed = true));
+  await world.clock.advance(9999);
+  t.is(world.batches.length, 3);
+  t.false(isClosed);
+  await world.clock.advance(1);
+  await closed;
+});
+
+test("close gives an adapter a second that begins to fail meanwhile, however short its pauses are", async (t) => {
+  const limits = { delayMs: 0, attempts: 1000, backoffMs: 100, maxBackoffMs: 100 };
+  const world = setUp(Array<Exported>(100).fill(failed(0)), limits);
+  keptBy(world, "a");
+  let isClosed = false;
+  const closed = world.queue.close(60_000).then(() => (isClosed = true));
+  await world.clock.advance(999);
+  t.false(isClosed);
+  await world.clock.advance(1);
+  await closed;
+});
+
 test("close tries for all of its time where nobody else has some of what waits", async (t) => {
   const world = setUp(Array<Exported>(100).fill(failed(0)), { delayMs: 0, attempts: 1000, maxBackoffMs: 1000 });
   keptBy(world, "ab");
