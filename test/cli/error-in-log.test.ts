@@ -42,6 +42,11 @@ test("an error that the system's caused is told with both, and attempts at sever
     message: "connect ECONNREFUSED ::1:1, connect ECONNREFUSED 127.0.0.1:1",
     code: "ECONNREFUSED",
   });
+  t.like(shown(Object.assign(new AggregateError([other], "nobody is there"), { code: "ECONNREFUSED" })), {
+    message: "nobody is there",
+  });
+  const own = Object.assign(new Error("no store", { cause }), { code: "WEIR_STORE" });
+  t.like(shown(own), { code: "WEIR_STORE", stack: undefined });
   t.deepEqual(shown(new TypeError("fetch failed", { cause: both })), {
     type: "TypeError",
     message: "fetch failed: connect ECONNREFUSED ::1:1, connect ECONNREFUSED 127.0.0.1:1",
