@@ -4,6 +4,7 @@ import type { Timers } from "../../util/timers.ts";
 import { saysReady } from "../../util/says-ready.ts";
 import { late, within } from "../../util/within.ts";
 import type { Risk } from "../ledger/risk.ts";
+import { recordingFaults } from "../recording-faults.ts";
 import { batchEntries } from "./batch.ts";
 import { readerName } from "./feed.ts";
 import { metricSamples, type MetricSamples } from "./metric-samples.ts";
@@ -128,10 +129,11 @@ const maxRecorders = 256;
 class Recorders {
   readonly #options: MetricFeedOptions;
   readonly #open = new Map<string, MetricRecorder>();
-  #failing = false;
+  readonly #noteFault: (error: unknown) => void;
 
   constructor(options: MetricFeedOptions) {
     this.#options = options;
+    this.#noteFault = recordingFaults(options.adapter, options.observer, options.log);
   }
 
   /** Answers how many samples were recorded. */
@@ -154,10 +156,7 @@ class Recorders {
       try {
         recorder.record(labels, values, exemplar);
       } catch (error) {
-        observer.adapterCall(adapter, "metrics", "fault", 0);
-        // It may do so for every record: the log has the first, the count has all.
-        if (!this.#failing) log.warn({ adapter, err: error }, `adapter ${adapter} failed to record metrics`);
-        this.#failing = true;
+        this.#noteFault(error);
       }
     }
     return rows.length * group.metrics.length;

@@ -4,6 +4,7 @@ import type { Expression } from "../../expression/expression.ts";
 import type { MetricRule } from "../../policy/snapshot.ts";
 import type { Exemplar, Log, MetricGroup, MetricRecorder } from "../../sdk/index.ts";
 import type { Observer } from "../../util/observer.ts";
+import { recordingFaults } from "../recording-faults.ts";
 import { Condition } from "./condition.ts";
 import { growthOf, type OngoingRules, type Told } from "./growth.ts";
 import { labelText, sampleNumber, unknownLabel } from "./label.ts";
@@ -56,13 +57,7 @@ export function prepareMetrics(
     throw new TypeError(`the adapter "${adapter}" answers metrics with something that has no method record`);
   }
 
-  let isTold = false;
-  const noteFault = (error: unknown): void => {
-    observer.adapterCall(adapter, "metrics", "fault", 0);
-    // It may do so for every record: the log has the first, the count has all.
-    if (!isTold) log.warn({ adapter, err: error }, `adapter ${adapter} failed to record metrics`);
-    isTold = true;
-  };
+  const noteFault = recordingFaults(adapter, observer, log);
   const recordSamples = (bag: Bag, exemplar: Exemplar | undefined): void => {
     try {
       recorder.record(labels.read(bag), samples, exemplar, labels.changed);
