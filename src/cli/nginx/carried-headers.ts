@@ -35,26 +35,24 @@ export function carriedHeaders({ checks, settings }: Snapshot): CarriedHeaders {
   const request = new Set<string>();
   const response = new Map<string, CarriedResponse>();
   const warnings = new Set<string>();
+  const isCarried = (rule: string, name: string, ofNginx: ReadonlySet<string>): boolean => {
+    if (ofNginx.has(name)) warnings.add(`${rule} changes the header ${name}, which nginx writes itself`);
+    else if (isVariable(name)) return true;
+    else warnings.add(`${rule} changes the header ${name}, which nginx cannot name in a variable: it is left out`);
+    return false;
+  };
   for (const rule of checks) {
     if (rule.kind !== "headers") continue;
-    for (const { name } of rule.request) {
-      if (written.request.has(name)) warnings.add(`${rule.id} changes the header ${name}, which nginx writes itself`);
-      else if (isVariable(name)) request.add(name);
-      else warnings.add(`${rule.id} changes the header ${name}, which nginx cannot name in a variable: it is left out`);
-    }
+    for (const { name } of rule.request) if (isCarried(rule.id, name, written.request)) request.add(name);
     for (const { name, operation } of rule.response) {
+      if (!isCarried(rule.id, name, written.response)) continue;
       const before = response.get(name);
-      if (written.response.has(name)) warnings.add(`${rule.id} changes the header ${name}, which nginx writes itself`);
-      else if (!isVariable(name))
-        warnings.add(`${rule.id} changes the header ${name}, which nginx cannot name in a variable: it is left out`);
-      else {
-        const added = operation === "append";
-        response.set(name, {
-          name,
-          replaced: !added || before?.replaced === true,
-          added: added || before?.added === true,
-        });
-      }
+      const added = operation === "append";
+      response.set(name, {
+        name,
+        replaced: !added || before?.replaced === true,
+        added: added || before?.added === true,
+      });
     }
   }
   const { style, on } = settings.doors.rateLimitFields;
