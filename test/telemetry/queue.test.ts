@@ -1,4 +1,4 @@
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import type { Exported, LogEntry } from "../../src/sdk/index.ts";
 import { logEntries } from "../../src/telemetry/queues/cargo.ts";
@@ -331,6 +331,23 @@ test("close delivers all to an adapter that is back by then", async (t) => {
   t.is(world.clock.pending, 0);
 });
 
+/** Closes a queue with that deadline, which takes just so long. `before`: what is looked at a millisecond before its end. */
+async function closesAfter(
+  t: ExecutionContext,
+  { queue, clock }: ReturnType<typeof setUp>,
+  ms: number,
+  deadlineMs: number,
+  before?: () => void,
+): Promise<void> {
+  let isClosed = false;
+  const closed = queue.close(deadlineMs).then(() => (isClosed = true));
+  await clock.advance(ms - 1);
+  before?.();
+  t.false(isClosed);
+  await clock.advance(1);
+  await closed;
+}
+
 test("close gives an adapter that is away and does not answer a second, where others keep what waits", async (t) => {
   const hangs = (): Promise<never> => new Promise(() => {});
   for (const before of [[failed(0)], [failed(0), hangs]]) {
@@ -338,12 +355,7 @@ test("close gives an adapter that is away and does not answer a second, where ot
     keptBy(world, "a");
     await world.clock.advance(before.length === 1 ? 100 : 5100);
     t.is(world.batches.length, before.length);
-    let isClosed = false;
-    const closed = world.queue.close(60_000).then(() => (isClosed = true));
-    await world.clock.advance(999);
-    t.false(isClosed);
-    await world.clock.advance(1);
-    await closed;
+    await closesAfter(t, world, 1000, 60_000);
     t.is(world.batches.length, 2);
   }
 });
@@ -384,25 +396,14 @@ test("close waits for an offer of an adapter that has taken something meanwhile"
   const world = setUp([failed(0), undefined, slow], { delayMs: 0, backoffMs: 5000, batch: 1, timeoutMs: 30_000 });
   keptBy(world, "ab");
   await world.clock.advance(100);
-  let isClosed = false;
-  const closed = world.queue.close(10_000).then(() => (isClosed = true));
-  await world.clock.advance(9999);
-  t.is(world.batches.length, 3);
-  t.false(isClosed);
-  await world.clock.advance(1);
-  await closed;
+  await closesAfter(t, world, 10_000, 10_000, () => t.is(world.batches.length, 3));
 });
 
 test("close gives an adapter a second that begins to fail meanwhile, however short its pauses are", async (t) => {
   const limits = { delayMs: 0, attempts: 1000, backoffMs: 100, maxBackoffMs: 100 };
   const world = setUp(Array<Exported>(100).fill(failed(0)), limits);
   keptBy(world, "a");
-  let isClosed = false;
-  const closed = world.queue.close(60_000).then(() => (isClosed = true));
-  await world.clock.advance(999);
-  t.false(isClosed);
-  await world.clock.advance(1);
-  await closed;
+  await closesAfter(t, world, 1000, 60_000);
 });
 
 test("close tries for all of its time where nobody else has some of what waits", async (t) => {
@@ -410,12 +411,7 @@ test("close tries for all of its time where nobody else has some of what waits",
   keptBy(world, "ab");
   world.push("c");
   await world.clock.advance(3000);
-  let isClosed = false;
-  const closed = world.queue.close(10_000).then(() => (isClosed = true));
-  await world.clock.advance(9999);
-  t.false(isClosed);
-  await world.clock.advance(1);
-  await closed;
+  await closesAfter(t, world, 10_000, 10_000);
   t.deepEqual(
     world.observer.told.filter((line) => line.startsWith("dropped")),
     ["dropped log_entry closed 1"],
