@@ -67,6 +67,12 @@ export async function createFileSink(options: FileSinkOptions): Promise<FileSink
     return opened;
   }
 
+  /** Ends a line that was torn when its process was killed, so that it does not cost the next one. */
+  async function endTornLine(opened: FileHandle): Promise<void> {
+    if (size === 0 || (await lastByte(path, size)) === newLine) return;
+    size += (await opened.write("\n")).bytesWritten;
+  }
+
   async function closeFile(): Promise<void> {
     const open = file;
     file = undefined;
@@ -145,7 +151,7 @@ export async function createFileSink(options: FileSinkOptions): Promise<FileSink
     }
   }
 
-  await reopen();
+  await endTornLine(await reopen());
   return {
     write: (lines) => inTurn(() => write(lines)),
     async tend() {
@@ -161,6 +167,21 @@ export async function createFileSink(options: FileSinkOptions): Promise<FileSink
       await closeFile();
     },
   };
+}
+
+/** The last byte of a file of this size; that of a line's end where it may not be read. */
+async function lastByte(path: string, size: number): Promise<number> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+      return buffer[0]!;
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return newLine;
+  }
 }
 
 /** Where the last line ends that begins at or after `from` and has room. `from` when none has. */

@@ -109,6 +109,21 @@ test("a file that cannot be opened is told when the instance is made", async (t)
   await t.throwsAsync(async () => makeInstance(log, { to: folder(t) }, fakeHost()), { message: /EISDIR/ });
 });
 
+test("a line that was torn when its process was killed costs itself alone", async (t) => {
+  const path = join(folder(t), "access.log");
+  const write = async (): Promise<void> => {
+    const sink = await createFileSink({ path, maxBytes: 1000, maxFiles: 2, ...outside });
+    await sink.write(Buffer.from('{"n":1}\n'));
+    await sink.close();
+  };
+  await write();
+  await write();
+  t.is(readFileSync(path, "utf8"), '{"n":1}\n{"n":1}\n');
+  writeFileSync(path, '{"n":1}\n{"n');
+  await write();
+  t.is(readFileSync(path, "utf8"), '{"n":1}\n{"n\n{"n":1}\n');
+});
+
 test("a full file is put aside, the oldest goes, and no line is torn, lost before its time or written twice", async (t) => {
   const path = join(folder(t), "access.log");
   const line = Buffer.byteLength(formatEntry(entry({ n: 10 })));
